@@ -1,0 +1,245 @@
+"""The library's front door: annotate objects on a volume, in the volume's own voxel indices. Imports all rooms but cli, metrics, training.
+
+Everything behind it works on the upright stack of `SliceStack`; the conversion to and from voxel indices happens here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from .engine import EmbeddingStore, SegmentationEngine
+from .errors import PromptError
+from .geometry import Box2D, Extent, SliceStack, Volume
+from .intensity import IntensityMapping, choose_mapping
+from .progress import CancelToken, ProgressCallback
+from .prompts import Point, SlicePrompt
+from .propagation import RegionPolicy, SliceEncoder, SliceResult, propagate
+from .propagation.propagate import predict_slice
+from .review import ReviewSession, SliceStatus
+
+
+class Annotator:
+    """One volume, one model, any number of objects.
+
+    Args:
+        volume: the image; never changed.
+        engine: a loaded model, see `load_engine`.
+        axis: index axis (``i``, ``j``, ``k``) or plane (``axial``, ``coronal``, ``sagittal``) to slice along.
+        window: intensity window, see `choose_mapping`; ``auto`` is settled by the first object and then kept.
+        roi: ``auto``, ``full`` or a margin in mm, see `RegionPolicy`.
+        store: where encoded slices are kept; by default a new one of 2 GiB.
+
+    Example:
+        >>> from SAM2AnnotateLib.engine import ScriptedEngine
+        >>> from SAM2AnnotateLib.geometry import VolumeGrid
+        >>> voxels = np.zeros((9, 32, 32)); voxels[2:7, 10:20, 8:18] = 100
+        >>> annotator = Annotator(Volume(VolumeGrid(voxels.shape, np.eye(4)), voxels), ScriptedEngine(), window="0,100")
+        >>> ball = annotator.new_object(slice_index=4, box=((8, 10), (18, 20)), extent=(2, 6))
+        >>> for result in ball.propagate(): pass
+        >>> int(ball.mask_kji().sum())
+        500
+    """
+
+    def __init__(
+        self,
+        volume: Volume,
+        engine: SegmentationEngine,
+        axis: str = "k",
+        window: str = "auto",
+        roi: str = "auto",
+        store: EmbeddingStore | None = None,
+    ):
+        self.volume, self.engine = volume, engine
+        self.stack = SliceStack.along(volume.grid, axis)
+        self.policy = RegionPolicy.parse(roi)
+        self._window, self._store = window, store
+        self._encoder: SliceEncoder | None = None
+
+    @property
+    def mapping(self) -> IntensityMapping | None:
+        """The intensity mapping; None before the first object."""
+        return None if self._encoder is None else self._encoder.mapping
+
+    @property
+    def store(self) -> EmbeddingStore | None:
+        """The encoded slices; None before the first object."""
+        return None if self._encoder is None else self._encoder.store
+
+    def new_object(
+        self,
+        slice_index: int,
+        box: tuple[Sequence[int], Sequence[int]] | None = None,
+        points: Sequence[tuple[int, int, bool]] = (),
+        mask: np.ndarray | None = None,
+        extent: tuple[int, int] | None = None,
+    ) -> AnnotatedObject:
+        """Mark an object on one slice.
+
+        Args:
+            slice_index: voxel index of the slice along the annotator's axis.
+            box: two corners in voxel indices, in the order of the two other index axes (i before j before k); half-open, so the second
+                corner lies one voxel past the object.
+            points: (index, index, positive) clicks, same order.
+            mask: 2-D bool of the slice as `volume.array_kji` has it (the two other array axes, in the order k, j, i).
+            extent: voxel indices of the object's first and last slice, both included; by default the prompted slice alone.
+
+        Raises:
+            PromptError: if any of it does not fit the volume or each other.
+        """
+        position = self.stack.position_of(slice_index)
+        marked = self.stack.extent_of(Extent(*(extent if extent is not None else (slice_index, slice_index))))
+        if position not in marked:
+            raise PromptError(f"The extent {min(extent)}..{max(extent)} does not hold the prompted slice {slice_index}.")
+        prompt = SlicePrompt(
+            box=None if box is None else self.stack.box_of(*box),
+            points=tuple(Point(*self.stack.point_of((a, b)), bool(positive)) for a, b, positive in points),
+            mask=None if mask is None else self.frame_from_slice(mask),
+        )
+        return AnnotatedObject(self, position, prompt, marked)
+
+    def encoder_for(self, position: int, box: Box2D | None) -> SliceEncoder:
+        """The encoder that all objects share; made for the first object, whose box settles an automatic window."""
+        if self._encoder is None:
+            values = None if box is None else self.stack.frame(self.volume.array_kji, position)[box.clipped(self.stack.frame_shape_rc).slices_rc]
+            mapping = choose_mapping(self.volume, self._window, values)
+            self._encoder = SliceEncoder(self.engine, self.volume, self.stack, mapping, self._store)
+        return self._encoder
+
+    def frame_from_slice(self, slice_array: np.ndarray) -> np.ndarray:
+        """Turn a 2-D array of one slice, in the volume's array order, upright. Its own kind of inverse is `slice_from_frame`."""
+        slice_array = np.asarray(slice_array)
+        slice_axis, row_axis, col_axis = self.stack.array_axes
+        kept = [axis for axis in range(3) if axis != slice_axis]
+        expected = tuple(self.volume.grid.shape_kji[axis] for axis in kept)
+        if slice_array.shape != expected:
+            raise PromptError(f"A slice across {self.stack.index_axis} has shape {expected} (array order), the mask has {slice_array.shape}.")
+        turned = np.transpose(slice_array, (kept.index(row_axis), kept.index(col_axis)))
+        return turned[:: -1 if self.stack.flipped[1] else 1, :: -1 if self.stack.flipped[2] else 1]
+
+    def slice_from_frame(self, frame: np.ndarray) -> np.ndarray:
+        """Turn an upright (rows, cols) array into the volume's array order."""
+        slice_axis, row_axis, col_axis = self.stack.array_axes
+        kept = [axis for axis in range(3) if axis != slice_axis]
+        upright = frame[:: -1 if self.stack.flipped[1] else 1, :: -1 if self.stack.flipped[2] else 1]
+        return np.transpose(upright, (0, 1) if kept[0] == row_axis else (1, 0))
+
+
+class AnnotatedObject:
+    """One object: preview, propagate, accept, correct. Made by `Annotator.new_object`.
+
+    Slices are named by their voxel index; results keep the stack's positions (see `slice_index`).
+    """
+
+    def __init__(self, annotator: Annotator, position: int, prompt: SlicePrompt, extent: Extent):
+        self.annotator, self.prompted_position, self.prompt = annotator, position, prompt
+        self.encoder = annotator.encoder_for(position, prompt.bounding_box())
+        self.review = ReviewSession({position: prompt}, extent, annotator.stack.frame_shape_rc)
+
+    def slice_index(self, result: SliceResult) -> int:
+        """The voxel index of a result's slice."""
+        return self.annotator.stack.index_of(result.position)
+
+    def preview(self) -> SliceResult:
+        """The prompted slice's mask from its prompt alone; fast once the slice is encoded."""
+        return predict_slice(self.encoder, self.prompted_position, self.prompt, self.annotator.policy)
+
+    def propagate(self, cancel: CancelToken | None = None, progress: ProgressCallback | None = None) -> Iterator[SliceResult]:
+        """Compute all slices of the extent that are not locked. What is computed stays, also if it is stopped halfway."""
+        yield from self._compute(None, cancel, progress)
+
+    def accept(self, slice_index: int) -> None:
+        """Lock a slice as it is."""
+        self.review.accept(self.annotator.stack.position_of(slice_index))
+
+    def correct(
+        self, slice_index: int, mask: np.ndarray, cancel: CancelToken | None = None, progress: ProgressCallback | None = None
+    ) -> Iterator[SliceResult]:
+        """Lock a slice with a person's mask, and recompute up to the next locked slice on both sides.
+
+        The slice is locked at once, before the first result is asked for.
+
+        Args:
+            slice_index: voxel index of the slice.
+            mask: 2-D bool in the volume's array order; all False says that the object is not on this slice.
+        """
+        position = self.annotator.stack.position_of(slice_index)
+        self.review.correct(position, self.annotator.frame_from_slice(np.asarray(mask, dtype=bool)))
+        return self._compute(position, cancel, progress)
+
+    def status(self, slice_index: int) -> SliceStatus:
+        """What is known about a slice."""
+        return self.review.status(self.annotator.stack.position_of(slice_index))
+
+    def slice_mask(self, slice_index: int) -> np.ndarray | None:
+        """2-D bool mask of one slice in the volume's array order; None before anything is known."""
+        mask = self.review.mask(self.annotator.stack.position_of(slice_index))
+        return None if mask is None else self.annotator.slice_from_frame(mask)
+
+    def mask_kji(self) -> np.ndarray:
+        """(k, j, i) bool mask on the volume's grid; False outside the extent and where nothing is computed yet."""
+        whole = np.zeros(self.annotator.volume.grid.shape_kji, dtype=bool)
+        frames = self.annotator.stack.view(whole)
+        for position in self.review.extent.indices:
+            mask = self.review.mask(position)
+            if mask is not None:
+                frames[position] = mask
+        return whole
+
+    def report(self) -> dict:
+        """What was done, as plain JSON: prompts in voxel indices, mapping, model, and each slice's scores and status."""
+        stack = self.annotator.stack
+        prompt: dict = {"slice": stack.index_of(self.prompted_position), "axes": list(stack.in_plane_axes)}
+        if self.prompt.box is not None:
+            start, stop = stack.box_to_indices(self.prompt.box)
+            prompt["box"] = [*start, *stop]
+        if self.prompt.points:
+            prompt["points"] = [
+                [*stack.box_to_indices(Box2D(p.row, p.row + 1, p.col, p.col + 1))[0], "+" if p.positive else "-"] for p in self.prompt.points
+            ]
+        if self.prompt.mask is not None:
+            prompt["mask_pixels"] = int(self.prompt.mask.sum())
+        extent = sorted(stack.index_of(position) for position in (self.review.extent.first, self.review.extent.last))
+        slices = []
+        results = self.review.results
+        for position in sorted(self.review.extent.indices, key=stack.index_of):
+            row: dict = {"slice": stack.index_of(position), "status": self.review.status(position).value}
+            mask = self.review.mask(position)
+            row["pixels"] = 0 if mask is None else int(mask.sum())
+            if position in results:
+                result = results[position]
+                row |= {
+                    "predicted_iou": round(result.predicted_iou, 4),
+                    "object_score": round(result.object_score, 4),
+                    "seconds": round(result.seconds, 4),
+                    "prompted": result.prompted,
+                }
+            slices.append(row)
+        return {
+            "axis": stack.index_axis,
+            "plane": stack.plane,
+            "prompt": prompt,
+            "extent": extent,
+            "mapping": self.encoder.mapping.to_json(),
+            "region_of_interest": asdict(self.annotator.policy),
+            "engine": self.annotator.engine.describe(),
+            "slices": slices,
+        }
+
+    def _compute(self, changed: int | None, cancel: CancelToken | None, progress: ProgressCallback | None) -> Iterator[SliceResult]:
+        work = self.review.due_work(changed)
+        for result in propagate(
+            self.encoder,
+            work.prompts,
+            work.extent,
+            self.annotator.policy,
+            locked=work.locked,
+            changed=work.changed,
+            crops=work.crops,
+            cancel=cancel,
+            progress=progress,
+        ):
+            self.review.add_result(result)
+            yield result

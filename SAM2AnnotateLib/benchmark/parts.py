@@ -1,0 +1,152 @@
+"""The parts of the benchmark. Each returns plain numbers. Imports the rest of this room, the library and torch."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+
+from ..annotator import Annotator
+from ..engine import load_engine
+from ..engine.loading import _choose_bf16
+from ..engine.model_configs import ARCHITECTURES, model_config
+from ..engine.sam2_engine import Compute, Sam2Engine
+from .phantom import Phantom, make_phantom
+from .stock import StockPredictor, write_frames
+
+_TINY = "sam2.1_hiera_tiny"
+
+
+def random_weights(architecture: str, image_size: int) -> dict[str, torch.Tensor]:
+    """Seeded random weights; the object score is set to "present", so that the masks are not all empty."""
+    torch.manual_seed(0)
+    model = instantiate(model_config(ARCHITECTURES[architecture], image_size))
+    torch.nn.init.constant_(model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias, 5.0)
+    return model.state_dict()
+
+
+def engine_of(architecture: str, image_size: int, weights: dict[str, torch.Tensor], precision: str) -> Sam2Engine:
+    """Our engine on given weights, on the CPU."""
+    shape = ARCHITECTURES[architecture]
+    model = instantiate(model_config(shape, image_size)).eval()
+    model.load_state_dict(weights)
+    bf16 = _choose_bf16(torch, precision, "cpu", shape)
+    return Sam2Engine(model, architecture, "random", Compute("cpu", bf16, half_embeddings=precision != "fp32"))
+
+
+def propagation(repeats: int, slices: int, image_size: int) -> Iterator[tuple[str, dict]]:
+    """(a) the first propagation and (b) the one after a correction, matched settings: hiera tiny, fp32, whole slices, same frames."""
+    weights = random_weights(_TINY, image_size)
+    engine, stock = engine_of(_TINY, image_size, weights, "fp32"), StockPredictor(_TINY, image_size, weights)
+    phantom = make_phantom(512, slices, slices)
+    corrected = phantom.center + max(1, slices // 4)
+    first, after, equal = [], [], True
+    with tempfile.TemporaryDirectory() as folder:
+        write_frames(Path(folder), phantom.volume.array_kji.astype(np.uint8), lossless=True)
+        for _ in range(repeats):
+            item = _marked(Annotator(phantom.volume, engine, window="0,255", roi="full"), phantom)
+            ours_first = _seconds(lambda item=item: [*item.propagate()])
+            masks = {position: result.mask for position, result in item.review.results.items()}
+            opened: list = []
+            stock_first = _seconds(lambda opened=opened: opened.extend([stock.open(Path(folder)), stock.open(Path(folder))]))
+            theirs: dict = {}
+            stock_first += _seconds(lambda: theirs.update(stock.from_box((opened[0], opened[1]), phantom.center, phantom.box)))
+            equal &= all(np.array_equal(masks[position], theirs[position]) for position in theirs)
+            truth = phantom.mask(corrected)
+            ours_after = _seconds(lambda item=item: [*item.correct(corrected, truth)])
+            stock_after = _seconds(lambda: stock.from_mask((opened[0], opened[1]), corrected, truth))
+            first.append((ours_first, stock_first))
+            after.append((ours_after, stock_after))
+    facts = {"model": _TINY, "weights": "random", "image_size": image_size, "precision": "fp32", "slices": slices}
+    yield "a first propagation", {**facts, **_ratio(first), "masks_equal": equal}
+    yield "b after a correction", {**facts, **_ratio(after)}
+
+
+def first_mask(repeats: int) -> Iterator[tuple[str, dict]]:
+    """(c) from box to mask on a slice that is encoded: the time a person waits for the preview."""
+    for name, engine in (
+        ("bundled", load_engine("bundled", device="cpu")),
+        ("hiera tiny", engine_of(_TINY, 512, random_weights(_TINY, 512), "fp32")),
+    ):
+        phantom = make_phantom(512, 3, 3)
+        item = _marked(Annotator(phantom.volume, engine, window="0,255"), phantom)
+        encoding = _seconds(item.preview)
+        times = [_seconds(item.preview) for _ in range(max(5, repeats))]
+        yield f"c box to first mask, {name}", {
+            "image_size": engine.image_size,
+            "milliseconds": round(1000 * statistics.median(times), 1),
+            "milliseconds_not_encoded": round(1000 * encoding, 1),
+        }
+
+
+def whole_volume(stock_slices: int | None) -> Iterator[tuple[str, dict]]:
+    """(d) ours with its CPU defaults against stock as the peers use it: 1024 pixels, the whole volume through JPEG files.
+
+    Args:
+        stock_slices: how far stock propagates on each side, None for the whole volume. Less is scaled up by slices, and said so.
+    """
+    phantom = make_phantom(512, 120, 40)
+    weights = random_weights(_TINY, 1024)
+    engine = engine_of(_TINY, 512, weights, "auto")
+    ours = _seconds(lambda: [*_marked(Annotator(phantom.volume, engine, window="0,255"), phantom).propagate()])
+    stock = StockPredictor(_TINY, 1024, weights)
+    with tempfile.TemporaryDirectory() as folder:
+        theirs_open = _seconds(lambda: write_frames(Path(folder), phantom.volume.array_kji.astype(np.uint8), lossless=False))
+        states: list = []
+        theirs_open += _seconds(lambda: states.append(stock.open(Path(folder))))
+        done: dict = {}
+        theirs = _seconds(lambda: done.update(stock.from_box((states[0], states[0]), phantom.center, phantom.box, stock_slices)))
+    scale = 120 / len(done)
+    yield "d whole job", {
+        "ours": f"512 px {engine.describe()['precision']}, 40 slices of the extent",
+        "stock": "1024 px fp32, 120 slices through JPEG" + ("" if scale == 1 else f", {len(done)} slices measured, scaled by {scale:.2f}"),
+        "ours_seconds": round(ours, 2),
+        "stock_seconds": round(theirs_open + scale * theirs, 2),
+        "ratio": round((theirs_open + scale * theirs) / ours, 2),
+    }
+
+
+def memory() -> Iterator[tuple[str, dict]]:
+    """(e) peak memory, each in a process of its own, less what the volume itself takes."""
+    cases = {
+        "e ours, 120 slices, extent 20": {"who": "ours", "slices": 120, "object_slices": 20},
+        "e ours, 600 slices, extent 20": {"who": "ours", "slices": 600, "object_slices": 20},
+        "e ours, 120 slices, extent 100": {"who": "ours", "slices": 120, "object_slices": 100},
+        "e ours, extent 100, cache 50 MB": {"who": "ours", "slices": 120, "object_slices": 100, "cache_mb": 50},
+        "e stock, 120 slices, 512 px": {"who": "stock", "slices": 120, "object_slices": 20, "image_size": 512},
+        "e stock, 120 slices, 1024 px": {"who": "stock", "slices": 120, "object_slices": 20, "image_size": 1024},
+    }
+    for name, case in cases.items():
+        command = [sys.executable, "-m", "SAM2AnnotateLib.benchmark.memory_of_one", json.dumps(case)]
+        finished = subprocess.run(command, capture_output=True, text=True, check=True)
+        yield name, json.loads(finished.stdout.splitlines()[-1])
+
+
+def _marked(annotator: Annotator, phantom: Phantom):
+    box = phantom.box
+    corners = ((box.col_start, box.row_start), (box.col_stop, box.row_stop))
+    return annotator.new_object(phantom.center, box=corners, extent=(phantom.extent.first, phantom.extent.last))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _ratio(pairs: list[tuple[float, float]]) -> dict:
+    return {
+        "ours_seconds": round(statistics.median(ours for ours, _ in pairs), 2),
+        "stock_seconds": round(statistics.median(stock for _, stock in pairs), 2),
+        "ratio": round(statistics.median(stock / ours for ours, stock in pairs), 2),
+        "runs": len(pairs),
+    }

@@ -1,0 +1,58 @@
+"""``sam2annotate benchmark``: ours against stock SAM 2, as ratios. Imports the benchmark inside functions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+
+_PARTS = ("propagation", "first-mask", "whole-volume", "memory")
+_EXPLANATION = """parts:
+  propagation   (a) first propagation and (b) the one after a correction; hiera tiny, fp32, same frames, alternating runs
+  first-mask    (c) from box to mask on an encoded slice
+  whole-volume  (d) ours with its CPU defaults against stock at 1024 px on the whole volume through JPEG files (minutes)
+  memory        (e) peak memory, each case in its own process
+Official weights cannot be downloaded everywhere, so hiera tiny runs with random ones: times do not depend on them.
+"""
+
+
+def add_parser(subparsers) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser(
+        "benchmark", help="measure speed and memory against stock SAM 2", epilog=_EXPLANATION,
+        formatter_class=argparse.RawDescriptionHelpFormatter, description="Measure speed and memory against stock SAM 2 on the CPU.",
+    )  # fmt: skip
+    parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS))
+    parser.add_argument("--repeats", type=int, default=3, help="alternating runs; the median of their ratios counts (default: 3)")
+    parser.add_argument("--slices", type=int, default=13, help="slices of the propagation part (default: 13)")
+    parser.add_argument("--image-size", type=int, default=512, help="pixels per side of the propagation part (default: 512)")
+    parser.add_argument("--stock-slices", type=int, metavar="N", help="let stock propagate N slices each way in (d), and scale; default: all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns the exit code."""
+    import torch
+
+    from ..atomic_files import write_text_atomically
+    from ..benchmark import parts
+
+    work = {
+        "propagation": lambda: parts.propagation(options.repeats, options.slices, options.image_size),
+        "first-mask": lambda: parts.first_mask(options.repeats),
+        "whole-volume": lambda: parts.whole_volume(options.stock_slices),
+        "memory": parts.memory,
+    }
+    machine = {"processor": platform.processor() or platform.machine(), "threads": torch.get_num_threads(), "torch": torch.__version__}
+    results = {}
+    print(f"machine: {machine}", file=sys.stderr)
+    for part in options.parts:
+        for name, figures in work[part]():
+            results[name] = figures
+            print(f"{name:34s} " + "  ".join(f"{key} {value}" for key, value in figures.items()), flush=True)
+    if options.json:
+        write_text_atomically(options.json, json.dumps({"machine": machine, "results": results}, indent=1) + "\n")
+    return 0

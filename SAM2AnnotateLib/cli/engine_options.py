@@ -1,0 +1,28 @@
+"""The options that choose model and device, shared by the commands that run one. Imports the engine inside functions."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """``--checkpoint``, ``--device``, ``--precision``, ``--image-size``."""
+    group = parser.add_argument_group("model")
+    group.add_argument("--checkpoint", default="bundled", metavar="NAME|PATH", help="a name of 'sam2annotate models', or a .pt or .safetensors file (default: bundled)")
+    group.add_argument("--architecture", metavar="NAME", help="for a file that does not tell which architecture its weights are of")
+    group.add_argument("--device", default="auto", help="auto, cuda, mps or cpu (default: auto)")
+    group.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"), help="fp32 repeats stock SAM 2 exactly (default: auto)")
+    group.add_argument("--image-size", type=int, metavar="N", help="pixels per side that the model works at (default: the model's own, on a CPU at most 512)")
+
+
+def engine_from(options: argparse.Namespace):
+    """Load the engine that the options ask for."""
+    from ..engine import load_engine
+
+    return load_engine(
+        options.checkpoint,
+        architecture=options.architecture,
+        device=options.device,
+        precision=options.precision,
+        image_size=options.image_size,
+    )

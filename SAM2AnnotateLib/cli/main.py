@@ -1,0 +1,56 @@
+"""``sam2annotate``: parse, call one command, turn the library's errors into one line. Imports the commands' parsers and errors."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+
+from .. import __version__
+from ..errors import Cancelled, SAM2AnnotateError
+from . import benchmark, demo, models, score, segment
+
+_COMMANDS = (segment, score, models, benchmark, demo)
+_EXIT_BAD_INPUT, _EXIT_STOPPED = 2, 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="sam2annotate",
+        description="One box to a 3-D mask on CT and MR with SAM 2.",
+        epilog="Try it: sam2annotate demo",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_parser(subparsers)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 if it worked, 2 for bad input or a result that could not be written (with one line on standard error), 130 if it was stopped.
+    """
+    options = build_parser().parse_args(_join_negative_values(sys.argv[1:] if arguments is None else arguments))
+    try:
+        return options.run(options)
+    except (Cancelled, KeyboardInterrupt):
+        print("sam2annotate: stopped.", file=sys.stderr)
+        return _EXIT_STOPPED
+    except SAM2AnnotateError as exc:
+        print(f"sam2annotate: error: {' '.join(str(exc).split())}", file=sys.stderr)
+        return _EXIT_BAD_INPUT
+
+
+def _join_negative_values(arguments: list[str]) -> list[str]:
+    """``--window -55,155`` as ``--window=-55,155``: argparse would take the value for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if re.match(r"-\d", argument) and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined

@@ -1,0 +1,113 @@
+"""``sam2annotate segment``: one box on one slice to a 3-D mask. Calls `Annotator`; imports the library inside functions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from .. import __version__
+from ..errors import InputError
+from .engine_options import add_engine_options, engine_from
+from .values import parse_integers, parse_point, progress_bar
+
+_EXAMPLES = """examples:
+  sam2annotate segment ct.nii.gz -o liver.nii.gz --slice 20 --box 34,60,210,190 --extent 2,37 --axis axial --window liver
+  sam2annotate segment knee.nrrd -o femur.nrrd --axis sagittal --slice 80 --box 90,40,160,200 --extent 30,120 \\
+      --report femur.json --preview femur.png
+  sam2annotate segment dicom_folder -o mask.nii.gz --slice 12 --point 120,88,+ --point 140,60,- --extent 8,15
+
+Indices are voxel indices on the volume's own grid, zero-based. A box is half-open: its second corner lies one voxel past the
+object. Its numbers come in the order of the two other index axes (I,J across k; I,K across j; J,K across i). An extent is the
+object's first and last slice, both included.
+"""
+
+
+def add_parser(subparsers) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser(
+        "segment", help="one box on one slice to a 3-D mask", epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Segment one object: SAM 2 outlines it on the prompted slice and carries the outline to both ends of the extent.",
+    )  # fmt: skip
+    parser.add_argument("image", metavar="IMAGE", help="NIfTI, NRRD or MHA file, or a folder with a DICOM series")
+    parser.add_argument("-o", "--output", required=True, metavar="MASK", help="mask to write (.nii.gz, .nii, .nrrd, .mha), on the image's grid")
+    parser.add_argument("--slice", type=int, required=True, metavar="K", help="voxel index of the slice that the box is on")
+    parser.add_argument("--box", metavar="I0,J0,I1,J1", help="box around the object on that slice, half-open")
+    parser.add_argument("--point", action="append", default=[], metavar="I,J,+|-", help="a click on (+) or beside (-) the object; may be repeated")
+    parser.add_argument("--mask", metavar="FILE", help="a mask on the image's grid whose slice K is the prompt, instead of or with a box")
+    parser.add_argument("--extent", required=True, metavar="A,B", help="first and last slice of the object, both included")
+    parser.add_argument("--axis", default="k", choices=("i", "j", "k", "axial", "coronal", "sagittal"), help="slice along this axis (default: k)")
+    parser.add_argument("--window", default="auto", metavar="LO,HI|NAME", help="gray window: two values, liver, abdomen, lung, bone, brain, mediastinum, mr, or auto (default)")
+    parser.add_argument("--roi", default="auto", metavar="auto|full|MM", help="what the model sees: around the object (auto), the whole slice (full), or the box plus a margin in mm")
+    parser.add_argument("--report", metavar="FILE.json", help="write prompts, mapping, model and its hash, scores and seconds of each slice")
+    parser.add_argument("--preview", metavar="FILE.png", help="write a montage of slices with outlines")
+    parser.add_argument("--overwrite", action="store_true", help="replace output files that exist")
+    parser.add_argument("--cache-mb", type=int, default=2048, metavar="MB", help="memory for encoded slices (default: 2048)")
+    add_engine_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns the exit code."""
+    from ..annotator import Annotator
+    from ..atomic_files import write_text_atomically
+    from ..engine import EmbeddingStore
+    from ..geometry import Extent, Volume
+    from ..pictures.montage import require_png_name, write_montage
+    from ..volume_io import read_volume, write_volume
+    from ..volume_io.write import require_writable_name
+
+    box = None if options.box is None else parse_integers(options.box, 4, "--box", "two corners, I0,J0,I1,J1")
+    extent = parse_integers(options.extent, 2, "--extent", "the first and the last slice, A,B")
+    points = [parse_point(text) for text in options.point]
+    if box is None and not points and options.mask is None:
+        raise InputError("Nothing marks the object: give --box I0,J0,I1,J1, or --point I,J,+, or --mask FILE.")
+    require_writable_name(options.output)
+    for path in filter(None, (options.output, options.report, options.preview)):
+        if Path(path).exists() and not options.overwrite:
+            raise InputError(f"'{path}' exists already. Choose another name, or add --overwrite to replace it.")
+    if options.preview:
+        require_png_name(Path(options.preview))
+    volume = read_volume(options.image)
+    start_mask = None
+    if options.mask is not None:
+        start_mask = read_volume(options.mask)
+        volume.grid.require_same(start_mask.grid, f"The image '{options.image}'", f"the mask '{options.mask}'")
+    store = EmbeddingStore(limit_bytes=options.cache_mb * 1024**2)
+    started = time.perf_counter()
+    engine = engine_from(options)
+    loaded = time.perf_counter()
+    annotator = Annotator(volume, engine, axis=options.axis, window=options.window, roi=options.roi, store=store)
+    mask_slice = None
+    if start_mask is not None:
+        position = annotator.stack.position_of(options.slice)
+        mask_slice = annotator.slice_from_frame(annotator.stack.frame(start_mask.array_kji != 0, position))
+        if not mask_slice.any():
+            raise InputError(f"The mask '{options.mask}' is empty on slice {options.slice}, so it marks nothing there.")
+    item = annotator.new_object(options.slice, box and (box[:2], box[2:]), points, mask_slice, extent)
+    with progress_bar("Segmenting", " slices") as show:
+        for _ in item.propagate(progress=show):
+            pass
+    finished = time.perf_counter()
+    mask_kji = item.mask_kji()
+    write_volume(Volume(volume.grid, mask_kji), options.output)
+    report = {"sam2annotate": __version__, "image": str(options.image), "output": str(options.output), **item.report()}
+    report["seconds"] = {"loading_model": round(loaded - started, 3), "segmenting": round(finished - loaded, 3)}
+    if options.report:
+        write_text_atomically(options.report, json.dumps(report, indent=1) + "\n")
+    if options.preview:
+        stack, results = annotator.stack, item.review.results
+        captions = {p: f"slice {stack.index_of(p)}   predicted IoU {r.predicted_iou:.2f}" for p, r in results.items()}
+        boxes = {} if item.prompt.box is None else {item.prompted_position: item.prompt.box}
+        shown = Extent(item.review.extent.first, item.review.extent.last)
+        write_montage(options.preview, volume, stack, item.encoder.mapping, mask_kji, shown, boxes=boxes, captions=captions)
+    mapping = item.encoder.mapping
+    print(f"window {mapping.lower:g}..{mapping.upper:g} ({mapping.name}; {mapping.reason})", file=sys.stderr)
+    voxels = int(mask_kji.sum())
+    print(
+        f"{options.output}: {voxels} voxels ({voxels * volume.grid.voxel_volume_mm3 / 1000:.1f} ml) on {len(item.review.extent)} slices, "
+        f"{finished - loaded:.1f} s with {engine.name} on {engine.describe()['device']}"
+    )
+    return 0

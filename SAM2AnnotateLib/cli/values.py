@@ -1,0 +1,47 @@
+"""Values that a person types, and progress that a person sees. Imports errors, progress and (inside functions) tqdm."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import InputError
+from ..progress import Progress, ProgressCallback
+
+
+def parse_integers(text: str, count: int, option: str, meaning: str) -> tuple[int, ...]:
+    """Read `count` integers separated by commas. Raises InputError that names the option and what it means."""
+    try:
+        values = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != count:
+        raise InputError(f"{option} takes {meaning} ({count} whole numbers separated by commas), got '{text}'.")
+    return values
+
+
+def parse_point(text: str) -> tuple[int, int, bool]:
+    """Read ``I,J,+`` or ``I,J,-``. Raises InputError."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 3 or parts[2] not in "+-" or not parts[2]:
+        raise InputError(f"--point takes two voxel indices and + (on the object) or - (beside it), such as 120,88,+; got '{text}'.")
+    return (*parse_integers(",".join(parts[:2]), 2, "--point", "two voxel indices"), parts[2] == "+")  # type: ignore[return-value]
+
+
+@contextmanager
+def progress_bar(what: str, unit: str) -> Iterator[ProgressCallback]:
+    """A bar with time left on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=what, unit=unit, unit_scale=unit == "B", leave=False) as bar:
+
+        def show(progress: Progress) -> None:
+            if progress.total is not None:
+                bar.total = progress.total
+            bar.update(progress.done - bar.n)
+
+        yield show

@@ -1,0 +1,160 @@
+"""From a checkpoint's name to a loaded engine: architecture, weights, device, precision, image size. Imports torch and sam2, inside functions."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from ..errors import CheckpointError, EngineError, InputError
+from ..optional_imports import import_for
+from .checkpoints import Checkpoint, file_sha256, find_checkpoint, require_local_file, verify_file
+from .engine import SegmentationEngine
+from .model_configs import ARCHITECTURES, Architecture, model_config
+
+INSTALL_HINT = "pip install torch safetensors Pillow hydra-core iopath tqdm && SAM2_BUILD_CUDA=0 pip install --no-build-isolation --no-deps sam2"
+DEVICES = ("auto", "cuda", "mps", "cpu")
+PRECISIONS = ("auto", "fp32", "bf16")
+# On a CPU the official models run at this size unless asked otherwise: a slice at 1024 pixels takes about ten times as long as at 512
+# (5.7 against 0.67 s, hiera tiny on 2 cores), and a region of interest of an object seldom holds more pixels than that.
+_CPU_IMAGE_SIZE = 512
+
+
+def load_engine(
+    checkpoint: str | Path | Checkpoint = "bundled",
+    *,
+    architecture: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    image_size: int | None = None,
+) -> SegmentationEngine:
+    """Load a SAM 2 model.
+
+    Args:
+        checkpoint: a name of `CHECKPOINTS`, or the path of a ``.pt`` or ``.safetensors`` file.
+        architecture: a name of `ARCHITECTURES`, for a file that does not tell it.
+        device: ``auto`` takes CUDA, then MPS, then the CPU; or any torch device name.
+        precision: ``fp32`` repeats stock SAM 2 exactly; ``bf16`` is autocast; ``auto`` takes bf16 where the hardware has it and the
+            model is large enough to gain (not the bundled one on a CPU). Both but ``fp32`` keep embeddings in 16 bit.
+        image_size: pixels per side, a multiple of 32; by default the checkpoint's own, on a CPU at most 512.
+
+    Raises:
+        CheckpointError: unknown name, file missing, truncated, altered, or of another architecture.
+        EngineError: the device cannot be used.
+        InputError: precision or image size is none of those.
+        MissingPackageError: torch or sam2 is not installed.
+    """
+    torch = import_for("Running SAM 2", "torch", INSTALL_HINT)
+    import_for("Running SAM 2", "sam2", INSTALL_HINT)
+    known = checkpoint if isinstance(checkpoint, Checkpoint) else find_checkpoint(checkpoint, architecture)
+    file = require_local_file(known)
+    verify_file(known, file)
+    tensors = _read_tensors(torch, file)
+    name = known.architecture or _tell_architecture(tensors, file)
+    if name not in ARCHITECTURES:
+        raise CheckpointError(f"Unknown architecture {name!r}: expected one of {', '.join(ARCHITECTURES)}.")
+    shape = ARCHITECTURES[name]
+    device = _choose_device(torch, device)
+    size = _choose_image_size(image_size, known.image_size or shape.native_image_size, device)
+    model = _build(torch, shape, size)
+    _fill(model, tensors, file, name)
+    from .sam2_engine import Compute, Sam2Engine
+
+    bf16 = _choose_bf16(torch, precision, device, shape)
+    try:
+        model = model.to(device).eval()
+    except RuntimeError as exc:
+        raise EngineError(f"The device '{device}' cannot be used: {str(exc).splitlines()[0]}") from exc
+    return Sam2Engine(model, known.name, file_sha256(file), Compute(device, bf16, half_embeddings=precision != "fp32"))
+
+
+def _build(torch, shape: Architecture, size: int):
+    from hydra.utils import instantiate
+
+    with torch.random.fork_rng(devices=[]):  # the fresh weights are overwritten: leave the caller's random numbers alone
+        return instantiate(model_config(shape, size))
+
+
+def _read_tensors(torch, file: Path) -> dict[str, Any]:
+    """Tensors by name; never executes code from the file."""
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            stored = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as exc:  # pickle, zip, safetensors and torch each have their own errors for a damaged file
+        raise CheckpointError(
+            f"The weights in '{file}' cannot be read: the file is truncated, altered or no checkpoint ({type(exc).__name__}). Download it again."
+        ) from exc
+    if isinstance(stored, dict) and isinstance(stored.get("model"), dict):
+        stored = stored["model"]
+    if not isinstance(stored, dict) or not stored or not all(torch.is_tensor(value) for value in stored.values()):
+        raise CheckpointError(f"'{file}' holds no SAM 2 weights: expected a dict of tensors, or one under 'model'.")
+    return stored
+
+
+def _tell_architecture(tensors: dict[str, Any], file: Path) -> str:
+    """By the width and depth of the image encoder and the tensors that SAM 2.1 added."""
+    patch = tensors.get("image_encoder.trunk.patch_embed.proj.weight")
+    blocks = {key.split(".")[3] for key in tensors if key.startswith("image_encoder.trunk.blocks.")}
+    is_2_1 = "no_obj_embed_spatial" in tensors
+    for name, shape in ARCHITECTURES.items():
+        if name != "medsam2" and patch is not None and shape.is_2_1 == is_2_1:
+            if shape.embed_dim == patch.shape[0] and sum(shape.stages) == len(blocks):
+                return name
+    raise CheckpointError(f"'{file}' is of no architecture known here ({', '.join(ARCHITECTURES)}). Name one if it is a fine-tune of it.")
+
+
+def _fill(model, tensors: dict[str, Any], file: Path, name: str) -> None:
+    expected = model.state_dict()
+    missing = sorted(expected.keys() - tensors.keys())
+    extra = sorted(tensors.keys() - expected.keys())
+    wrong = sorted(key for key in expected.keys() & tensors.keys() if expected[key].shape != tensors[key].shape)
+    if missing or extra or wrong:
+        first = (missing or wrong or extra)[0]
+        raise CheckpointError(
+            f"The weights in '{file}' do not fit the architecture {name}: {len(missing)} tensors missing, {len(wrong)} of another shape, "
+            f"{len(extra)} unknown (first: {first}). The file is incomplete or of another model."
+        )
+    bad = [key for key, value in tensors.items() if value.is_floating_point() and not bool(value.isfinite().all())]
+    if bad:
+        raise CheckpointError(f"The weights in '{file}' hold NaN or infinite numbers ({bad[0]}): the file is damaged. Download it again.")
+    model.load_state_dict(tensors)
+
+
+def _choose_device(torch, device: str) -> str:
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as exc:
+        raise EngineError(f"Unknown device '{device}': expected one of {', '.join(DEVICES)}.") from exc
+    if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()):
+        raise EngineError(f"The device '{device}' is not available on this machine, or this torch is not built for it. Use --device cpu.")
+    return device
+
+
+def _choose_image_size(asked: int | None, native: int, device: str) -> int:
+    if asked is None:
+        return min(native, _CPU_IMAGE_SIZE) if device == "cpu" else native
+    if asked < 64 or asked > 2048 or asked % 32:
+        raise InputError(f"The image size must be a multiple of 32 between 64 and 2048, got {asked}.")
+    return asked
+
+
+def _choose_bf16(torch, precision: str, device: str, shape: Architecture) -> bool:
+    if precision not in PRECISIONS:
+        raise InputError(f"Unknown precision '{precision}': expected one of {', '.join(PRECISIONS)}.")
+    if precision != "auto":
+        return precision == "bf16"
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported())
+    if device == "cpu" and shape.width >= 256 and hasattr(torch.cpu, "get_capabilities"):
+        abilities = torch.cpu.get_capabilities()
+        return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
+    return False

@@ -1,0 +1,253 @@
+"""The engine on Meta's `sam2` package. This file and `loading.py` alone import torch and sam2 (besides `training` and `benchmark`).
+
+It drives `SAM2Base` step by step as `SAM2VideoPredictor` does (sam2 1.1.0, sam2_video_predictor.py), with what that lacks: embeddings that
+outlive a pass, predicted IoU and object score of every slice, and memory that does not grow with the video. At float32 the results are
+those of `SAM2VideoPredictor` to the bit; tests compare them. (x, y) pixels start here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from ..errors import EngineError
+from ..prompts import SlicePrompt
+from .engine import Embedding, SlicePrediction
+
+# ImageNet statistics that every SAM 2 checkpoint was trained with (sam2/utils/misc.py).
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# The bound that SAM2VideoPredictor sets for a mask that goes back into the decoder together with points.
+_SKETCH_LOGIT_BOUND = 32.0
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how to compute.
+
+    Args:
+        device: torch device name.
+        bf16: autocast to bfloat16.
+        half_embeddings: keep embeddings in 16 bit; False keeps float32, which repeats stock SAM 2 exactly.
+    """
+
+    device: str
+    bf16: bool
+    half_embeddings: bool
+
+
+class Sam2Engine:
+    """A loaded SAM 2 model. Made by `load_engine`.
+
+    Args:
+        model: SAM2Base in evaluation mode on `compute.device`.
+        name: of the checkpoint.
+        weights_sha256: of its file.
+        compute: where and how.
+    """
+
+    def __init__(self, model: torch.nn.Module, name: str, weights_sha256: str, compute: Compute):
+        self._model, self._name, self._weights_sha256, self.compute = model, name, weights_sha256, compute
+        self._positions: list[torch.Tensor] | None = None
+        self._mean = torch.tensor(_MEAN)[:, None, None]
+        self._std = torch.tensor(_STD)[:, None, None]
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+        return self._name
+
+    @property
+    def image_size(self) -> int:
+        """Pixels per side that frames are resampled to."""
+        return int(self._model.image_size)
+
+    @property
+    def memory_reach(self) -> int:
+        """Preceding slices whose mask memories a step reads."""
+        return int(self._model.num_maskmem) - 1
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of weights, image size and precision."""
+        return hashlib.sha256(f"{self._weights_sha256} {self.image_size} {self.compute}".encode()).hexdigest()
+
+    def describe(self) -> dict:
+        """For the record."""
+        return {
+            "model": self._name,
+            "weights_sha256": self._weights_sha256,
+            "image_size": self.image_size,
+            "device": self.compute.device,
+            "precision": "bf16" if self.compute.bf16 else "fp32",
+            "embeddings": "float16" if self.compute.half_embeddings else "float32",
+        }
+
+    def encode(self, frame: np.ndarray) -> Embedding:
+        """Resample one uint8 frame (rows, cols) to the model's size, as `load_video_frames` of sam2 does, and encode it."""
+        size = self.image_size
+        resampled = np.array(Image.fromarray(np.ascontiguousarray(frame)).resize((size, size))) / 255.0
+        picture = torch.from_numpy(resampled).float().expand(3, size, size)
+        picture = ((picture - self._mean) / self._std)[None].to(self.compute.device)
+        with self._running():
+            encoded = self._model.forward_image(picture)
+            levels = encoded["backbone_fpn"][-self._model.num_feature_levels :]
+            if self._positions is None:  # the same for every frame
+                self._positions = [p.float() for p in encoded["vision_pos_enc"][-self._model.num_feature_levels :]]
+            kept = torch.float16 if self.compute.half_embeddings else torch.float32
+            return Embedding(tuple(level[0].to(kept).cpu().numpy() for level in levels))
+
+    def start_track(self, frame_shape_rc: tuple[int, int], slice_count: int, reverse: bool) -> Sam2Track:
+        """A fresh SAM 2 state."""
+        return Sam2Track(self, tuple(frame_shape_rc), slice_count, reverse)
+
+    def features(self, embedding: Embedding) -> tuple[list[torch.Tensor], list[torch.Tensor], list[tuple[int, int]]]:
+        """An embedding as the model takes it: features and position codes (HW, 1, C) and sizes (H, W), by level."""
+        if self._positions is None:
+            self.encode(np.zeros((8, 8), dtype=np.uint8))
+        levels = [torch.from_numpy(array)[None].to(self.compute.device).float() for array in embedding.arrays]
+        _, features, positions, sizes = self._model._prepare_backbone_features({"backbone_fpn": levels, "vision_pos_enc": self._positions})
+        return features, positions, sizes
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        device = torch.device(self.compute.device).type
+        try:
+            with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=self.compute.bf16):
+                yield
+        except (torch.OutOfMemoryError, MemoryError) as exc:
+            raise EngineError(
+                f"Out of memory on {self.compute.device} with model {self._name} at {self.image_size} pixels. "
+                "Close other programs, choose a smaller image size or model, or compute on the CPU (--device cpu)."
+            ) from exc
+        except RuntimeError as exc:
+            raise EngineError(f"The model {self._name} failed on {self.compute.device}: {str(exc).splitlines()[0]}") from exc
+
+
+class Sam2Track:
+    """One pass with a SAM 2 state of its own."""
+
+    def __init__(self, engine: Sam2Engine, frame_shape_rc: tuple[int, int], slice_count: int, reverse: bool):
+        self._engine, self._model = engine, engine._model
+        self._shape_rc, self._slice_count, self._reverse = frame_shape_rc, slice_count, reverse
+        self._memory: dict[str, dict[int, dict]] = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
+
+    def condition(self, position: int, embedding: Embedding, prompt: SlicePrompt) -> SlicePrediction:
+        """Make the slice a conditioning frame."""
+        with self._engine._running():
+            features = self._engine.features(embedding)
+            outputs = None
+            if prompt.mask is not None:
+                outputs = self._run(position, features, mask_inputs=self._mask_inputs(prompt.mask))
+            if not prompt.is_final_mask:
+                sketch = None if outputs is None else outputs[3].clamp(-_SKETCH_LOGIT_BOUND, _SKETCH_LOGIT_BOUND)
+                outputs = self._run(position, features, point_inputs=self._point_inputs(prompt), sketch=sketch)
+            kept = self._kept(features, outputs, prompted=True)
+            self._memory["cond_frame_outputs"][position] = kept
+            self._memory["non_cond_frame_outputs"].pop(position, None)
+            if prompt.is_final_mask:
+                return SlicePrediction(np.where(prompt.mask, np.float32(10), np.float32(-10)), 1.0, float(prompt.mask.any()))
+            return self._prediction(outputs)
+
+    def remember(self, position: int, embedding: Embedding, mask: np.ndarray) -> None:
+        """Put an earlier mask into the memory."""
+        with self._engine._running():
+            features = self._engine.features(embedding)
+            outputs = self._run(position, features, mask_inputs=self._mask_inputs(mask))
+            self._memory["non_cond_frame_outputs"][position] = self._kept(features, outputs, prompted=False)
+
+    def step(self, position: int, embedding: Embedding) -> SlicePrediction:
+        """Predict the slice from memory, remember it, forget what no later step can read."""
+        with self._engine._running():
+            features = self._engine.features(embedding)
+            outputs = self._run(position, features)
+            self._memory["non_cond_frame_outputs"][position] = self._kept(features, outputs, prompted=False)
+            self._forget(position)
+            return self._prediction(outputs)
+
+    def _run(self, position: int, features, point_inputs=None, mask_inputs=None, sketch=None):
+        vision, places, sizes = features
+        prompted = point_inputs is not None or mask_inputs is not None
+        _, outputs, _, _ = self._model._track_step(
+            frame_idx=position,
+            is_init_cond_frame=prompted,
+            current_vision_feats=vision,
+            current_vision_pos_embeds=places,
+            feat_sizes=sizes,
+            point_inputs=point_inputs,
+            mask_inputs=mask_inputs,
+            output_dict=self._memory,
+            num_frames=self._slice_count,
+            # Stock adds prompts before it knows the direction of the pass; it matters only to steps.
+            track_in_reverse=self._reverse and not prompted,
+            prev_sam_mask_logits=sketch,
+        )
+        return outputs
+
+    def _kept(self, features, outputs, prompted: bool) -> dict:
+        """What later steps read of a slice: memory features in bfloat16 as stock keeps them, and the object pointer."""
+        _, _, _, low_res, high_res, pointer, object_logits = outputs
+        vision, _, sizes = features
+        if prompted:  # stock encodes prompted frames from the low-resolution mask, when the pass starts
+            size = self._model.image_size
+            high_res = F.interpolate(low_res, size=(size, size), mode="bilinear", align_corners=False)
+        memory, positions = self._model._encode_new_memory(
+            current_vision_feats=vision,
+            feat_sizes=sizes,
+            pred_masks_high_res=high_res,
+            object_score_logits=object_logits,
+            is_mask_from_pts=prompted,
+        )
+        return {"maskmem_features": memory.to(torch.bfloat16), "maskmem_pos_enc": positions, "obj_ptr": pointer}
+
+    def _forget(self, position: int) -> None:
+        past = self._memory["non_cond_frame_outputs"]
+        mask_reach, pointer_reach = self._engine.memory_reach, int(self._model.max_obj_ptrs_in_encoder)
+        for other in list(past):
+            distance = abs(position - other)
+            if distance >= max(mask_reach, pointer_reach):
+                del past[other]
+            elif distance >= mask_reach:
+                past[other] = {"obj_ptr": past[other]["obj_ptr"]}
+
+    def _point_inputs(self, prompt: SlicePrompt) -> dict[str, torch.Tensor]:
+        """Box corners, then clicks, as (x, y) in the model's pixels. A box runs along voxel edges, a click sits at a voxel's center."""
+        coords, labels = [], []
+        if prompt.box is not None:
+            coords += [(prompt.box.col_start, prompt.box.row_start), (prompt.box.col_stop, prompt.box.row_stop)]
+            labels += [2, 3]
+        for point in prompt.points:
+            coords.append((point.col + 0.5, point.row + 0.5))
+            labels.append(int(point.positive))
+        device = self._engine.compute.device
+        rows, cols = self._shape_rc
+        # In stock's order of operations, so that the last bit is the same.
+        normalized = torch.tensor(coords, dtype=torch.float32)[None] / torch.tensor([cols, rows])
+        return {
+            "point_coords": (normalized * self._model.image_size).to(device),
+            "point_labels": torch.tensor(labels, dtype=torch.int32)[None].to(device),
+        }
+
+    def _mask_inputs(self, mask: np.ndarray) -> torch.Tensor:
+        size = self._model.image_size
+        whole = torch.from_numpy(np.array(mask, dtype=np.float32))[None, None].to(self._engine.compute.device)
+        if mask.shape == (size, size):
+            return whole
+        return (F.interpolate(whole, size=(size, size), align_corners=False, mode="bilinear", antialias=True) >= 0.5).float()
+
+    def _prediction(self, outputs) -> SlicePrediction:
+        _, _, ious, low_res, _, _, object_logits = outputs
+        logits = low_res.float()
+        if logits.shape[-2:] != self._shape_rc:
+            logits = F.interpolate(logits, size=self._shape_rc, mode="bilinear", align_corners=False)
+        return SlicePrediction(
+            logits=logits[0, 0].cpu().numpy(),
+            predicted_iou=float(ious.float().max()),
+            object_score=float(object_logits.float().sigmoid().max()),
+        )

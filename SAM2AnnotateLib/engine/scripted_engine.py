@@ -1,0 +1,124 @@
+"""ScriptedEngine: a deterministic stand-in for a model, for tests, demonstrations and simulation. Imports numpy and prompts.
+
+It segments by a plain rule, so that what it should answer can be worked out by hand: on the prompted slice, the pixels in the box (or near
+the clicks) that are as bright as its center; from slice to slice, the pixels within `reach` of the last mask that are as bright as that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+
+from ..errors import EngineError
+from ..prompts import SlicePrompt
+from .engine import Embedding, SlicePrediction
+
+
+class ScriptedEngine:
+    """A model with a rule instead of weights.
+
+    Args:
+        image_size: stated, as frames are not resampled.
+        tolerance: gray levels by which a pixel may differ from the object's own gray.
+        reach: pixels that an object's outline may move between neighboring slices.
+        fail_at: called with the position of every step; raise in it to act out a fault, such as running out of memory.
+    """
+
+    def __init__(self, image_size: int = 256, tolerance: int = 20, reach: int = 3, fail_at: Callable[[int], None] | None = None):
+        self.image_size, self.tolerance, self.reach, self.fail_at = image_size, tolerance, reach, fail_at
+        self.encoded_frames = 0
+
+    name = "scripted"
+    memory_reach = 6
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the settings."""
+        return hashlib.sha256(f"scripted {self.image_size} {self.tolerance} {self.reach}".encode()).hexdigest()
+
+    def describe(self) -> dict:
+        """For the record."""
+        return {"model": self.name, "weights_sha256": self.fingerprint, "image_size": self.image_size, "device": "cpu", "precision": "exact"}
+
+    def encode(self, frame: np.ndarray) -> Embedding:
+        """The frame itself."""
+        if frame.dtype != np.uint8 or frame.ndim != 2:
+            raise EngineError(f"Expected a uint8 frame (row, column), got {frame.dtype} of shape {frame.shape}.")
+        self.encoded_frames += 1
+        return Embedding((frame.copy(),))
+
+    def start_track(self, frame_shape_rc: tuple[int, int], slice_count: int, reverse: bool) -> ScriptedTrack:
+        """A fresh memory."""
+        return ScriptedTrack(self, tuple(frame_shape_rc))
+
+
+class ScriptedTrack:
+    """Remembers masks and grays; the nearest slice remembered leads."""
+
+    def __init__(self, engine: ScriptedEngine, frame_shape_rc: tuple[int, int]):
+        self._engine, self._shape_rc = engine, frame_shape_rc
+        self._seen: dict[int, tuple[np.ndarray, float]] = {}
+
+    def condition(self, position: int, embedding: Embedding, prompt: SlicePrompt) -> SlicePrediction:
+        """Segment by the prompt, or take a final mask as it is."""
+        frame = embedding.arrays[0]
+        mask = prompt.mask.copy() if prompt.is_final_mask else self._by_rule(frame, prompt)
+        self._remember(position, frame, mask)
+        return self._prediction(mask)
+
+    def remember(self, position: int, embedding: Embedding, mask: np.ndarray) -> None:
+        """Take the mask into the memory."""
+        self._remember(position, embedding.arrays[0], np.asarray(mask, dtype=bool))
+
+    def step(self, position: int, embedding: Embedding) -> SlicePrediction:
+        """Grow from the mask of the nearest slice seen."""
+        if self._engine.fail_at is not None:
+            self._engine.fail_at(position)
+        last, gray = self._seen[min(self._seen, key=lambda seen: (abs(seen - position), seen))]
+        near = _dilated(last, self._engine.reach)
+        mask = near & (np.abs(embedding.arrays[0].astype(float) - gray) <= self._engine.tolerance)
+        self._seen[position] = (mask, gray)
+        return self._prediction(mask)
+
+    def _by_rule(self, frame: np.ndarray, prompt: SlicePrompt) -> np.ndarray:
+        allowed = np.zeros(self._shape_rc, dtype=bool) if prompt.box or prompt.points else np.ones(self._shape_rc, dtype=bool)
+        if prompt.mask is not None:
+            allowed |= prompt.mask
+        centers = []
+        if prompt.box is not None:
+            inside = prompt.box.clipped(self._shape_rc)
+            allowed[inside.slices_rc] = True
+            centers.append(((inside.row_start + inside.row_stop) // 2, (inside.col_start + inside.col_stop) // 2))
+        for point in prompt.points:
+            spot = np.zeros(self._shape_rc, dtype=bool)
+            spot[point.row, point.col] = True
+            spot = _dilated(spot, 4 * self._engine.reach)
+            if point.positive:
+                allowed |= spot
+                centers.append((point.row, point.col))
+            else:
+                allowed &= ~spot
+        grays = [float(frame[row, col]) for row, col in centers] or [float(frame[prompt.mask].mean())]
+        return allowed & np.any([np.abs(frame.astype(float) - gray) <= self._engine.tolerance for gray in grays], axis=0)
+
+    def _remember(self, position: int, frame: np.ndarray, mask: np.ndarray) -> None:
+        self._seen[position] = (mask, float(np.median(frame[mask])) if mask.any() else -1000.0)
+
+    @staticmethod
+    def _prediction(mask: np.ndarray) -> SlicePrediction:
+        return SlicePrediction(np.where(mask, np.float32(10), np.float32(-10)), 0.9 if mask.any() else 0.1, float(mask.any()))
+
+
+def _dilated(mask: np.ndarray, by: int) -> np.ndarray:
+    """The mask grown by a square of `by` pixels, without scipy: the library must run with numpy alone."""
+    grown = mask.copy()
+    for axis in (0, 1):
+        source = grown.copy()
+        for shift in range(1, by + 1):
+            ahead, behind = [slice(None)] * 2, [slice(None)] * 2
+            ahead[axis], behind[axis] = slice(shift, None), slice(None, -shift)
+            grown[tuple(ahead)] |= source[tuple(behind)]
+            grown[tuple(behind)] |= source[tuple(ahead)]
+    return grown

@@ -1,0 +1,64 @@
+"""Every exception that the library raises on purpose.
+
+::
+
+    SAM2AnnotateError               one clear line for the user; the command line exits with code 2
+    |-- InputError                  what was given cannot be used
+    |   |-- VolumeError             file missing or corrupt, wrong dimensions, NaN voxels
+    |   |-- GridMismatchError       two volumes that must share one grid do not
+    |   |-- PromptError             box, point, mask or extent does not fit the volume
+    |   `-- CheckpointError         unknown name, truncated, tampered or foreign weights
+    |-- DownloadError               a checkpoint could not be fetched
+    |-- MissingPackageError         an optional package is needed for what was asked
+    |-- OutputError                 a result could not be written; nothing half-written is left
+    |-- EngineError                 the model failed (out of memory, device error)
+    `-- Cancelled                   the user stopped the work; finished slices are kept
+
+A message says what was expected, what came, and what to do. Imports: standard library only.
+"""
+
+from __future__ import annotations
+
+
+class SAM2AnnotateError(Exception):
+    """Base of all errors with a message meant for the user."""
+
+
+class InputError(SAM2AnnotateError):
+    """Something the caller gave cannot be used."""
+
+
+class VolumeError(InputError):
+    """A volume cannot be read, or is not a finite 3-D scalar image."""
+
+
+class GridMismatchError(InputError):
+    """Two volumes that must lie on one voxel grid do not."""
+
+
+class PromptError(InputError):
+    """A box, point, mask or extent does not fit the volume or the other prompts."""
+
+
+class CheckpointError(InputError):
+    """Model weights are unknown, incomplete, altered, or of another architecture."""
+
+
+class DownloadError(SAM2AnnotateError):
+    """A file could not be downloaded."""
+
+
+class MissingPackageError(SAM2AnnotateError):
+    """An optional package is needed and not installed."""
+
+
+class OutputError(SAM2AnnotateError):
+    """A result could not be written. The destination is as it was before."""
+
+
+class EngineError(SAM2AnnotateError):
+    """The model failed while running."""
+
+
+class Cancelled(SAM2AnnotateError):
+    """The work was stopped on request."""

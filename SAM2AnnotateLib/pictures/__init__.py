@@ -1,0 +1,1 @@
+"""Pictures of results. Imports geometry, intensity and (inside functions) Pillow."""

@@ -1,0 +1,5 @@
+"""What a person decided about each slice of an object. Calls no model and no GUI. Imports propagation.results, prompts, geometry."""
+
+from .session import ReviewSession, SliceStatus
+
+__all__ = ["ReviewSession", "SliceStatus"]

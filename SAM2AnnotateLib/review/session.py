@@ -1,0 +1,139 @@
+"""ReviewSession: the state of one object under review. Is told results and decisions; says what to compute. Calls no engine.
+
+An accepted or corrected slice is *locked*: its mask is final, no later result changes it, and it bounds what a correction recomputes
+(study A; barriers between locked slices are ours).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from ..errors import PromptError
+from ..geometry import Box2D, Extent
+from ..propagation.results import SliceResult
+from ..prompts import SlicePrompt
+
+
+class SliceStatus(Enum):
+    """What is known about a slice."""
+
+    EMPTY = "empty"  # nothing computed yet
+    PROPOSED = "proposed"  # computed, not looked at
+    ACCEPTED = "accepted"  # taken as proposed; locked
+    CORRECTED = "corrected"  # drawn by a person; locked
+
+
+@dataclass(frozen=True)
+class DueWork:
+    """The arguments of `propagate` that follow from a session's state."""
+
+    prompts: dict[int, SlicePrompt]
+    extent: Extent
+    locked: frozenset[int]
+    changed: int | None
+    crops: dict[int, Box2D]
+
+
+class ReviewSession:
+    """One object: its prompts, its extent, the mask and status of each slice.
+
+    Args:
+        prompts: by position; at least one, all within the extent.
+        extent: positions of the first and last slice.
+        frame_shape_rc: rows and columns of a slice.
+
+    Raises:
+        PromptError: if a prompt lies outside the extent or does not fit the slice.
+    """
+
+    def __init__(self, prompts: dict[int, SlicePrompt], extent: Extent, frame_shape_rc: tuple[int, int]):
+        if not prompts:
+            raise PromptError("An object needs a prompt on at least one slice.")
+        for position, prompt in prompts.items():
+            if position not in extent:
+                raise PromptError(f"Slice {position} carries a prompt but lies outside the extent {extent.first}..{extent.last}.")
+            prompt.require_inside(frame_shape_rc)
+        self.extent, self.frame_shape_rc = extent, tuple(frame_shape_rc)
+        self._prompts = dict(prompts)
+        self._results: dict[int, SliceResult] = {}
+        self._final: dict[int, np.ndarray] = {}
+        self._status: dict[int, SliceStatus] = {}
+
+    # -- what is known ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def locked(self) -> frozenset[int]:
+        """Positions of accepted and corrected slices."""
+        return frozenset(self._final)
+
+    @property
+    def results(self) -> dict[int, SliceResult]:
+        """The latest result of each slice, by position; locked slices may have none."""
+        return dict(self._results)
+
+    def status(self, position: int) -> SliceStatus:
+        """The status of a slice of the extent."""
+        self._require_in_extent(position)
+        return self._status.get(position, SliceStatus.EMPTY)
+
+    def mask(self, position: int) -> np.ndarray | None:
+        """(rows, cols) bool mask of a slice, read-only; None before anything is known."""
+        self._require_in_extent(position)
+        if position in self._final:
+            return self._final[position]
+        return self._results[position].mask if position in self._results else None
+
+    # -- what happens ------------------------------------------------------------------------------------------------------------
+
+    def add_result(self, result: SliceResult) -> bool:
+        """Take a computed slice. Returns False, and changes nothing, if the slice has been locked meanwhile."""
+        self._require_in_extent(result.position)
+        if result.position in self._final:
+            return False
+        self._results[result.position] = result
+        self._status[result.position] = SliceStatus.PROPOSED
+        return True
+
+    def accept(self, position: int) -> None:
+        """Lock a slice as it is. Raises PromptError if nothing is known of it."""
+        mask = self.mask(position)
+        if mask is None:
+            raise PromptError(f"Slice {position} has no mask yet, so it cannot be accepted.")
+        if position not in self._final:
+            self._final[position] = mask
+            self._status[position] = SliceStatus.ACCEPTED
+
+    def correct(self, position: int, mask: np.ndarray) -> None:
+        """Lock a slice with a person's mask (rows, cols); an empty one says that the object is not there."""
+        self._require_in_extent(position)
+        prompt = SlicePrompt(mask=mask)  # copies, so that later drawing cannot change a locked slice
+        prompt.require_inside(self.frame_shape_rc)
+        self._final[position] = prompt.mask
+        self._status[position] = SliceStatus.CORRECTED
+
+    def unlock(self, position: int) -> None:
+        """Make a locked slice a proposal again, with its present mask as far as a result is known."""
+        self._require_in_extent(position)
+        self._final.pop(position, None)
+        self._status[position] = SliceStatus.PROPOSED if position in self._results else SliceStatus.EMPTY
+
+    # -- what to compute ----------------------------------------------------------------------------------------------------------
+
+    def due_work(self, changed: int | None = None) -> DueWork:
+        """What to give to `propagate`: all slices, or those that a correction on `changed` affects.
+
+        Raises:
+            PromptError: if `changed` is not locked.
+        """
+        if changed is not None and changed not in self._final:
+            raise PromptError(f"Slice {changed} is neither accepted nor corrected, so nothing follows from it.")
+        prompts = {**self._prompts, **{position: SlicePrompt(mask=mask) for position, mask in self._final.items()}}
+        crops = {position: result.crop for position, result in self._results.items()}
+        return DueWork(prompts, self.extent, self.locked, changed, crops)
+
+    def _require_in_extent(self, position: int) -> None:
+        if position not in self.extent:
+            raise PromptError(f"Slice {position} lies outside the object's extent {self.extent.first}..{self.extent.last}.")

@@ -1,0 +1,163 @@
+"""The package as a whole: importable with numpy alone, and every room imports only rooms below it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import SAM2AnnotateLib
+
+LIBRARY = Path(SAM2AnnotateLib.__file__).parent
+PACKAGE = LIBRARY.name
+
+# From the ground up. A room may import the rooms of the lines above its own, and itself.
+ROOMS = (
+    ("errors", "progress", "atomic_files", "optional_imports"),  # single files; these may import one another
+    ("geometry",),
+    ("volume_io", "intensity", "prompts", "metrics"),
+    ("engine",),
+    ("propagation",),
+    ("review",),
+    ("annotator",),  # a single file: the steps of an annotation, joined
+    ("pictures", "simulation"),
+    ("training", "benchmark"),
+    ("cli",),
+    ("__main__",),
+)
+LEVELS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
+MAY_IMPORT_ON_THEIR_LEVEL = {*ROOMS[0]}
+MAY_IMPORT_TORCH = {"engine", "training", "benchmark"}
+MODEL_PACKAGES = {"torch", "torchvision", "sam2"}
+SLICER_PACKAGES = {"slicer", "qt", "ctk", "vtk", "mrml", "PythonQt", "PySide6"}
+
+
+def library_files() -> list[Path]:
+    return sorted(LIBRARY.rglob("*.py"))
+
+
+def room_of(file: Path, library: Path = LIBRARY) -> str:
+    """The first folder below the library, or the file's own name for a file at its top ('__init__' for the library's own)."""
+    return file.relative_to(library).with_suffix("").parts[0]
+
+
+def imported_modules(source: str, package: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Line and absolute dotted name of everything that a file imports, inside functions too, and by name in a string.
+
+    Args:
+        source: the file's text.
+        package: names from the top package down to the one the file lies in.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join((*above, *([node.module] if node.module else [])))
+            for alias in node.names:  # what follows `import` may be a module too
+                yield node.lineno, f"{base}.{alias.name}"
+        elif isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            position = {"import_module": 0, "__import__": 0, "import_for": 1}.get(called)
+            if position is not None and len(node.args) > position and isinstance(node.args[position], ast.Constant):
+                yield node.lineno, str(node.args[position].value)
+
+
+def violations(source: str, file: Path, library: Path) -> list[str]:
+    """What a library file imports and may not, one sentence each."""
+    room = room_of(file, library)
+    package = (library.name, *file.relative_to(library).parent.parts)
+    found = []
+    for line, module in imported_modules(source, package):
+        top, *below = module.split(".")
+        where = f"{file.relative_to(library).as_posix()}:{line}"
+        if top in SLICER_PACKAGES:
+            found.append(f"{where} imports {top}, which only the Slicer module may")
+        elif top in MODEL_PACKAGES and room not in MAY_IMPORT_TORCH:
+            found.append(f"{where} imports {top}, which only {', '.join(sorted(MAY_IMPORT_TORCH))} may")
+        elif top == library.name and below and below[0] in LEVELS and room in LEVELS and below[0] != room:
+            allowed = LEVELS[below[0]] < LEVELS[room] or (LEVELS[below[0]] == LEVELS[room] and room in MAY_IMPORT_ON_THEIR_LEVEL)
+            if not allowed:
+                found.append(f"{where}: {room} imports {below[0]}, which does not lie below it")
+    return found
+
+
+def test_every_room_has_its_place_in_the_order():
+    unplaced = {room_of(file) for file in library_files()} - LEVELS.keys() - {"__init__"}
+    assert not unplaced, f"Enter these in ROOMS: {sorted(unplaced)}"
+
+
+def test_every_room_says_what_lives_there():
+    rooms = [folder for folder in LIBRARY.iterdir() if any(folder.glob("*.py"))]
+    silent = [
+        room.name
+        for room in rooms
+        if not ((room / "__init__.py").is_file() and ast.get_docstring(ast.parse((room / "__init__.py").read_text("utf-8"))))
+    ]
+    assert not silent, f"No docstring in the __init__.py of: {sorted(silent)}"
+
+
+@pytest.mark.parametrize("file", library_files(), ids=lambda file: file.relative_to(LIBRARY).as_posix())
+def test_a_file_imports_only_what_lies_below_it(file):
+    assert violations(file.read_text(encoding="utf-8"), file, LIBRARY) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "source", "complaint"),
+    [
+        ("geometry/boxes.py", "from ..engine import Engine", "geometry imports engine"),
+        ("geometry/boxes.py", "def f():\n    from .. import engine", "geometry imports engine"),
+        ("volume_io/read.py", "import SAM2AnnotateLib.intensity.mapping", "volume_io imports intensity"),
+        ("errors.py", "from .geometry import Volume", "errors imports geometry"),
+        ("propagation/passes.py", "def f():\n    import torch.nn", "imports torch"),
+        ("cli/segment.py", "import_for('Segmenting', 'sam2.build_sam', 'pip install sam2')", "imports sam2"),
+        ("engine/engine.py", "from slicer import util", "imports slicer"),
+        ("engine/deep/model.py", "from ...cli.main import main", "engine imports cli"),
+    ],
+)
+def test_an_import_from_above_is_noticed(place, source, complaint):
+    found = violations(source, LIBRARY / place, LIBRARY)
+    assert len(found) == 1
+    assert complaint in found[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [
+        (
+            "engine/sam2_engine.py",
+            "import torch\nfrom ..errors import EngineError\nfrom ..prompts import SlicePrompt\nfrom . import engine",
+        ),
+        ("optional_imports.py", "from .errors import MissingPackageError"),
+        ("geometry/boxes.py", "import torchlight"),
+        ("__main__.py", "from .cli.main import main"),
+    ],
+)
+def test_an_import_from_below_is_fine(place, source):
+    assert violations(source, LIBRARY / place, LIBRARY) == []
+
+
+def test_importing_the_library_loads_no_optional_package():
+    code = f"import sys, {PACKAGE}; print(*sorted(name for name in sys.modules if '.' not in name))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert PACKAGE in loaded
+    heavy = {*MODEL_PACKAGES, *SLICER_PACKAGES, "SimpleITK", "scipy", "PIL", "safetensors", "hydra", "iopath", "nibabel"}
+    assert heavy.isdisjoint(loaded)
+
+
+@pytest.mark.parametrize("room", ["geometry", "volume_io", "intensity", "prompts", "propagation"])
+def test_a_room_for_arrays_imports_with_numpy_alone(room):
+    blocked = ["torch", "sam2", "SimpleITK", "scipy", "PIL", "safetensors", "hydra"]
+    code = f"import sys; sys.modules.update(dict.fromkeys({blocked})); import {PACKAGE}.{room}"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_version_has_three_numbers():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", SAM2AnnotateLib.__version__)
