@@ -90,9 +90,10 @@ class Annotator:
             PromptError: if any of it does not fit the volume or each other.
         """
         position = self.stack.position_of(slice_index)
-        marked = self.stack.extent_of(Extent(*(extent if extent is not None else (slice_index, slice_index))))
+        asked = Extent(*(extent if extent is not None else (slice_index, slice_index)))
+        marked = self.stack.extent_of(asked)
         if position not in marked:
-            raise PromptError(f"The extent {min(extent)}..{max(extent)} does not hold the prompted slice {slice_index}.")
+            raise PromptError(f"The extent {asked.first}..{asked.last} does not hold the prompted slice {slice_index}.")
         prompt = SlicePrompt(
             box=None if box is None else self.stack.box_of(*box),
             points=tuple(Point(*self.stack.point_of((a, b)), bool(positive)) for a, b, positive in points),
@@ -103,25 +104,27 @@ class Annotator:
     def encoder_for(self, position: int, box: Box2D | None) -> SliceEncoder:
         """The encoder that all objects share; made for the first object, whose box settles an automatic window."""
         if self._encoder is None:
-            values = None if box is None else self.stack.frame(self.volume.array_kji, position)[box.clipped(self.stack.frame_shape_rc).slices_rc]
+            frame = self.stack.frame(self.volume.array_kji, position)
+            values = None if box is None else frame[box.clipped(self.stack.frame_shape_rc).slices_rc]
             mapping = choose_mapping(self.volume, self._window, values)
             self._encoder = SliceEncoder(self.engine, self.volume, self.stack, mapping, self._store)
         return self._encoder
 
     def frame_from_slice(self, slice_array: np.ndarray) -> np.ndarray:
-        """Turn a 2-D array of one slice, in the volume's array order, upright. Its own kind of inverse is `slice_from_frame`."""
+        """Turn a 2-D array of one slice, in the volume's array order, upright. The inverse is `slice_from_frame`."""
         slice_array = np.asarray(slice_array)
         slice_axis, row_axis, col_axis = self.stack.array_axes
         kept = [axis for axis in range(3) if axis != slice_axis]
         expected = tuple(self.volume.grid.shape_kji[axis] for axis in kept)
         if slice_array.shape != expected:
-            raise PromptError(f"A slice across {self.stack.index_axis} has shape {expected} (array order), the mask has {slice_array.shape}.")
+            across = self.stack.index_axis
+            raise PromptError(f"A slice across {across} has shape {expected} (array order), the mask has {slice_array.shape}.")
         turned = np.transpose(slice_array, (kept.index(row_axis), kept.index(col_axis)))
         return turned[:: -1 if self.stack.flipped[1] else 1, :: -1 if self.stack.flipped[2] else 1]
 
     def slice_from_frame(self, frame: np.ndarray) -> np.ndarray:
         """Turn an upright (rows, cols) array into the volume's array order."""
-        slice_axis, row_axis, col_axis = self.stack.array_axes
+        slice_axis, row_axis, _ = self.stack.array_axes
         kept = [axis for axis in range(3) if axis != slice_axis]
         upright = frame[:: -1 if self.stack.flipped[1] else 1, :: -1 if self.stack.flipped[2] else 1]
         return np.transpose(upright, (0, 1) if kept[0] == row_axis else (1, 0))
@@ -196,9 +199,9 @@ class AnnotatedObject:
             start, stop = stack.box_to_indices(self.prompt.box)
             prompt["box"] = [*start, *stop]
         if self.prompt.points:
-            prompt["points"] = [
-                [*stack.box_to_indices(Box2D(p.row, p.row + 1, p.col, p.col + 1))[0], "+" if p.positive else "-"] for p in self.prompt.points
-            ]
+            voxels = [Box2D(p.row, p.row + 1, p.col, p.col + 1) for p in self.prompt.points]
+            signs = ["+" if p.positive else "-" for p in self.prompt.points]
+            prompt["points"] = [[*stack.box_to_indices(voxel)[0], sign] for voxel, sign in zip(voxels, signs, strict=True)]
         if self.prompt.mask is not None:
             prompt["mask_pixels"] = int(self.prompt.mask.sum())
         extent = sorted(stack.index_of(position) for position in (self.review.extent.first, self.review.extent.last))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import OutputError
@@ -15,22 +15,24 @@ from .errors import OutputError
 def replaced_atomically(path: str | Path) -> Iterator[Path]:
     """Give a temporary name beside `path` to write to; on success it replaces `path`, on any failure it is removed.
 
-    The temporary name keeps the whole suffix of `path` (``.nii.gz``), because writers choose the format by it.
+    The temporary name keeps the whole suffix of `path` (``.nii.gz``), because writers choose the format by it; in lower case, because some
+    writers know it only so.
 
     Raises:
         OutputError: if the folder is missing or read-only, or the disk is full. `path` is then as it was before.
     """
     path = Path(path)
-    partial = path.with_name(f".{secrets.token_hex(4)}.partial.{path.name}")
+    partial = path.with_name(f".{secrets.token_hex(4)}.partial.{path.name.lower()}")
     try:
         yield partial
         with open(partial, "rb+") as written:
             os.fsync(written.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as exc:
         raise OutputError(f"Cannot write '{path}': {exc.strerror or exc}. Nothing was changed there.") from exc
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder is none, or the name too long, there is nothing to remove
+            partial.unlink(missing_ok=True)
 
 
 def write_text_atomically(path: str | Path, text: str) -> None:

@@ -1,1 +1,1 @@
-"""Ours against stock SAM 2: same weights, same frames, alternating runs, ratios. Imports the library, torch and sam2; nothing imports it but its command."""
+"""Ours against stock SAM 2: same weights, same frames, alternating runs, ratios. Imports the library, torch and sam2."""

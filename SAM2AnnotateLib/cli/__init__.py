@@ -1,1 +1,1 @@
-"""The command line: one file a command, each a thin layer over the library. Imports every other room, inside functions where they are heavy."""
+"""The command line: one file a command, each a thin layer over the library. Imports every other room, inside functions."""

@@ -28,15 +28,13 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--repeats", type=int, default=3, help="alternating runs; the median of their ratios counts (default: 3)")
     parser.add_argument("--slices", type=int, default=13, help="slices of the propagation part (default: 13)")
     parser.add_argument("--image-size", type=int, default=512, help="pixels per side of the propagation part (default: 512)")
-    parser.add_argument("--stock-slices", type=int, metavar="N", help="let stock propagate N slices each way in (d), and scale; default: all")
+    parser.add_argument("--stock-slices", type=int, metavar="N", help="(d): stock goes N slices each way, scaled up (default: all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
-    import torch
-
     from ..atomic_files import write_text_atomically
     from ..benchmark import parts
 
@@ -46,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         "whole-volume": lambda: parts.whole_volume(options.stock_slices),
         "memory": parts.memory,
     }
-    machine = {"processor": platform.processor() or platform.machine(), "threads": torch.get_num_threads(), "torch": torch.__version__}
+    machine = {"processor": platform.processor() or platform.machine(), "threads": parts.thread_count(), "torch": parts.torch_version()}
     results = {}
     print(f"machine: {machine}", file=sys.stderr)
     for part in options.parts:

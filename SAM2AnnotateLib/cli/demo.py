@@ -16,7 +16,7 @@ def add_parser(subparsers) -> None:
     """Register the command."""
     parser = subparsers.add_parser(
         "demo", help="annotate the sample case that ships with the package",
-        description="Segment a soft-tissue sarcoma on CT from one box with the bundled model, compare with the experts' mask, write a picture.",
+        description="Segment a sarcoma on CT from one box with the bundled model, compare with the experts' mask, write a picture.",
     )  # fmt: skip
     parser.add_argument("--folder", type=Path, default=Path("demo"), help="where to write (default: ./demo)")
     parser.add_argument("--checkpoint", default="bundled", metavar="NAME|PATH", help="model to run (default: bundled)")
@@ -59,6 +59,8 @@ def run(options: argparse.Namespace) -> int:
         boxes={stack.position_of(_SLICE): stack.box_of(box[:2], box[2:])},
         truth_kji=truth.array_kji != 0,
     )
-    print(f"DSC {scores.volume.dsc:.3f}   NSD(1 mm) {scores.volume.nsd:.3f}   HD95 {scores.volume.hd95_mm:.1f} mm   against the experts' mask")
+    print(
+        f"DSC {scores.volume.dsc:.3f}   NSD(1 mm) {scores.volume.nsd:.3f}   HD95 {scores.volume.hd95_mm:.1f} mm   against the experts' mask"
+    )
     print(f"mask     {mask}\nreport   {report}\npicture  {preview}")
     return 0

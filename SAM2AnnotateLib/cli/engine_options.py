@@ -8,11 +8,14 @@ import argparse
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """``--checkpoint``, ``--device``, ``--precision``, ``--image-size``."""
     group = parser.add_argument_group("model")
-    group.add_argument("--checkpoint", default="bundled", metavar="NAME|PATH", help="a name of 'sam2annotate models', or a .pt or .safetensors file (default: bundled)")
-    group.add_argument("--architecture", metavar="NAME", help="for a file that does not tell which architecture its weights are of")
-    group.add_argument("--device", default="auto", help="auto, cuda, mps or cpu (default: auto)")
-    group.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"), help="fp32 repeats stock SAM 2 exactly (default: auto)")
-    group.add_argument("--image-size", type=int, metavar="N", help="pixels per side that the model works at (default: the model's own, on a CPU at most 512)")
+    add = group.add_argument
+    names = "a name of 'sam2annotate models', or a .pt or .safetensors file"
+    add("--checkpoint", default="bundled", metavar="NAME|PATH", help=f"{names} (default: bundled)")
+    add("--architecture", metavar="NAME", help="for a file that does not tell which architecture its weights are of")
+    add("--device", default="auto", help="auto, cuda, mps or cpu (default: auto)")
+    add("--precision", default="auto", choices=("auto", "fp32", "bf16"), help="fp32 repeats stock SAM 2 exactly (default: auto)")
+    sizes = "the model's own, on a CPU at most 512"
+    add("--image-size", type=int, metavar="N", help=f"pixels per side that the model works at (default: {sizes})")
 
 
 def engine_from(options: argparse.Namespace):

@@ -1,4 +1,4 @@
-"""``sam2annotate models``: what weights are known, which are here, and how to get the others. Imports the engine's registry inside functions."""
+"""``sam2annotate models``: what weights are known, which are here, how to get the others. Imports the registry inside functions."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from .. import __version__
-from ..errors import InputError
+from ..errors import InputError, OutputError
 from .engine_options import add_engine_options, engine_from
 from .values import parse_integers, parse_point, progress_bar
 
@@ -31,20 +31,23 @@ def add_parser(subparsers) -> None:
         "segment", help="one box on one slice to a 3-D mask", epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Segment one object: SAM 2 outlines it on the prompted slice and carries the outline to both ends of the extent.",
     )  # fmt: skip
-    parser.add_argument("image", metavar="IMAGE", help="NIfTI, NRRD or MHA file, or a folder with a DICOM series")
-    parser.add_argument("-o", "--output", required=True, metavar="MASK", help="mask to write (.nii.gz, .nii, .nrrd, .mha), on the image's grid")
-    parser.add_argument("--slice", type=int, required=True, metavar="K", help="voxel index of the slice that the box is on")
-    parser.add_argument("--box", metavar="I0,J0,I1,J1", help="box around the object on that slice, half-open")
-    parser.add_argument("--point", action="append", default=[], metavar="I,J,+|-", help="a click on (+) or beside (-) the object; may be repeated")
-    parser.add_argument("--mask", metavar="FILE", help="a mask on the image's grid whose slice K is the prompt, instead of or with a box")
-    parser.add_argument("--extent", required=True, metavar="A,B", help="first and last slice of the object, both included")
-    parser.add_argument("--axis", default="k", choices=("i", "j", "k", "axial", "coronal", "sagittal"), help="slice along this axis (default: k)")
-    parser.add_argument("--window", default="auto", metavar="LO,HI|NAME", help="gray window: two values, liver, abdomen, lung, bone, brain, mediastinum, mr, or auto (default)")
-    parser.add_argument("--roi", default="auto", metavar="auto|full|MM", help="what the model sees: around the object (auto), the whole slice (full), or the box plus a margin in mm")
-    parser.add_argument("--report", metavar="FILE.json", help="write prompts, mapping, model and its hash, scores and seconds of each slice")
-    parser.add_argument("--preview", metavar="FILE.png", help="write a montage of slices with outlines")
-    parser.add_argument("--overwrite", action="store_true", help="replace output files that exist")
-    parser.add_argument("--cache-mb", type=int, default=2048, metavar="MB", help="memory for encoded slices (default: 2048)")
+    add = parser.add_argument
+    add("image", metavar="IMAGE", help="NIfTI, NRRD or MHA file, or a folder with a DICOM series")
+    add("-o", "--output", required=True, metavar="MASK", help="mask to write (.nii.gz, .nii, .nrrd, .mha), on the image's grid")
+    add("--slice", type=int, required=True, metavar="K", help="voxel index of the slice that the box is on")
+    add("--box", metavar="I0,J0,I1,J1", help="box around the object on that slice, half-open")
+    add("--point", action="append", default=[], metavar="I,J,+|-", help="a click on (+) or beside (-) the object; may be repeated")
+    add("--mask", metavar="FILE", help="a mask on the image's grid whose slice K is the prompt, instead of or with a box")
+    add("--extent", required=True, metavar="A,B", help="first and last slice of the object, both included")
+    add("--axis", default="k", choices=("i", "j", "k", "axial", "coronal", "sagittal"), help="slice along this axis (default: k)")
+    windows = "two values, or liver, abdomen, lung, bone, brain, mediastinum, mr, or auto (default)"
+    add("--window", default="auto", metavar="LO,HI|NAME", help=f"gray window: {windows}")
+    regions = "around the object (auto, the default), the whole slice (full), or the box plus a margin in mm"
+    add("--roi", default="auto", metavar="auto|full|MM", help=f"what the model sees: {regions}")
+    add("--report", metavar="FILE.json", help="write prompts, mapping, model and its hash, scores and seconds of each slice")
+    add("--preview", metavar="FILE.png", help="write a montage of slices with outlines")
+    add("--overwrite", action="store_true", help="replace output files that exist")
+    add("--cache-mb", type=int, default=2048, metavar="MB", help="memory for encoded slices (default: 2048)")
     add_engine_options(parser)
     parser.set_defaults(run=run)
 
@@ -70,6 +73,8 @@ def run(options: argparse.Namespace) -> int:
             raise InputError(f"'{path}' exists already. Choose another name, or add --overwrite to replace it.")
     if options.preview:
         require_png_name(Path(options.preview))
+    if options.report and not Path(options.report).parent.is_dir():
+        raise OutputError(f"Cannot write '{options.report}': the folder '{Path(options.report).parent}' does not exist. Create it first.")
     volume = read_volume(options.image)
     start_mask = None
     if options.mask is not None:
@@ -86,7 +91,8 @@ def run(options: argparse.Namespace) -> int:
         mask_slice = annotator.slice_from_frame(annotator.stack.frame(start_mask.array_kji != 0, position))
         if not mask_slice.any():
             raise InputError(f"The mask '{options.mask}' is empty on slice {options.slice}, so it marks nothing there.")
-    item = annotator.new_object(options.slice, box and (box[:2], box[2:]), points, mask_slice, extent)
+    corners = None if box is None else (box[:2], box[2:])
+    item = annotator.new_object(options.slice, corners, points, mask_slice, (extent[0], extent[1]))
     with progress_bar("Segmenting", " slices") as show:
         for _ in item.propagate(progress=show):
             pass

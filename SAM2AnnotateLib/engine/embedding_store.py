@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
@@ -58,13 +59,10 @@ class EmbeddingStore:
             self.hits += 1
             self._kept.move_to_end(key)
             return self._kept[key]
-        if key in self._files:
-            self.read_back += 1
-            with np.load(self._files[key]) as stored:
-                embedding = Embedding(tuple(stored[name] for name in stored.files))
-        else:
-            self.encoded += 1
+        embedding = self._read_back(key)
+        if embedding is None:
             embedding = encode()
+            self.encoded += 1
         self._kept[key] = embedding
         self.nbytes += embedding.nbytes
         self._shrink()
@@ -85,6 +83,18 @@ class EmbeddingStore:
             self._folder.cleanup()
             self._folder = None
 
+    def _read_back(self, key: Hashable) -> Embedding | None:
+        if key not in self._files:
+            return None
+        try:
+            with open(self._files[key], "rb") as stream, np.load(stream) as stored:
+                embedding = Embedding(tuple(stored[name] for name in stored.files))
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile):  # removed or damaged: encoded again, as if never spilled
+            self._files.pop(key).unlink(missing_ok=True)
+            return None
+        self.read_back += 1
+        return embedding
+
     def _shrink(self) -> None:
         while self.nbytes > self.limit_bytes and len(self._kept) > 1:
             key, embedding = self._kept.popitem(last=False)
@@ -92,10 +102,10 @@ class EmbeddingStore:
             if self._folder is None:
                 self.dropped += 1
             elif key not in self._files:
-                self._spill(key, embedding)
+                self._spill(key, embedding, Path(self._folder.name))
 
-    def _spill(self, key: Hashable, embedding: Embedding) -> None:
-        file = Path(self._folder.name) / f"{len(self._files)}.npz"
+    def _spill(self, key: Hashable, embedding: Embedding, folder: Path) -> None:
+        file = folder / f"{self.spilled}.npz"
         try:
             with open(file, "wb") as stream:
                 np.savez(stream, *embedding.arrays)

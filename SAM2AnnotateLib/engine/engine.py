@@ -1,7 +1,7 @@
 """What a model must do: numpy in, numpy out. Imports prompts, numpy and the standard library.
 
-A *frame* is what the model is shown of a slice: a uint8 picture (row, column), the whole slice or a region of it. A *track* is one pass over
-neighboring slices in one direction with a memory of its own, as a fresh SAM 2 state is. Positions number the slices of a stack.
+A *frame* is what the model is shown of a slice: a uint8 picture (row, column), the whole slice or a region of it. A *track* is one pass
+over neighboring slices in one direction with a memory of its own, as a fresh SAM 2 state is. Positions number the slices of a stack.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a checkpoint's name to a loaded engine: architecture, weights, device, precision, image size. Imports torch and sam2, inside functions."""
+"""From a checkpoint's name to a loaded engine: weights, architecture, device, precision, image size. Imports torch inside functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from .checkpoints import Checkpoint, file_sha256, find_checkpoint, require_local
 from .engine import SegmentationEngine
 from .model_configs import ARCHITECTURES, Architecture, model_config
 
-INSTALL_HINT = "pip install torch safetensors Pillow hydra-core iopath tqdm && SAM2_BUILD_CUDA=0 pip install --no-build-isolation --no-deps sam2"
+INSTALL_HINT = (
+    "pip install torch safetensors Pillow hydra-core iopath tqdm && SAM2_BUILD_CUDA=0 pip install --no-build-isolation --no-deps sam2"
+)
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "fp32", "bf16")
 # On a CPU the official models run at this size unless asked otherwise: a slice at 1024 pixels takes about ten times as long as at 512
@@ -87,7 +89,8 @@ def _read_tensors(torch, file: Path) -> dict[str, Any]:
             stored = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as exc:  # pickle, zip, safetensors and torch each have their own errors for a damaged file
         raise CheckpointError(
-            f"The weights in '{file}' cannot be read: the file is truncated, altered or no checkpoint ({type(exc).__name__}). Download it again."
+            f"The weights in '{file}' cannot be read: the file is truncated, altered or no checkpoint ({type(exc).__name__}). "
+            "Download it again."
         ) from exc
     if isinstance(stored, dict) and isinstance(stored.get("model"), dict):
         stored = stored["model"]
@@ -102,9 +105,9 @@ def _tell_architecture(tensors: dict[str, Any], file: Path) -> str:
     blocks = {key.split(".")[3] for key in tensors if key.startswith("image_encoder.trunk.blocks.")}
     is_2_1 = "no_obj_embed_spatial" in tensors
     for name, shape in ARCHITECTURES.items():
-        if name != "medsam2" and patch is not None and shape.is_2_1 == is_2_1:
-            if shape.embed_dim == patch.shape[0] and sum(shape.stages) == len(blocks):
-                return name
+        same_release = name != "medsam2" and shape.is_2_1 == is_2_1
+        if same_release and patch is not None and shape.embed_dim == patch.shape[0] and sum(shape.stages) == len(blocks):
+            return name
     raise CheckpointError(f"'{file}' is of no architecture known here ({', '.join(ARCHITECTURES)}). Name one if it is a fine-tune of it.")
 
 

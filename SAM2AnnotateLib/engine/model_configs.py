@@ -7,6 +7,7 @@ package ships; building from dicts avoids hydra's global search path and lets im
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 _M = "sam2.modeling."
 
@@ -46,7 +47,7 @@ class Architecture:
     dropout: float = 0.1
 
 
-_HIERA = {
+_HIERA: dict[str, dict[str, Any]] = {
     "tiny": {"embed_dim": 96, "num_heads": 1, "stages": (1, 2, 7, 2), "global_attention_blocks": (5, 7, 9)},
     "small": {"embed_dim": 96, "num_heads": 1, "stages": (1, 2, 11, 2), "global_attention_blocks": (7, 10, 13)},
     "base_plus": {
@@ -69,7 +70,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 }  # fmt: skip
 
 
-def model_config(architecture: Architecture, image_size: int, target: str = _M + "sam2_base.SAM2Base") -> dict:
+def model_config(architecture: Architecture, image_size: int, target: str = _M + "sam2_base.SAM2Base") -> dict[str, Any]:
     """The nested dict that hydra's `instantiate` turns into a model.
 
     Args:

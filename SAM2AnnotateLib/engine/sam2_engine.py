@@ -105,7 +105,7 @@ class Sam2Engine:
 
     def start_track(self, frame_shape_rc: tuple[int, int], slice_count: int, reverse: bool) -> Sam2Track:
         """A fresh SAM 2 state."""
-        return Sam2Track(self, tuple(frame_shape_rc), slice_count, reverse)
+        return Sam2Track(self, frame_shape_rc, slice_count, reverse)
 
     def features(self, embedding: Embedding) -> tuple[list[torch.Tensor], list[torch.Tensor], list[tuple[int, int]]]:
         """An embedding as the model takes it: features and position codes (HW, 1, C) and sizes (H, W), by level."""
@@ -145,14 +145,15 @@ class Sam2Track:
             outputs = None
             if prompt.mask is not None:
                 outputs = self._run(position, features, mask_inputs=self._mask_inputs(prompt.mask))
-            if not prompt.is_final_mask:
+            final = prompt.final_mask
+            if final is None:
                 sketch = None if outputs is None else outputs[3].clamp(-_SKETCH_LOGIT_BOUND, _SKETCH_LOGIT_BOUND)
                 outputs = self._run(position, features, point_inputs=self._point_inputs(prompt), sketch=sketch)
             kept = self._kept(features, outputs, prompted=True)
             self._memory["cond_frame_outputs"][position] = kept
             self._memory["non_cond_frame_outputs"].pop(position, None)
-            if prompt.is_final_mask:
-                return SlicePrediction(np.where(prompt.mask, np.float32(10), np.float32(-10)), 1.0, float(prompt.mask.any()))
+            if final is not None:
+                return SlicePrediction(np.where(final, np.float32(10), np.float32(-10)), 1.0, float(final.any()))
             return self._prediction(outputs)
 
     def remember(self, position: int, embedding: Embedding, mask: np.ndarray) -> None:
@@ -218,7 +219,8 @@ class Sam2Track:
 
     def _point_inputs(self, prompt: SlicePrompt) -> dict[str, torch.Tensor]:
         """Box corners, then clicks, as (x, y) in the model's pixels. A box runs along voxel edges, a click sits at a voxel's center."""
-        coords, labels = [], []
+        coords: list[tuple[float, float]] = []
+        labels: list[int] = []
         if prompt.box is not None:
             coords += [(prompt.box.col_start, prompt.box.row_start), (prompt.box.col_stop, prompt.box.row_stop)]
             labels += [2, 3]
@@ -244,7 +246,7 @@ class Sam2Track:
     def _prediction(self, outputs) -> SlicePrediction:
         _, _, ious, low_res, _, _, object_logits = outputs
         logits = low_res.float()
-        if logits.shape[-2:] != self._shape_rc:
+        if tuple(logits.shape[-2:]) != tuple(self._shape_rc):
             logits = F.interpolate(logits, size=self._shape_rc, mode="bilinear", align_corners=False)
         return SlicePrediction(
             logits=logits[0, 0].cpu().numpy(),

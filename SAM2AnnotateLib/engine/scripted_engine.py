@@ -40,7 +40,8 @@ class ScriptedEngine:
 
     def describe(self) -> dict:
         """For the record."""
-        return {"model": self.name, "weights_sha256": self.fingerprint, "image_size": self.image_size, "device": "cpu", "precision": "exact"}
+        settings = {"model": self.name, "weights_sha256": self.fingerprint, "image_size": self.image_size}
+        return {**settings, "device": "cpu", "precision": "exact"}
 
     def encode(self, frame: np.ndarray) -> Embedding:
         """The frame itself."""
@@ -51,7 +52,7 @@ class ScriptedEngine:
 
     def start_track(self, frame_shape_rc: tuple[int, int], slice_count: int, reverse: bool) -> ScriptedTrack:
         """A fresh memory."""
-        return ScriptedTrack(self, tuple(frame_shape_rc))
+        return ScriptedTrack(self, frame_shape_rc)
 
 
 class ScriptedTrack:
@@ -64,7 +65,7 @@ class ScriptedTrack:
     def condition(self, position: int, embedding: Embedding, prompt: SlicePrompt) -> SlicePrediction:
         """Segment by the prompt, or take a final mask as it is."""
         frame = embedding.arrays[0]
-        mask = prompt.mask.copy() if prompt.is_final_mask else self._by_rule(frame, prompt)
+        mask = self._by_rule(frame, prompt) if prompt.final_mask is None else prompt.final_mask.copy()
         self._remember(position, frame, mask)
         return self._prediction(mask)
 

@@ -138,7 +138,7 @@ class Extent:
         return self.last - self.first + 1
 
     def __contains__(self, index: object) -> bool:
-        return isinstance(index, (int, np.integer)) and self.first <= index <= self.last
+        return isinstance(index, (int, np.integer)) and bool(self.first <= index <= self.last)
 
     @property
     def indices(self) -> range:

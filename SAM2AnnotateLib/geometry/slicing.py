@@ -17,6 +17,7 @@ A `SliceStack` is the one place that turns a person's voxel indices into stack c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,14 +77,14 @@ class SliceStack:
             normal = PLANES[name]
         else:
             raise InputError(f"Unknown axis {axis!r}: expected one of {', '.join(AXIS_NAMES)}.")
-        index_axes = [world_axes.index(world) for world, _ in _UPRIGHT[normal]]
-        flipped = tuple(world_and_sign[n][1] != sign for n, (_, sign) in zip(index_axes, _UPRIGHT[normal], strict=True))
-        array_axes = tuple(2 - n for n in index_axes)
+        s, r, c = (world_axes.index(world) for world, _ in _UPRIGHT[normal])
+        wanted_s, wanted_r, wanted_c = (sign for _, sign in _UPRIGHT[normal])
+        shape_ijk, spacing_ijk_mm = grid.shape_kji[::-1], grid.spacing_ijk_mm.tolist()
         return cls(
-            array_axes=array_axes,
-            flipped=flipped,
-            shape_src=tuple(grid.shape_kji[a] for a in array_axes),
-            spacing_src_mm=tuple(float(grid.spacing_ijk_mm[n]) for n in index_axes),
+            array_axes=(2 - s, 2 - r, 2 - c),
+            flipped=(world_and_sign[s][1] != wanted_s, world_and_sign[r][1] != wanted_r, world_and_sign[c][1] != wanted_c),
+            shape_src=(shape_ijk[s], shape_ijk[r], shape_ijk[c]),
+            spacing_src_mm=(spacing_ijk_mm[s], spacing_ijk_mm[r], spacing_ijk_mm[c]),
             plane=next(plane for plane, world in PLANES.items() if world == normal),
         )
 
@@ -95,7 +96,8 @@ class SliceStack:
     @property
     def in_plane_axes(self) -> tuple[str, str]:
         """The two other index axes in the order i, j, k: the order of a box's and a point's numbers."""
-        return tuple(name for name in "ijk" if name != self.index_axis)
+        first, second = (name for name in "ijk" if name != self.index_axis)
+        return first, second
 
     @property
     def frame_shape_rc(self) -> tuple[int, int]:
@@ -143,7 +145,7 @@ class SliceStack:
         """
         return Extent(self.position_of(extent.first), self.position_of(extent.last))
 
-    def box_of(self, start: tuple[int, int], stop: tuple[int, int]) -> Box2D:
+    def box_of(self, start: Sequence[int], stop: Sequence[int]) -> Box2D:
         """Turn a box of voxel indices into one of rows and columns, clipped to the slice.
 
         Args:
@@ -161,9 +163,7 @@ class SliceStack:
                 raise PromptError(f"The box is empty along {name} ({a}..{b}). A box is half-open: its end lies one voxel past the object.")
             if high <= 0 or low >= shape[name]:
                 raise PromptError(f"The box lies outside the slice: {name} is {low}..{high}, the volume has {name} 0..{shape[name]}.")
-        (r0, r1), (c0, c1) = (
-            self._flip_range(*by_axis["kji"[self.array_axes[n]]], self.shape_src[n], self.flipped[n]) for n in (1, 2)
-        )
+        (r0, r1), (c0, c1) = (self._flip_range(*by_axis["kji"[self.array_axes[n]]], self.shape_src[n], self.flipped[n]) for n in (1, 2))
         return Box2D(r0, r1, c0, c1).clipped(self.frame_shape_rc)
 
     def box_to_indices(self, box: Box2D) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -175,7 +175,7 @@ class SliceStack:
         first, second = (ranges[name] for name in self.in_plane_axes)
         return (first[0], second[0]), (first[1], second[1])
 
-    def point_of(self, point: tuple[int, int]) -> tuple[int, int]:
+    def point_of(self, point: Sequence[int]) -> tuple[int, int]:
         """Turn a voxel on a slice, in the order of `in_plane_axes`, into (row, column).
 
         Raises:

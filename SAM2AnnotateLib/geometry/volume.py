@@ -40,7 +40,7 @@ class Volume:
             # Slice by slice, so that a large volume does not need a second one beside it.
             bad = sum(int(plane.size - np.isfinite(plane).sum()) for plane in array)
             if bad:
-                raise VolumeError(f"The volume holds {bad} NaN or infinite voxels of {array.size}. Replace them (e.g. by air, -1024 HU) first.")
+                raise VolumeError(f"The volume holds {bad} NaN or infinite voxels. Replace them (e.g. by air, -1024 HU) first.")
         view = array.view()
         view.setflags(write=False)
         object.__setattr__(self, "array_kji", view)

@@ -52,7 +52,8 @@ class VolumeGrid:
     @property
     def spacing_kji_mm(self) -> tuple[float, float, float]:
         """Spacing in mm in array order (k, j, i)."""
-        return tuple(float(mm) for mm in self.spacing_ijk_mm[::-1])
+        i, j, k = self.spacing_ijk_mm.tolist()
+        return k, j, i
 
     @property
     def nearest_anatomical_axes(self) -> tuple[tuple[int, int], ...]:

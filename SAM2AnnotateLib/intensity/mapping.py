@@ -47,7 +47,8 @@ class IntensityMapping:
 
     def to_uint8(self, values: np.ndarray) -> np.ndarray:
         """Map an array of any shape to uint8, rounded to nearest. The input is not changed."""
-        scaled = (values.astype(np.float32) - np.float32(self.lower)) * np.float32(255.0 / (self.upper - self.lower))
+        with np.errstate(over="ignore"):  # what is too large for float32 is beyond the bound too
+            scaled = (values.astype(np.float32) - np.float32(self.lower)) * np.float32(255.0 / (self.upper - self.lower))
         return np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled).astype(np.uint8)
 
     def to_json(self) -> dict:

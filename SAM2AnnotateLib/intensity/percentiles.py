@@ -20,7 +20,7 @@ def volume_percentiles(array_kji: np.ndarray, percentages: Sequence[float]) -> t
         array_kji: (k, j, i) finite voxels of any real type.
         percentages: 0..100 each.
     """
-    slabs = [slab for slab in array_kji]
+    slabs = list(array_kji.view(np.uint8) if array_kji.dtype == bool else array_kji)
     lowest = min(float(slab.min()) for slab in slabs)
     highest = max(float(slab.max()) for slab in slabs)
     total = array_kji.size
@@ -36,7 +36,7 @@ def _percentile(slabs: list[np.ndarray], percentage: float, total: int, lowest: 
     low, high, below = lowest, highest, 0
     while high - low > 1e-6 * max(abs(low), abs(high), 1e-30):
         edges = np.linspace(low, high, _BINS + 1)
-        counts = sum(np.histogram(slab, bins=edges)[0] for slab in slabs)
+        counts = np.sum([np.histogram(slab, bins=edges)[0] for slab in slabs], axis=0)
         cumulative = below + np.cumsum(counts)
         bin_index = int(np.searchsorted(cumulative, rank))
         below += int(counts[:bin_index].sum())
@@ -45,5 +45,7 @@ def _percentile(slabs: list[np.ndarray], percentage: float, total: int, lowest: 
             break
         low, high = new_low, new_high
     # The smallest value that reaches the rank lies in [low, high]: take the data's own value, not the bin's edge.
-    inside = np.concatenate([slab[(slab >= low) & (slab <= high)].ravel() for slab in slabs])
+    # Compared as float64, as the histogram did: rounded to float32, `low` could let in a value that is counted in `below`.
+    wide = ((slab, slab.astype(np.float64, copy=False)) for slab in slabs)
+    inside = np.concatenate([slab[(values >= low) & (values <= high)] for slab, values in wide])
     return float(np.partition(inside, rank - below - 1)[rank - below - 1])

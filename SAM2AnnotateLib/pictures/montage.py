@@ -56,9 +56,9 @@ def write_montage(
     view = _view_box([*(masks[p] for p in extent.indices), *([] if truths is None else [truths[p] for p in extent.indices])], boxes, stack)
     columns = min(len(shown), max(3, int(np.ceil(np.sqrt(len(shown) * 4 / 3)))))
     rows = -(-len(shown) // columns)
-    sheet = image_module.new(
-        "RGB", (columns * (_TILE + _GAP) + _GAP, rows * (_TILE + _CAPTION + _GAP) + _GAP + (_CAPTION if truths is not None else 0)), (24, 24, 28)
-    )
+    legend = _CAPTION if truths is not None else 0
+    sheet_size = columns * (_TILE + _GAP) + _GAP, rows * (_TILE + _CAPTION + _GAP) + _GAP + legend
+    sheet = image_module.new("RGB", sheet_size, (24, 24, 28))
     draw = draw_module.Draw(sheet)
     height_mm, width_mm = (count * mm for count, mm in zip(view.shape_rc, stack.frame_spacing_rc_mm, strict=True))
     scale = _TILE / max(height_mm, width_mm)
@@ -95,9 +95,12 @@ def require_png_name(path: Path) -> None:
 def _chosen_positions(extent: Extent, boxes: Mapping[int, Box2D], tiles: int) -> list[int]:
     spread = np.unique(np.rint(np.linspace(extent.first, extent.last, min(tiles, len(extent)))).astype(int)).tolist()
     for position in boxes:
-        if position not in spread:  # take the place of the nearest, so that the count stays
-            spread[int(np.argmin(np.abs(np.array(spread) - position)))] = position
-    return sorted(set(spread))
+        without_box = [other for other in spread if other not in boxes]
+        if position not in spread:
+            if without_box:  # take the place of the nearest, so that the count stays
+                spread.remove(min(without_box, key=lambda other: abs(other - position)))
+            spread.append(position)
+    return sorted(spread)
 
 
 def _view_box(frames: list[np.ndarray], boxes: Mapping[int, Box2D], stack: SliceStack) -> Box2D:

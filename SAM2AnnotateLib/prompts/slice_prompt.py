@@ -50,9 +50,9 @@ class SlicePrompt:
             object.__setattr__(self, "mask", mask)
 
     @property
-    def is_final_mask(self) -> bool:
-        """Whether this is a mask alone: a corrected or accepted slice."""
-        return self.mask is not None and self.box is None and not self.points
+    def final_mask(self) -> np.ndarray | None:
+        """The mask, if it stands alone, as on a corrected or accepted slice; else None."""
+        return self.mask if self.box is None and not self.points else None
 
     def require_inside(self, frame_shape_rc: tuple[int, int]) -> None:
         """Raise PromptError unless everything lies on a slice of this many (rows, columns)."""
@@ -98,5 +98,5 @@ class SlicePrompt:
                 points=tuple(Point(int(row), int(col), bool(positive)) for row, col, positive in stored.get("points", ())),
                 mask=mask_from_runs(stored["mask"]) if "mask" in stored else None,
             )
-        except (KeyError, TypeError, ValueError) as exc:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as exc:
             raise PromptError(f"The stored prompt is damaged: {exc!r}.") from exc

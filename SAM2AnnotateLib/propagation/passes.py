@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ..errors import PromptError
 from ..geometry import Extent
@@ -35,8 +36,8 @@ def plan_passes(extent: Extent, prompted: Collection[int], locked: Collection[in
     Without `changed`, every slice of the extent that is neither prompted nor locked is due: outside the outermost conditioning slices from
     the nearest one, between two of them from both sides, meeting in the middle, informed by both.
 
-    With `changed`, a slice that was just corrected, only the stretches on its two sides are due, each up to the next locked slice or the end
-    of the extent. A stretch that ends at a locked slice is computed from both ends, informed by both. A prompted slice inside a stretch
+    With `changed`, a slice that was just corrected, only the stretches on its two sides are due, each up to the next locked slice or the
+    end of the extent. A stretch that ends at a locked slice is computed from both ends, informed by both. A prompted slice inside a stretch
     keeps its prompt and informs it.
 
     Args:
@@ -53,7 +54,8 @@ def plan_passes(extent: Extent, prompted: Collection[int], locked: Collection[in
         raise PromptError("Propagation needs a prompt on at least one slice.")
     outside = [position for position in conditioning if position not in extent]
     if outside:
-        raise PromptError(f"Slice {outside[0]} carries a prompt but lies outside the extent {extent.first}..{extent.last}. Widen the extent.")
+        ends = f"{extent.first}..{extent.last}"
+        raise PromptError(f"Slice {outside[0]} carries a prompt but lies outside the extent {ends}. Widen the extent.")
     if changed is None:
         departures = conditioning
         low_end, high_end = extent.first, extent.last
@@ -69,7 +71,7 @@ def plan_passes(extent: Extent, prompted: Collection[int], locked: Collection[in
         return Pass(tuple(positions), start, tuple(c for c in conditioning if low <= c <= high))
 
     passes = [one(first, range(first - 1, low_end - 1, -1), low_end, first), one(last, range(last + 1, high_end + 1), last, high_end)]
-    for left, right in zip(departures, departures[1:], strict=False):
+    for left, right in pairwise(departures):
         middle = (left + right) // 2
         passes.append(one(left, range(left + 1, middle + 1), left, right))
         passes.append(one(right, range(right - 1, middle, -1), left, right))

@@ -50,7 +50,7 @@ def predict_slice(
         prediction = track.condition(position, encoder.embedding(position, crop), _inside_crop(prompt, crop))
         mask = paste(prediction.mask, crop, encoder.stack.frame_shape_rc)
         grown = _grown(policy, crop, mask, encoder)
-        if grown == crop or prompt.is_final_mask:
+        if grown == crop or prompt.final_mask is not None:
             break
         crop = grown
     return _result(position, mask, prediction, started, crop, prompted=True)
@@ -94,10 +94,11 @@ def propagate(
     shape_rc = encoder.stack.frame_shape_rc
     for position, prompt in prompts.items():
         prompt.require_inside(shape_rc)
-        if position in locked and not prompt.is_final_mask:
+        if position in locked and prompt.final_mask is None:
             raise PromptError(f"Slice {position} is locked, so its prompt must be its final mask.")
     if extent.first < 0 or extent.last >= encoder.slice_count:
-        raise PromptError(f"The extent {extent.first}..{extent.last} reaches beyond the volume, which has slices 0..{encoder.slice_count - 1}.")
+        ends = f"{extent.first}..{extent.last}"
+        raise PromptError(f"The extent {ends} reaches beyond the volume, which has slices 0..{encoder.slice_count - 1}.")
     if changed is not None and changed not in locked:
         raise PromptError(f"Slice {changed} was named as corrected but is not locked.")
     passes = plan_passes(extent, prompts.keys(), locked, changed)
@@ -114,7 +115,8 @@ def propagate(
             progress(Progress(done, total, "slices"))
         return result
 
-    found: dict[int, np.ndarray] = {position: prompts[position].mask for position in locked if position in prompts}
+    final = {position: prompts[position].final_mask for position in locked if position in prompts}
+    found = {position: mask for position, mask in final.items() if mask is not None}
     for position in seeds:
         _ask(cancel)
         result = told(predict_slice(encoder, position, prompts[position], policy, known_crops.get(position)))

@@ -1,6 +1,6 @@
 """Which part of a slice the model sees. Imports geometry and numpy.
 
-A crop is a `Box2D` of whole voxels, square in mm as nearly as whole voxels allow, so the model's picture has the same scale along both axes.
+A crop is a `Box2D` of whole voxels, square in mm as nearly as whole voxels allow, so the model's picture has one scale along both axes.
 Because it starts and ends on voxel edges, masks come back onto the volume's own voxels by SAM 2's own up-sampling, without a second grid.
 """
 
@@ -54,7 +54,9 @@ class RegionPolicy:
     def __str__(self) -> str:
         return f"{self.margin_mm:g} mm" if self.kind == "margin" else self.kind
 
-    def crop_around(self, box: Box2D, frame_shape_rc: tuple[int, int], spacing_rc_mm: tuple[float, float], at_least_mm: float = 0.0) -> Box2D:
+    def crop_around(
+        self, box: Box2D, frame_shape_rc: tuple[int, int], spacing_rc_mm: tuple[float, float], at_least_mm: float = 0.0
+    ) -> Box2D:
         """The crop for an object whose box is `box`.
 
         The crop is centered on the box, then moved so that as little as possible of it lies outside the slice. It is never larger than

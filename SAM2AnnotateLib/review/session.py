@@ -13,8 +13,8 @@ import numpy as np
 
 from ..errors import PromptError
 from ..geometry import Box2D, Extent
-from ..propagation.results import SliceResult
 from ..prompts import SlicePrompt
+from ..propagation.results import SliceResult
 
 
 class SliceStatus(Enum):
@@ -56,7 +56,7 @@ class ReviewSession:
             if position not in extent:
                 raise PromptError(f"Slice {position} carries a prompt but lies outside the extent {extent.first}..{extent.last}.")
             prompt.require_inside(frame_shape_rc)
-        self.extent, self.frame_shape_rc = extent, tuple(frame_shape_rc)
+        self.extent, self.frame_shape_rc = extent, frame_shape_rc
         self._prompts = dict(prompts)
         self._results: dict[int, SliceResult] = {}
         self._final: dict[int, np.ndarray] = {}
@@ -109,9 +109,10 @@ class ReviewSession:
     def correct(self, position: int, mask: np.ndarray) -> None:
         """Lock a slice with a person's mask (rows, cols); an empty one says that the object is not there."""
         self._require_in_extent(position)
-        prompt = SlicePrompt(mask=mask)  # copies, so that later drawing cannot change a locked slice
-        prompt.require_inside(self.frame_shape_rc)
-        self._final[position] = prompt.mask
+        final = np.array(mask, dtype=bool)  # a copy, so that later drawing cannot change a locked slice
+        SlicePrompt(mask=final).require_inside(self.frame_shape_rc)
+        final.setflags(write=False)
+        self._final[position] = final
         self._status[position] = SliceStatus.CORRECTED
 
     def unlock(self, position: int) -> None:

@@ -14,6 +14,9 @@ import torch.nn.functional as F
 
 from .labeled_volume import LabeledVolume, SlicedObject
 
+# Gray levels between the object and what is around it; an object that nobody can see teaches guessing.
+_LEAST_CONTRAST = 10
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -72,9 +75,8 @@ def _cut(rng, volume: LabeledVolume, axis: int, item: SlicedObject, length: int,
     low = np.maximum(np.floor(center).astype(int) - reach, 0)
     high = np.minimum(np.ceil(center).astype(int) + reach, shape_rc.astype(int))
     window = (positions, slice(low[0], high[0]), slice(low[1], high[1]))
-    part = frames[window].astype(np.float32)
     parts_mask = (components[window] == item.component).astype(np.float32)
-    part = _mapped(rng, volume, part, parts_mask)
+    part = _mapped(rng, volume, frames[window].astype(np.float32), parts_mask)
     if part is None:
         return None
     part_shape = (high - low).astype(float)
@@ -85,7 +87,7 @@ def _cut(rng, volume: LabeledVolume, axis: int, item: SlicedObject, length: int,
         [matrix_rc[1, 1], matrix_rc[1, 0], offset_rc[1]],
         [matrix_rc[0, 1], matrix_rc[0, 0], offset_rc[0]],
     ], dtype=torch.float32)[None]  # fmt: skip
-    grid = F.affine_grid(theta, (1, 1, size, size), align_corners=False)
+    grid = F.affine_grid(theta, [1, 1, size, size], align_corners=False)
     stacked = torch.from_numpy(np.stack([part, parts_mask * 255.0], axis=1)).reshape(1, -1, *part.shape[1:])
     sampled = F.grid_sample(stacked, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     sampled = sampled.reshape(len(positions), 2, size, size)
@@ -115,7 +117,7 @@ def _mapped(rng, volume: LabeledVolume, part: np.ndarray, masks: np.ndarray) -> 
         width = upper - lower
         lower, upper = lower + rng.normal(0, 0.06) * width, upper + rng.normal(0, 0.08) * width
         mapped = np.clip((part - lower) * (255.0 / (upper - lower)), 0, 255).astype(np.float32)
-        if inside.all() or abs(mapped[0][inside].mean() - mapped[0][~inside].mean()) > 6:
+        if inside.all() or abs(mapped[0][inside].mean() - mapped[0][~inside].mean()) > _LEAST_CONTRAST:
             return mapped
     return None
 

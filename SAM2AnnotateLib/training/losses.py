@@ -9,7 +9,9 @@ import torch.nn.functional as F
 _LOGIT_BOUND = 20.0
 
 
-def slice_loss(logits: torch.Tensor, iou: torch.Tensor, object_logits: torch.Tensor, masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def slice_loss(
+    logits: torch.Tensor, iou: torch.Tensor, object_logits: torch.Tensor, masks: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Binary cross entropy and soft Dice at the decoder's resolution, error of the predicted IoU, and presence of the object.
 
     Args:

@@ -55,8 +55,8 @@ def load_training_cases(folder: Path, cases: tuple[TrainingCase, ...] = TRAINING
     """
     volumes = []
     for case in cases:
-        image = read_volume(_only_file(folder / case.name, "image.*"))
-        label = read_volume(_only_file(folder / case.name, "label.*"))
+        image = read_volume(only_file(folder / case.name, "image.*"))
+        label = read_volume(only_file(folder / case.name, "label.*"))
         image.grid.require_same(label.grid, f"The image of {case.name}", "its label")
         stack = SliceStack.along(image.grid, case.slice_axis)
         frames = np.ascontiguousarray(stack.view(image.array_kji), dtype=np.float32)
@@ -96,7 +96,8 @@ def _mr_windows(frames: np.ndarray) -> tuple[tuple[float, float], ...]:
     return ((low, high), (low, high), (low, top), (min(middle, (low + high) / 2), high), (low, low + 0.7 * (high - low)))
 
 
-def _only_file(folder: Path, pattern: str) -> Path:
+def only_file(folder: Path, pattern: str) -> Path:
+    """The one file of a folder that matches. Raises VolumeError if there is none or more."""
     files = sorted(folder.glob(pattern))
     if len(files) != 1:
         raise VolumeError(f"Expected one file '{pattern}' in '{folder}', found {len(files)}.")

@@ -27,7 +27,7 @@ from .synthetic import synthetic_volume
 
 _PEAK_RATE, _LAST_RATE, _WARM_UP = 1e-3, 2e-5, 200
 _AVERAGE_DECAY = 0.999
-_SYNTHETIC_SHARE = 0.4
+_SYNTHETIC_SHARE = 0.35
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Stage:
 
 DEFAULT_STAGES = (
     Stage(steps=1800, size=128, clips=24, lengths=(1,)),
-    Stage(steps=2600, size=128, clips=8, lengths=(1, 4, 5)),
-    Stage(steps=2200, size=256, clips=5, lengths=(1, 4, 4, 6), bf16=True),
+    Stage(steps=2000, size=128, clips=8, lengths=(1, 4, 5)),
+    Stage(steps=2600, size=256, clips=5, lengths=(1, 4, 4, 6), bf16=True),
 )
 
 
@@ -135,7 +135,7 @@ class Trainer:
         mean, std = (torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
         frames = (images.flatten(0, 1)[:, None] / 255.0 - mean) / std
         _, features, positions, sizes = model._prepare_backbone_features(model.forward_image(frames))
-        output = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
+        output: dict[str, dict[int, dict]] = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
         reverse = bool(self.rng.random() < 0.5)
         index_of = [length - 1 - t if reverse else t for t in range(length)]
         by_mask = length > 1 and self.rng.random() < 0.3

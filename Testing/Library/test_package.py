@@ -161,3 +161,9 @@ def test_a_room_for_arrays_imports_with_numpy_alone(room):
 
 def test_the_version_has_three_numbers():
     assert re.fullmatch(r"\d+\.\d+\.\d+", SAM2AnnotateLib.__version__)
+
+
+def test_every_file_of_the_library_is_listed_for_cmake_and_every_listed_file_exists():
+    listed = set(re.findall(r"^  ([\w./-]+\.\w+)$", (LIBRARY / "CMakeLists.txt").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    files = [path.relative_to(LIBRARY).as_posix() for path in LIBRARY.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert listed == set(files) - {"CMakeLists.txt"}

@@ -1,0 +1,270 @@
+"""Propagation, locks and corrections with the scripted engine, whose answers can be worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from SAM2AnnotateLib.annotator import Annotator
+from SAM2AnnotateLib.engine import EmbeddingStore, ScriptedEngine
+from SAM2AnnotateLib.errors import Cancelled, EngineError, InputError, PromptError
+from SAM2AnnotateLib.geometry import Volume, VolumeGrid
+from SAM2AnnotateLib.progress import CancelToken
+from SAM2AnnotateLib.propagation import SliceEncoder
+from SAM2AnnotateLib.review import SliceStatus
+
+BLOCK = (slice(4, 16), slice(14, 26), slice(18, 34))  # k, j, i
+BOX = ((16, 12), (36, 28))
+
+
+@pytest.fixture
+def a_block():
+    """A bright block on slices 4..15 of 20; index axes LPS, so that slices are upright as stored."""
+    voxels = np.zeros((20, 40, 50), dtype=np.int16)
+    voxels[BLOCK] = 200
+    return Volume(VolumeGrid(voxels.shape, np.diag([-1.0, -1.0, 1.0, 1.0])), voxels)
+
+
+def _object(volume, extent=(4, 15), engine=None, **options):
+    annotator = Annotator(volume, engine or ScriptedEngine(), window="0,255", **options)
+    return annotator.new_object(9, box=BOX, extent=extent)
+
+
+def _run(results):
+    return list(results)
+
+
+def test_a_block_is_found_whole_on_every_slice_of_its_extent(a_block):
+    item = _object(a_block)
+    positions = [result.position for result in _run(item.propagate())]
+    assert positions == [9, 8, 7, 6, 5, 4, 10, 11, 12, 13, 14, 15], "the prompted slice first, then outward"
+    expected = np.zeros(a_block.grid.shape_kji, dtype=bool)
+    expected[BLOCK] = True
+    assert np.array_equal(item.mask_kji(), expected)
+
+
+def test_no_voxel_outside_the_extent_is_ever_set_and_no_slice_outside_is_encoded(a_block):
+    store = EmbeddingStore()
+    item = _object(a_block, extent=(7, 11), store=store)
+    _run(item.propagate())
+    assert np.flatnonzero(item.mask_kji().any(axis=(1, 2))).tolist() == [7, 8, 9, 10, 11]
+    assert store.encoded == 5
+
+
+def test_every_slice_is_encoded_once_for_preview_both_directions_corrections_and_other_objects(a_block):
+    engine, store = ScriptedEngine(), EmbeddingStore()
+    annotator = Annotator(a_block, engine, window="0,255", roi="full", store=store)
+    item = annotator.new_object(9, box=BOX, extent=(4, 15))
+    item.preview()
+    _run(item.propagate())
+    assert engine.encoded_frames == 12
+    _run(item.correct(12, item.slice_mask(12)))
+    other = annotator.new_object(9, box=((18, 14), (30, 24)), extent=(6, 10))
+    _run(other.propagate())
+    assert engine.encoded_frames == 12
+
+
+def test_the_voxels_of_the_volume_are_not_changed(a_block):
+    before = a_block.array_kji.copy()
+    item = _object(a_block)
+    _run(item.propagate())
+    _run(item.correct(10, np.zeros((40, 50), dtype=bool)))
+    assert np.array_equal(before, a_block.array_kji)
+
+
+def test_a_correction_is_final_and_only_the_stretches_beside_it_are_computed_again(a_block):
+    item = _object(a_block)
+    _run(item.propagate())
+    item.accept(6)
+    item.accept(12)
+    before = item.mask_kji()
+    drawn = np.zeros((40, 50), dtype=bool)
+    drawn[14:20, 18:26] = True  # a quarter of the block
+    recomputed = {item.slice_index(result) for result in item.correct(10, drawn)}
+    assert recomputed == {7, 8, 9, 11}, "up to the locked slices 6 and 12, which are not among them"
+    after = item.mask_kji()
+    assert np.array_equal(after[10], drawn)
+    untouched = [k for k in range(20) if k not in {7, 8, 9, 10, 11}]
+    assert after[untouched].tobytes() == before[untouched].tobytes()
+    assert [item.status(k).value for k in (6, 10, 12, 11)] == ["accepted", "corrected", "accepted", "proposed"]
+
+
+def test_locked_slices_stay_byte_identical_through_many_corrections(a_block):
+    item = _object(a_block)
+    _run(item.propagate())
+    rng = np.random.default_rng(4)
+    locked: dict[int, bytes] = {}
+    for k in (12, 6, 9, 14, 4, 15, 10):
+        drawn = np.zeros((40, 50), dtype=bool)
+        drawn[14:26, 18:34] = rng.random((12, 16)) < 0.8
+        _run(item.correct(k, drawn))
+        locked[k] = drawn.tobytes()
+        for other, content in locked.items():
+            assert item.slice_mask(other).tobytes() == content
+    assert item.slice_mask(11).any()
+
+
+def test_drawing_on_the_array_after_a_correction_does_not_change_the_locked_slice(a_block):
+    item = _object(a_block)
+    drawn = np.zeros((40, 50), dtype=bool)
+    drawn[20, 20] = True
+    _run(item.correct(9, drawn))
+    drawn[:] = True
+    assert item.slice_mask(9).sum() == 1
+    with pytest.raises(ValueError, match="read-only"):
+        item.slice_mask(9)[0, 0] = True
+
+
+def test_a_stretch_between_two_locked_slices_follows_both(a_block):
+    item = _object(a_block)
+    _run(item.propagate())
+    left, right = np.zeros((2, 40, 50), dtype=bool)
+    left[14:26, 18:34] = True
+    right[18:22, 24:28] = True
+    _run(item.correct(6, left))
+    _run(item.correct(13, right))
+    # Each half is led by its own end: reach 3 a slice, so the left half is the whole block, the right half grows from the small square.
+    assert item.slice_mask(9).sum() == 12 * 16
+    assert item.slice_mask(12).sum() == 10 * 10
+    assert item.slice_mask(11).sum() == 12 * 16
+
+
+def test_an_emptied_slice_ends_the_object_beyond_it(a_block):
+    item = _object(a_block)
+    _run(item.propagate())
+    item.accept(9)
+    _run(item.correct(13, np.zeros((40, 50), dtype=bool)))
+    assert not item.slice_mask(13).any() and not item.slice_mask(14).any() and not item.slice_mask(15).any()
+    assert item.slice_mask(10).any()
+    assert item.status(13) is SliceStatus.CORRECTED
+
+
+def test_a_box_on_a_slice_that_is_passed_again_keeps_its_mask(a_block):
+    item = _object(a_block)
+    _run(item.propagate())
+    before = item.slice_mask(9).copy()
+    tiny = np.zeros((40, 50), dtype=bool)
+    tiny[20, 25] = True
+    recomputed = [item.slice_index(result) for result in item.correct(12, tiny)]
+    assert sorted(recomputed) == [4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15] and len(set(recomputed)) == len(recomputed)
+    assert np.array_equal(item.slice_mask(9), before)
+
+
+def test_cancelling_keeps_what_was_finished_and_the_rest_can_be_computed_later(a_block):
+    cancel = CancelToken()
+    item = _object(a_block)
+    with pytest.raises(Cancelled):
+        for number, _ in enumerate(item.propagate(cancel=cancel)):
+            if number == 3:
+                cancel.cancel()
+    done = [k for k in range(4, 16) if item.status(k) is SliceStatus.PROPOSED]
+    assert done == [6, 7, 8, 9]
+    assert item.mask_kji().any(axis=(1, 2)).sum() == 4
+    _run(item.propagate())
+    assert item.mask_kji().sum() == 12 * 12 * 16
+
+
+def test_stopping_the_generator_keeps_what_was_finished(a_block):
+    item = _object(a_block)
+    results = item.propagate()
+    next(results), next(results)
+    results.close()
+    assert [k for k in range(4, 16) if item.slice_mask(k) is not None] == [8, 9]
+
+
+def test_progress_counts_every_slice_up_to_the_total(a_block):
+    seen = []
+    _run(_object(a_block).propagate(progress=seen.append))
+    assert [(step.done, step.total) for step in seen] == [(n, 12) for n in range(1, 13)]
+
+
+def test_a_failing_model_leaves_finished_slices_and_can_be_run_again(a_block):
+    def fail(position):
+        if position == 6 and broken:
+            raise EngineError("Out of memory (acted).")
+
+    broken = True
+    item = _object(a_block, engine=ScriptedEngine(fail_at=fail))
+    with pytest.raises(EngineError, match="acted"):
+        _run(item.propagate())
+    assert [k for k in range(4, 16) if item.slice_mask(k) is not None] == [7, 8, 9]
+    broken = False
+    _run(item.propagate())
+    assert item.mask_kji().sum() == 12 * 12 * 16
+
+
+def test_the_crop_grows_with_an_object_that_outgrows_it():
+    voxels = np.zeros((21, 120, 120), dtype=np.uint8)
+    for k in range(21):
+        half = 6 + 2 * abs(k - 10)  # 13 voxels wide on the center slice, 53 at the ends
+        voxels[k, 60 - half : 60 + half + 1, 60 - half : 60 + half + 1] = 200
+    volume = Volume(VolumeGrid(voxels.shape, np.diag([-1.0, -1.0, 1.0, 1.0])), voxels)
+    item = Annotator(volume, ScriptedEngine(), window="0,255").new_object(10, box=((53, 53), (68, 68)), extent=(0, 20))
+    results = _run(item.propagate())
+    assert np.array_equal(item.mask_kji(), voxels > 0)
+    sides = {result.position: result.crop.shape_rc[0] for result in results}
+    assert sides[10] < 40 < 53 < sides[0] and sides[20] == sides[0]
+
+
+def test_a_thin_object_that_drifts_is_followed_by_the_crop():
+    voxels = np.zeros((30, 100, 100), dtype=np.uint8)
+    for k in range(30):
+        voxels[k, 20 + 2 * k : 28 + 2 * k, 46:54] = 200
+    volume = Volume(VolumeGrid(voxels.shape, np.diag([-1.0, -1.0, 1.0, 1.0])), voxels)
+    item = Annotator(volume, ScriptedEngine(), window="0,255").new_object(0, box=((46, 20), (54, 28)), extent=(0, 29))
+    _run(item.propagate())
+    assert np.array_equal(item.mask_kji(), voxels > 0)
+
+
+def test_volumes_that_share_a_store_are_never_confused(a_block):
+    store = EmbeddingStore()
+    darker = Volume(a_block.grid, np.zeros_like(a_block.array_kji))
+    bright, dark = (_object(volume, store=store, roi="full") for volume in (a_block, darker))
+    _run(bright.propagate())
+    _run(dark.propagate())
+    assert store.encoded == 24
+
+
+def test_prefetching_goes_outward_and_leaves_nothing_to_encode(a_block):
+    engine = ScriptedEngine()
+    item = _object(a_block, engine=engine)
+    crop = item.preview().crop
+    steps = [step.done for step in item.encoder.prefetch(9, item.review.extent, crop)]
+    assert steps == list(range(1, 13)) and engine.encoded_frames == 12
+    _run(item.propagate())
+    assert engine.encoded_frames == 12
+
+
+@pytest.mark.parametrize(
+    ("marks", "message"),
+    [
+        ({"slice_index": 20, "box": BOX, "extent": (4, 15)}, "Slice 20 does not exist: the volume has slices 0..19 along k"),
+        ({"slice_index": 9, "box": BOX, "extent": (10, 15)}, "does not hold the prompted slice 9"),
+        ({"slice_index": 9, "box": BOX, "extent": (4, 20)}, "Slice 20 does not exist"),
+        ({"slice_index": 9, "box": ((60, 5), (70, 9)), "extent": (4, 15)}, "outside the slice: i is 60..70, the volume has i 0..50"),
+        ({"slice_index": 9, "box": ((5, 5), (5, 9)), "extent": (4, 15)}, "empty along i"),
+        ({"slice_index": 9, "points": [(3, 3, False)], "extent": (4, 15)}, "at least one positive point"),
+        ({"slice_index": 9, "points": [(3, 40, True)], "extent": (4, 15)}, "outside the slice: j is 40"),
+        ({"slice_index": 9, "mask": np.ones((50, 40), dtype=bool), "extent": (4, 15)}, "has shape \\(40, 50\\)"),
+    ],
+)
+def test_marks_that_do_not_fit_are_refused_with_the_reason(a_block, marks, message):
+    with pytest.raises(PromptError, match=message):
+        Annotator(a_block, ScriptedEngine(), window="0,255").new_object(**marks)
+
+
+def test_accepting_a_slice_without_a_mask_is_refused(a_block):
+    item = _object(a_block)
+    with pytest.raises(PromptError, match="no mask yet"):
+        item.accept(5)
+    with pytest.raises(PromptError, match="outside the object's extent"):
+        item.accept(3)
+
+
+def test_a_stack_of_another_volume_is_refused(a_block):
+    from SAM2AnnotateLib.geometry import SliceStack
+    from SAM2AnnotateLib.intensity import IntensityMapping
+
+    other = SliceStack.along(VolumeGrid((5, 6, 7), np.eye(4)))
+    with pytest.raises(InputError, match="not one of the volume"):
+        SliceEncoder(ScriptedEngine(), a_block, other, IntensityMapping(0, 1, "explicit", ""))

@@ -1,0 +1,211 @@
+"""The state of one object under review: what is known, what is locked, and what is to be computed next."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import drawn
+
+from SAM2AnnotateLib.errors import PromptError
+from SAM2AnnotateLib.geometry import Box2D, Extent
+from SAM2AnnotateLib.prompts import Point, SlicePrompt
+from SAM2AnnotateLib.propagation.passes import plan_passes
+from SAM2AnnotateLib.propagation.results import SliceResult
+from SAM2AnnotateLib.review.session import ReviewSession
+
+SHAPE = (3, 5)
+BOX = SlicePrompt(box=Box2D(0, 2, 1, 4))
+PROPOSED = drawn(".##..", ".##..", ".....")
+BETTER = drawn(".###.", ".###.", ".....")
+CROP = Box2D(0, 3, 0, 3)
+
+
+def a_result(position: int, mask=PROPOSED, crop=CROP) -> SliceResult:
+    return SliceResult(position, mask.copy(), 0.9, 1.0, 0.1, crop, prompted=position == 5)
+
+
+@pytest.fixture
+def a_session() -> ReviewSession:
+    """A prompt on slice 5 of 3..8, nothing computed."""
+    return ReviewSession({5: BOX}, Extent(3, 8), SHAPE)
+
+
+@pytest.fixture
+def a_proposal(a_session) -> ReviewSession:
+    for position in a_session.extent.indices:
+        assert a_session.add_result(a_result(position))
+    return a_session
+
+
+def statuses(session: ReviewSession) -> str:
+    """One letter a slice: e(mpty), p(roposed), a(ccepted), c(orrected)."""
+    return "".join(session.status(position).value[0] for position in session.extent.indices)
+
+
+# --- what happens to a slice
+
+
+def test_at_first_nothing_is_known(a_session):
+    assert statuses(a_session) == "eeeeee"
+    assert a_session.mask(5) is None
+    assert a_session.locked == frozenset() and a_session.results == {}
+
+
+def test_results_become_proposals_and_later_ones_replace_them(a_proposal):
+    assert statuses(a_proposal) == "pppppp"
+    assert a_proposal.add_result(a_result(4, BETTER))
+    assert np.array_equal(a_proposal.mask(4), BETTER)
+    assert np.array_equal(a_proposal.mask(3), PROPOSED)
+    assert sorted(a_proposal.results) == [3, 4, 5, 6, 7, 8]
+
+
+def test_an_accepted_slice_is_locked_as_it_is(a_proposal):
+    a_proposal.accept(6)
+    assert statuses(a_proposal) == "pppapp"
+    assert a_proposal.locked == {6}
+    assert not a_proposal.add_result(a_result(6, BETTER))
+    assert np.array_equal(a_proposal.mask(6), PROPOSED)
+    assert statuses(a_proposal) == "pppapp"
+
+
+def test_a_slice_without_a_mask_cannot_be_accepted(a_session):
+    with pytest.raises(PromptError, match="Slice 6 has no mask yet"):
+        a_session.accept(6)
+    assert a_session.locked == frozenset()
+
+
+def test_a_corrected_slice_has_the_mask_of_the_person(a_proposal):
+    drawing = BETTER.copy()
+    a_proposal.correct(4, drawing)
+    drawing[:] = False  # the person draws on; the locked mask does not follow
+    assert statuses(a_proposal) == "pcpppp"
+    assert np.array_equal(a_proposal.mask(4), BETTER)
+    assert not a_proposal.add_result(a_result(4))
+    assert np.array_equal(a_proposal.mask(4), BETTER)
+    with pytest.raises(ValueError, match="read-only"):
+        a_proposal.mask(4)[0, 0] = True
+
+
+def test_a_slice_can_be_corrected_before_anything_is_computed(a_session):
+    a_session.correct(7, BETTER)
+    assert statuses(a_session) == "eeeece"
+
+
+def test_an_empty_correction_says_that_the_object_is_not_there(a_proposal):
+    a_proposal.correct(8, np.zeros(SHAPE, dtype=bool))
+    assert statuses(a_proposal) == "pppppc"
+    assert not a_proposal.mask(8).any()
+
+
+def test_accepting_again_changes_nothing_and_correcting_again_replaces(a_proposal):
+    a_proposal.correct(4, BETTER)
+    a_proposal.accept(4)
+    assert statuses(a_proposal) == "pcpppp"
+    a_proposal.accept(6)
+    a_proposal.correct(6, BETTER)
+    assert statuses(a_proposal) == "pcpcpp"
+    a_proposal.correct(6, PROPOSED)
+    assert np.array_equal(a_proposal.mask(6), PROPOSED)
+
+
+def test_an_unlocked_slice_is_a_proposal_that_results_may_change(a_proposal):
+    a_proposal.accept(6)
+    a_proposal.unlock(6)
+    assert statuses(a_proposal) == "pppppp"
+    assert np.array_equal(a_proposal.mask(6), PROPOSED)
+    assert a_proposal.add_result(a_result(6, BETTER))
+    assert np.array_equal(a_proposal.mask(6), BETTER)
+
+
+def test_an_unlocked_slice_that_was_never_computed_is_empty_again(a_session):
+    a_session.correct(7, BETTER)
+    a_session.unlock(7)
+    assert statuses(a_session) == "eeeeee"
+    assert a_session.mask(7) is None
+
+
+def test_unlocking_what_is_not_locked_changes_nothing(a_proposal):
+    a_proposal.unlock(6)
+    assert statuses(a_proposal) == "pppppp"
+
+
+def test_what_is_given_out_is_a_copy_of_the_record(a_proposal):
+    a_proposal.results.clear()
+    assert len(a_proposal.results) == 6
+
+
+# --- what is refused
+
+
+def test_a_session_needs_prompts_within_extent_and_slice():
+    with pytest.raises(PromptError, match="needs a prompt on at least one slice"):
+        ReviewSession({}, Extent(3, 8), SHAPE)
+    with pytest.raises(PromptError, match=r"Slice 9 carries a prompt but lies outside the extent 3\.\.8"):
+        ReviewSession({5: BOX, 9: BOX}, Extent(3, 8), SHAPE)
+    with pytest.raises(PromptError, match="The point at row 3, column 0 lies outside the slice of 3 x 5"):
+        ReviewSession({5: SlicePrompt(points=(Point(3, 0),))}, Extent(3, 8), SHAPE)
+
+
+def test_a_mask_of_another_shape_is_refused_and_nothing_locked(a_proposal):
+    with pytest.raises(PromptError, match=r"The mask has \(5, 3\) rows and columns, the slice \(3, 5\)"):
+        a_proposal.correct(4, BETTER.T)
+    assert statuses(a_proposal) == "pppppp"
+
+
+@pytest.mark.parametrize("position", [2, 9, -1])
+def test_a_slice_outside_the_extent_is_refused_everywhere(a_session, position):
+    for call in (
+        lambda: a_session.status(position),
+        lambda: a_session.mask(position),
+        lambda: a_session.accept(position),
+        lambda: a_session.unlock(position),
+        lambda: a_session.correct(position, BETTER),
+        lambda: a_session.add_result(a_result(position)),
+    ):
+        with pytest.raises(PromptError, match=rf"Slice {position} lies outside the object's extent 3\.\.8"):
+            call()
+
+
+# --- what is due
+
+
+def test_at_first_all_is_due_from_the_prompts(a_session):
+    due = a_session.due_work()
+    assert due.prompts == {5: BOX}
+    assert (due.extent, due.locked, due.changed, due.crops) == (Extent(3, 8), frozenset(), None, {})
+
+
+def test_a_correction_makes_only_its_stretches_due(a_proposal):
+    a_proposal.accept(7)
+    a_proposal.correct(4, BETTER)
+    due = a_proposal.due_work(changed=4)
+    assert (due.locked, due.changed) == (frozenset({4, 7}), 4)
+    assert sorted(due.prompts) == [4, 5, 7]
+    assert due.prompts[5] is BOX
+    assert due.prompts[4].is_final_mask and np.array_equal(due.prompts[4].mask, BETTER)
+    assert due.prompts[7].is_final_mask and np.array_equal(due.prompts[7].mask, PROPOSED)
+    passes = plan_passes(due.extent, due.prompts.keys(), due.locked, due.changed)
+    assert sorted(position for one in passes for position in one.positions) == [3, 5, 6]  # 8 lies behind the lock on 7
+
+
+def test_a_locked_slice_speaks_by_its_mask_instead_of_its_prompt(a_proposal):
+    a_proposal.accept(5)
+    assert a_proposal.due_work().prompts[5].is_final_mask
+    a_proposal.unlock(5)
+    assert a_proposal.due_work().prompts[5] is BOX
+
+
+def test_crops_of_earlier_results_are_given_on(a_proposal):
+    a_proposal.add_result(a_result(6, crop=Box2D(0, 2, 0, 2)))
+    assert a_proposal.due_work().crops == {**dict.fromkeys((3, 4, 5, 7, 8), CROP), 6: Box2D(0, 2, 0, 2)}
+
+
+def test_nothing_follows_from_a_slice_that_is_not_locked(a_proposal):
+    with pytest.raises(PromptError, match="Slice 4 is neither accepted nor corrected"):
+        a_proposal.due_work(changed=4)
+
+
+def test_what_is_due_is_fixed_when_asked(a_proposal):
+    due = a_proposal.due_work()
+    a_proposal.accept(6)
+    assert due.locked == frozenset() and sorted(due.prompts) == [5]
