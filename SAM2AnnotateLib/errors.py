@@ -12,6 +12,7 @@
     |-- MissingPackageError         an optional package is needed for what was asked
     |-- OutputError                 a result could not be written; nothing half-written is left
     |-- EngineError                 the model failed (out of memory, device error)
+    |-- WorkerError                 the model's process died, hangs, or speaks another version
     `-- Cancelled                   the user stopped the work; finished slices are kept
 
 A message says what was expected, what came, and what to do. Imports: standard library only.
@@ -58,6 +59,10 @@ class OutputError(SAM2AnnotateError):
 
 class EngineError(SAM2AnnotateError):
     """The model failed while running."""
+
+
+class WorkerError(SAM2AnnotateError):
+    """The process that runs the model died, went silent, or does not speak this version's protocol."""
 
 
 class Cancelled(SAM2AnnotateError):

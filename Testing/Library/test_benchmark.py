@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("sam2")
 
-from SAM2AnnotateLib.benchmark import parts  # noqa: E402
-from SAM2AnnotateLib.benchmark.phantom import make_phantom  # noqa: E402
-from SAM2AnnotateLib.cli.main import main  # noqa: E402
+from SAM2AnnotateLib.benchmark import parts
+from SAM2AnnotateLib.benchmark.phantom import make_phantom
+from SAM2AnnotateLib.cli.main import main
 
 
 def test_the_phantoms_box_and_extent_fit_its_object():

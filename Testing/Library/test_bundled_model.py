@@ -10,14 +10,14 @@ import pytest
 
 pytest.importorskip("sam2")
 
-import SAM2AnnotateLib  # noqa: E402
-from SAM2AnnotateLib.annotator import Annotator  # noqa: E402
-from SAM2AnnotateLib.cli.main import main  # noqa: E402
-from SAM2AnnotateLib.engine import load_engine  # noqa: E402
-from SAM2AnnotateLib.engine.checkpoints import CHECKPOINTS, file_sha256, require_local_file  # noqa: E402
-from SAM2AnnotateLib.metrics import Scores  # noqa: E402
-from SAM2AnnotateLib.simulation import gestures_from_truth  # noqa: E402
-from SAM2AnnotateLib.volume_io import read_volume  # noqa: E402
+import SAM2AnnotateLib
+from SAM2AnnotateLib.annotator import Annotator
+from SAM2AnnotateLib.cli.main import main
+from SAM2AnnotateLib.engine import load_engine
+from SAM2AnnotateLib.engine.checkpoints import CHECKPOINTS, file_sha256, require_local_file
+from SAM2AnnotateLib.metrics import Scores
+from SAM2AnnotateLib.simulation import gestures_from_truth
+from SAM2AnnotateLib.volume_io import read_volume
 
 SAMPLE = Path(SAM2AnnotateLib.__file__).parent / "sample_data" / "ct_sarcoma_003"
 

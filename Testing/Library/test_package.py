@@ -25,7 +25,7 @@ ROOMS = (
     ("propagation",),
     ("review",),
     ("annotator",),  # a single file: the steps of an annotation, joined
-    ("pictures", "simulation"),
+    ("pictures", "simulation", "worker"),
     ("training", "benchmark"),
     ("cli",),
     ("__main__",),

@@ -44,7 +44,7 @@ def test_any_combination_with_something_on_the_object_is_a_prompt_and_survives_j
         return
     prompt = SlicePrompt(box, points, mask)
     assert as_parts(through_json(prompt)) == as_parts(prompt) == (box, points, None if mask is None else MASK.tolist())
-    assert prompt.is_final_mask == (mask is not None and box is None and not points)
+    assert prompt.final_mask is (prompt.mask if box is None and not points else None)
     prompt.require_inside((5, 8))
 
 
@@ -69,7 +69,7 @@ def test_a_mask_of_other_than_two_dimensions_is_refused(shape):
 
 def test_an_empty_mask_says_that_the_object_is_not_there():
     prompt = SlicePrompt(mask=np.zeros((5, 8), dtype=bool))
-    assert prompt.is_final_mask
+    assert prompt.final_mask is prompt.mask
     assert prompt.bounding_box() is None
     assert not through_json(prompt).mask.any() and through_json(prompt).mask.shape == (5, 8)
 

@@ -1,0 +1,125 @@
+"""The client's side of the protocol, without process, thread or clock: GUI, console and test drive it alike. Imports messages."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import OutputError, WorkerError
+from ..geometry import Box2D, Extent, Volume
+from ..intensity import IntensityMapping
+from ..prompts import SlicePrompt
+from ..propagation import RegionPolicy
+from ..review.session import DueWork
+from .messages import (
+    Cancel,
+    CloseVolume,
+    LoadModel,
+    Message,
+    OpenVolume,
+    PredictSlice,
+    Prefetch,
+    Propagate,
+    Shutdown,
+    box_to_list,
+    from_line,
+    to_line,
+)
+
+
+class WorkerClient:
+    """Numbers requests, keeps shared files, cuts what comes into messages.
+
+    Args:
+        send: writes bytes to the worker's standard input.
+        folder: where volumes are laid down for the worker to map; a folder of its own is made in it, by default in the system's
+            temporary folder. `close` removes it.
+    """
+
+    def __init__(self, send: Callable[[bytes], None], folder: str | Path | None = None):
+        self._send = send
+        self._numbers = itertools.count(1)
+        self._buffer = b""
+        self._folder = tempfile.TemporaryDirectory(prefix="sam2annotate-", dir=folder, ignore_cleanup_errors=True)
+        self._files: dict[str, Path] = {}
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take bytes from the worker's standard output; returns the messages that are complete.
+
+        Raises:
+            WorkerError: if the worker says something that is no message, or speaks another version.
+        """
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        return [from_line(line) for line in lines if line.strip()]
+
+    def load_model(
+        self,
+        checkpoint: str,
+        *,
+        architecture: str | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        image_size: int | None = None,
+        cache_mb: int = 2048,
+    ) -> int:
+        """Ask for a model; returns the request's number."""
+        return self._ask(LoadModel, checkpoint, architecture, device, precision, image_size, cache_mb)
+
+    def open_volume(self, key: str, volume: Volume, axis: str, mapping: IntensityMapping) -> int:
+        """Hand over a volume under a key of the caller's choice.
+
+        Raises:
+            OutputError: if the temporary folder cannot hold it.
+        """
+        file = Path(self._folder.name) / f"{len(self._files)}.npy"
+        try:
+            np.save(file, volume.array_kji, allow_pickle=False)
+        except OSError as exc:
+            file.unlink(missing_ok=True)
+            raise OutputError(f"The volume cannot be handed to the model: '{file.parent}' cannot hold it ({exc.strerror}).") from exc
+        self._files[key] = file
+        matrix = volume.grid.ijk_to_ras.tolist()
+        return self._ask(OpenVolume, key, str(file), matrix, axis, mapping.lower, mapping.upper)
+
+    def close_volume(self, key: str) -> int:
+        """Let the worker forget a volume."""
+        return self._ask(CloseVolume, key)
+
+    def predict_slice(self, key: str, position: int, prompt: SlicePrompt, policy: RegionPolicy, crop: Box2D | None = None) -> int:
+        """Ask for a preview; arguments as `propagation.predict_slice`."""
+        return self._ask(PredictSlice, key, position, prompt.to_json(), str(policy), None if crop is None else box_to_list(crop))
+
+    def propagate(self, key: str, work: DueWork, policy: RegionPolicy) -> int:
+        """Ask for the slices that are due."""
+        prompts = {str(position): prompt.to_json() for position, prompt in work.prompts.items()}
+        crops = {str(position): box_to_list(crop) for position, crop in work.crops.items()}
+        extent = [work.extent.first, work.extent.last]
+        return self._ask(Propagate, key, prompts, extent, str(policy), sorted(work.locked), work.changed, crops)
+
+    def prefetch(self, key: str, center: int, extent: Extent, crop: Box2D) -> int:
+        """Let the worker encode slices while it has nothing else to do."""
+        return self._ask(Prefetch, key, center, [extent.first, extent.last], box_to_list(crop))
+
+    def cancel(self, request: int) -> None:
+        """Ask to stop a request; it ends with `Failed`, kind ``Cancelled``."""
+        self._ask(Cancel, request)
+
+    def shut_down(self) -> None:
+        """Ask the process to end."""
+        self._ask(Shutdown)
+
+    def close(self) -> None:
+        """Remove the shared files."""
+        self._folder.cleanup()
+
+    def _ask(self, kind: type[Message], *arguments) -> int:
+        request = next(self._numbers)
+        try:
+            self._send(to_line(kind(request, *arguments)))
+        except OSError as exc:
+            raise WorkerError("The model's process is gone. Start it again; finished slices are kept.") from exc
+        return request
