@@ -1,4 +1,4 @@
-"""SubprocessWorker: start the worker, ask, wait with an end, stop. For consoles and scripts; a GUI drives `WorkerClient` by events instead."""
+"""SubprocessWorker: start the worker, ask, wait with an end, stop. For consoles; a GUI drives `WorkerClient` by events instead."""
 
 from __future__ import annotations
 
@@ -110,10 +110,8 @@ class SubprocessWorker:
         if self.process.poll() is None:
             with contextlib.suppress(WorkerError):
                 self.client.shut_down()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # killed below
                 self.process.wait(_END_SECONDS)
-            except subprocess.TimeoutExpired:
-                pass  # killed below
         self.kill()
 
     def kill(self) -> None:

@@ -84,7 +84,7 @@ def test_a_line_that_is_no_message_is_refused_with_the_reason(line, reason):
 
 
 def test_the_client_cuts_a_stream_into_messages_wherever_it_is_split():
-    client = WorkerClient(lambda data: None)
+    client = WorkerClient(lambda _: None)
     stream = m.to_line(m.Ready(0, 42)) + m.to_line(m.Finished(3))
     for cut in range(len(stream)):
         assert client.feed(stream[:cut]) + client.feed(stream[cut:]) == [m.Ready(0, 42), m.Finished(3)]
