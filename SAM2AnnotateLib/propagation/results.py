@@ -1,4 +1,4 @@
-"""SliceResult: what propagation says about one slice. Imports geometry and numpy."""
+"""SliceResult: what propagation says about one slice. Imports geometry, prompts and numpy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry import Box2D
+from ..prompts.mask_runs import mask_from_runs, mask_to_runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,23 @@ class SliceResult:
 
     def __post_init__(self) -> None:
         self.mask.setflags(write=False)
+
+    def to_json(self) -> dict:
+        """A plain dict that `from_json` reads back; the mask as runs."""
+        return {
+            "position": self.position,
+            "mask": mask_to_runs(self.mask),
+            "predicted_iou": self.predicted_iou,
+            "object_score": self.object_score,
+            "seconds": self.seconds,
+            "crop": [self.crop.row_start, self.crop.row_stop, self.crop.col_start, self.crop.col_stop],
+            "prompted": self.prompted,
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict) -> SliceResult:
+        """Read back what `to_json` wrote."""
+        return cls(**{**stored, "mask": mask_from_runs(stored["mask"]), "crop": Box2D(*stored["crop"])})
 
     def __repr__(self) -> str:
         return (

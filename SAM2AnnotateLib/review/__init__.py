@@ -1,4 +1,4 @@
-"""What a person decided about each slice of an object. Calls no model and no GUI. Imports propagation.results, prompts, geometry."""
+"""What a person decided about each slice of an object. Calls no model and no GUI. Imports propagation and below."""
 
 from .session import ReviewSession, SliceStatus
 

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import PromptError
 from ..geometry import Box2D, Extent
 from ..prompts import SlicePrompt
+from ..prompts.mask_runs import mask_from_runs, mask_to_runs
 from ..propagation.results import SliceResult
 
 
@@ -35,6 +36,15 @@ class DueWork:
     locked: frozenset[int]
     changed: int | None
     crops: dict[int, Box2D]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a session at one moment, see `ReviewSession.snapshot`."""
+
+    results: dict[int, SliceResult]
+    final: dict[int, np.ndarray]
+    status: dict[int, SliceStatus]
 
 
 class ReviewSession:
@@ -120,6 +130,46 @@ class ReviewSession:
         self._require_in_extent(position)
         self._final.pop(position, None)
         self._status[position] = SliceStatus.PROPOSED if position in self._results else SliceStatus.EMPTY
+
+    # -- undo, and keeping it ----------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """The whole state, for one step of undo. Cheap: masks are read-only and shared."""
+        return Snapshot(dict(self._results), dict(self._final), dict(self._status))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a state that `snapshot` gave."""
+        self._results, self._final, self._status = dict(snapshot.results), dict(snapshot.final), dict(snapshot.status)
+
+    def to_json(self) -> dict:
+        """The whole state as plain JSON, masks as runs; `from_json` reads it back."""
+        return {
+            "extent": [self.extent.first, self.extent.last],
+            "frame_shape": list(self.frame_shape_rc),
+            "prompts": {str(position): prompt.to_json() for position, prompt in self._prompts.items()},
+            "results": {str(position): result.to_json() for position, result in self._results.items()},
+            "final": {str(position): mask_to_runs(mask) for position, mask in self._final.items()},
+            "status": {str(position): status.value for position, status in self._status.items()},
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict) -> ReviewSession:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            PromptError: if it is damaged.
+        """
+        try:
+            rows, cols = stored["frame_shape"]
+            prompts = {int(position): SlicePrompt.from_json(prompt) for position, prompt in stored["prompts"].items()}
+            session = cls(prompts, Extent(*stored["extent"]), (rows, cols))
+            session._results = {int(position): SliceResult.from_json(result) for position, result in stored["results"].items()}
+            for position, runs in stored["final"].items():
+                session.correct(int(position), mask_from_runs(runs))
+            session._status = {int(position): SliceStatus(value) for position, value in stored["status"].items()}
+        except (KeyError, TypeError, ValueError) as exc:
+            raise PromptError(f"The stored review is damaged: {exc!r}.") from exc
+        return session
 
     # -- what to compute ----------------------------------------------------------------------------------------------------------
 

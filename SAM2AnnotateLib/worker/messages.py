@@ -14,7 +14,6 @@ from typing import Any
 from ..errors import WorkerError
 from ..geometry import Box2D
 from ..prompts import SlicePrompt
-from ..prompts.mask_runs import mask_from_runs, mask_to_runs
 from ..propagation import SliceResult
 
 PROTOCOL_VERSION = 1
@@ -128,26 +127,18 @@ class ModelLoaded(Message):
 class SliceDone(Message):
     """One `SliceResult`, and how many of how many slices are done."""
 
-    position: int
-    mask: dict
-    predicted_iou: float
-    object_score: float
-    seconds: float
-    crop: list[int]
-    prompted: bool
+    slice: dict
     done: int
     total: int
 
     @classmethod
     def of(cls, request: int, result: SliceResult, done: int, total: int) -> SliceDone:
         """Pack a result."""
-        scores = result.predicted_iou, result.object_score, result.seconds
-        return cls(request, result.position, mask_to_runs(result.mask), *scores, box_to_list(result.crop), result.prompted, done, total)
+        return cls(request, result.to_json(), done, total)
 
     def result(self) -> SliceResult:
         """Unpack it."""
-        scores = self.predicted_iou, self.object_score, self.seconds
-        return SliceResult(self.position, mask_from_runs(self.mask), *scores, Box2D(*self.crop), self.prompted)
+        return SliceResult.from_json(self.slice)
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,15 @@ def test_percentiles_of_many_small_volumes_are_values_of_the_right_rank():
         assert volume_percentiles(array, (percentage,)) == (ordered[rank - 1],)
 
 
+def test_percentiles_tell_neighboring_float32_values_apart():
+    rng = np.random.default_rng(29)
+    for _ in range(30):
+        array = np.float32(1) + rng.integers(0, 40, (5, 5, 4)).astype(np.float32) * np.float32(2**-23)
+        array[0, 0, :2] = rng.uniform(-3, 0.5), rng.uniform(1.5, 5)
+        ordered = sorted(array.ravel().tolist())  # 100 voxels: the p-th is the p-th percentile
+        assert volume_percentiles(array, (10, 25, 50, 75, 90)) == tuple(ordered[p - 1] for p in (10, 25, 50, 75, 90))
+
+
 # --- presets and explicit bounds
 
 

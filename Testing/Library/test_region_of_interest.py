@@ -89,6 +89,10 @@ def test_a_crop_is_no_larger_than_the_slices_longer_side():
     assert AUTO.crop_around(Box2D(10, 90, 10, 20), (100, 30), (1.0, 1.0)) == Box2D(0, 100, -35, 65)
 
 
+def test_a_box_that_reaches_beyond_the_slice_is_held_too():
+    assert AUTO.crop_around(Box2D(-5, 15, 90, 110), (100, 100), (1.0, 1.0)) == Box2D(-5, 35, 70, 110)
+
+
 # --- crops of all kinds
 
 

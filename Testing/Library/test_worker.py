@@ -124,7 +124,7 @@ def test_the_worker_gives_the_same_masks_as_the_library(a_volume):
     assert isinstance(last, m.Finished) and len(slices) == 8
     assert [message.done for message in slices] == list(range(1, 9)) and {message.total for message in slices} == {8}
     for message in slices:
-        assert np.array_equal(message.result().mask, expected[message.position])
+        assert np.array_equal(message.result().mask, expected[message.result().position])
     local.client.close()
 
 
@@ -140,7 +140,7 @@ def test_a_correction_is_carried_over_and_locked_slices_do_not_come_back(a_volum
     session.correct(where, drawn)
     local.replies.clear()
     local.client.propagate("v", session.due_work(where), POLICY)
-    assert where not in {message.position for message in local.replies[:-1]}
+    assert where not in {message.result().position for message in local.replies[:-1]}
     assert session.mask(where).tobytes() == drawn.tobytes() and session.status(where) is SliceStatus.CORRECTED
     local.client.close()
 
