@@ -14,8 +14,10 @@ from .engine import EmbeddingStore, SegmentationEngine
 from .errors import PromptError
 from .geometry import Box2D, Extent, SliceStack, Volume
 from .intensity import IntensityMapping, choose_mapping
-from .progress import CancelToken, ProgressCallback
+from .intensity.mapping import require_window
+from .progress import CancelToken, Progress, ProgressCallback
 from .prompts import Point, SlicePrompt
+from .prompts.mask_runs import mask_to_runs
 from .propagation import RegionPolicy, SliceEncoder, SliceResult, propagate
 from .propagation.propagate import predict_slice
 from .review import ReviewSession, SliceStatus
@@ -53,6 +55,7 @@ class Annotator:
         store: EmbeddingStore | None = None,
     ):
         self.volume, self.engine = volume, engine
+        require_window(window)
         self.stack = SliceStack.along(volume.grid, axis)
         self.policy = RegionPolicy.parse(roi)
         self._window, self._store = window, store
@@ -94,12 +97,17 @@ class Annotator:
         marked = self.stack.extent_of(asked)
         if position not in marked:
             raise PromptError(f"The extent {asked.first}..{asked.last} does not hold the prompted slice {slice_index}.")
-        prompt = SlicePrompt(
+        return AnnotatedObject(self, position, self.prompt_from(box, points, mask), marked)
+
+    def prompt_from(
+        self, box: tuple[Sequence[int], Sequence[int]] | None, points: Sequence[tuple[int, int, bool]], mask: np.ndarray | None
+    ) -> SlicePrompt:
+        """A prompt in rows and columns from one in voxel indices, see `new_object`."""
+        return SlicePrompt(
             box=None if box is None else self.stack.box_of(*box),
             points=tuple(Point(*self.stack.point_of((a, b)), bool(positive)) for a, b, positive in points),
             mask=None if mask is None else self.frame_from_slice(mask),
         )
-        return AnnotatedObject(self, position, prompt, marked)
 
     def encoder_for(self, position: int, box: Box2D | None) -> SliceEncoder:
         """The encoder that all objects share; made for the first object, whose box settles an automatic window."""
@@ -138,8 +146,8 @@ class AnnotatedObject:
 
     def __init__(self, annotator: Annotator, position: int, prompt: SlicePrompt, extent: Extent):
         self.annotator, self.prompted_position, self.prompt = annotator, position, prompt
-        self.encoder = annotator.encoder_for(position, prompt.bounding_box())
         self.review = ReviewSession({position: prompt}, extent, annotator.stack.frame_shape_rc)
+        self.encoder = annotator.encoder_for(position, prompt.bounding_box())
 
     def slice_index(self, result: SliceResult) -> int:
         """The voxel index of a result's slice."""
@@ -150,12 +158,38 @@ class AnnotatedObject:
         return predict_slice(self.encoder, self.prompted_position, self.prompt, self.annotator.policy)
 
     def propagate(self, cancel: CancelToken | None = None, progress: ProgressCallback | None = None) -> Iterator[SliceResult]:
-        """Compute all slices of the extent that are not locked. What is computed stays, also if it is stopped halfway."""
+        """Compute all slices of the extent that are neither locked nor prompted, also those that a stopped correction left stale.
+
+        What is computed stays, also if it is stopped halfway. A correction made meanwhile ends it: its results would be out of date.
+        """
         yield from self._compute(None, cancel, progress)
+
+    def prefetch(self) -> Iterator[Progress]:
+        """Encode the slices of the extent from the prompted one outward, while there is nothing better to do; stop by not going on."""
+        yield from self.encoder.prefetch(self.prompted_position, self.review.extent, self.preview().crop)
 
     def accept(self, slice_index: int) -> None:
         """Lock a slice as it is."""
         self.review.accept(self.annotator.stack.position_of(slice_index))
+
+    def unlock(self, slice_index: int) -> None:
+        """Make a locked slice a proposal again."""
+        self.review.unlock(self.annotator.stack.position_of(slice_index))
+
+    def set_extent(self, first: int, last: int) -> None:
+        """Move the object's ends; locked slices must stay inside. Call `propagate` to compute slices that are new."""
+        self.review.set_extent(self.annotator.stack.extent_of(Extent(first, last)))
+
+    def add_prompt(
+        self,
+        slice_index: int,
+        box: tuple[Sequence[int], Sequence[int]] | None = None,
+        points: Sequence[tuple[int, int, bool]] = (),
+        mask: np.ndarray | None = None,
+    ) -> None:
+        """Prompt another slice of the extent, or one anew; arguments as `Annotator.new_object`. Call `propagate` to use it."""
+        position = self.annotator.stack.position_of(slice_index)
+        self.review.set_prompt(position, self.annotator.prompt_from(box, points, mask))
 
     def correct(
         self, slice_index: int, mask: np.ndarray, cancel: CancelToken | None = None, progress: ProgressCallback | None = None
@@ -192,18 +226,12 @@ class AnnotatedObject:
         return whole
 
     def report(self) -> dict:
-        """What was done, as plain JSON: prompts in voxel indices, mapping, model, and each slice's scores and status."""
+        """What was done, as plain JSON: prompts and corrections in voxel indices, mapping, model, each slice's scores and status.
+
+        Masks stand as runs of the slice in the volume's array order, see `prompts.mask_runs`.
+        """
         stack = self.annotator.stack
-        prompt: dict = {"slice": stack.index_of(self.prompted_position), "axes": list(stack.in_plane_axes)}
-        if self.prompt.box is not None:
-            start, stop = stack.box_to_indices(self.prompt.box)
-            prompt["box"] = [*start, *stop]
-        if self.prompt.points:
-            voxels = [Box2D(p.row, p.row + 1, p.col, p.col + 1) for p in self.prompt.points]
-            signs = ["+" if p.positive else "-" for p in self.prompt.points]
-            prompt["points"] = [[*stack.box_to_indices(voxel)[0], sign] for voxel, sign in zip(voxels, signs, strict=True)]
-        if self.prompt.mask is not None:
-            prompt["mask_pixels"] = int(self.prompt.mask.sum())
+        prompts = [self._prompt_in_indices(position, prompt) for position, prompt in sorted(self.review.prompts.items())]
         extent = sorted(stack.index_of(position) for position in (self.review.extent.first, self.review.extent.last))
         slices = []
         results = self.review.results
@@ -211,6 +239,8 @@ class AnnotatedObject:
             row: dict = {"slice": stack.index_of(position), "status": self.review.status(position).value}
             mask = self.review.mask(position)
             row["pixels"] = 0 if mask is None else int(mask.sum())
+            if mask is not None and self.review.status(position) is SliceStatus.CORRECTED:
+                row["corrected_mask"] = mask_to_runs(self.annotator.slice_from_frame(mask))
             if position in results:
                 result = results[position]
                 row |= {
@@ -223,7 +253,7 @@ class AnnotatedObject:
         return {
             "axis": stack.index_axis,
             "plane": stack.plane,
-            "prompt": prompt,
+            "prompts": prompts,
             "extent": extent,
             "mapping": self.encoder.mapping.to_json(),
             "region_of_interest": asdict(self.annotator.policy),
@@ -231,8 +261,22 @@ class AnnotatedObject:
             "slices": slices,
         }
 
+    def _prompt_in_indices(self, position: int, prompt: SlicePrompt) -> dict:
+        stack = self.annotator.stack
+        stored: dict = {"slice": stack.index_of(position), "axes": list(stack.in_plane_axes)}
+        if prompt.box is not None:
+            start, stop = stack.box_to_indices(prompt.box)
+            stored["box"] = [*start, *stop]
+        if prompt.points:
+            voxels = [Box2D(p.row, p.row + 1, p.col, p.col + 1) for p in prompt.points]
+            signs = ["+" if p.positive else "-" for p in prompt.points]
+            stored["points"] = [[*stack.box_to_indices(voxel)[0], sign] for voxel, sign in zip(voxels, signs, strict=True)]
+        if prompt.mask is not None:
+            stored["mask"] = mask_to_runs(self.annotator.slice_from_frame(prompt.mask))
+        return stored
+
     def _compute(self, changed: int | None, cancel: CancelToken | None, progress: ProgressCallback | None) -> Iterator[SliceResult]:
-        work = self.review.due_work(changed)
+        work, revision = self.review.due_work(changed), self.review.revision
         for result in propagate(
             self.encoder,
             work.prompts,
@@ -244,5 +288,7 @@ class AnnotatedObject:
             cancel=cancel,
             progress=progress,
         ):
-            self.review.add_result(result)
-            yield result
+            if self.review.add_result(result):  # a slice may have been accepted meanwhile
+                yield result
+            if self.review.revision != revision:
+                return

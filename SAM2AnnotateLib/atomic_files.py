@@ -35,6 +35,19 @@ def replaced_atomically(path: str | Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+def require_writable_folder(path: str | Path) -> None:
+    """Raise OutputError unless a file of this name could be created now; leaves nothing behind. Asked before long work, not after."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise OutputError(f"Cannot write '{path}': the folder '{path.parent}' does not exist. Create it first.")
+    probe = path.with_name(f".{secrets.token_hex(4)}.partial.{path.name}")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as exc:
+        raise OutputError(f"Cannot write '{path}': {exc.strerror or exc}.") from exc
+
+
 def write_text_atomically(path: str | Path, text: str) -> None:
     """Write UTF-8 text whole or not at all. Raises OutputError."""
     with replaced_atomically(path) as partial:

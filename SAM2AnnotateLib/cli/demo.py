@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     done = json.loads(report.read_text(encoding="utf-8"))
     image, truth, found = (read_volume(path) for path in (_SAMPLE / "image.nii.gz", _SAMPLE / "label.nii.gz", mask))
     scores = score_masks(found.array_kji != 0, truth.array_kji != 0, image.grid)
-    stack, box = SliceStack.along(image.grid, "axial"), done["prompt"]["box"]
+    stack, box = SliceStack.along(image.grid, "axial"), done["prompts"][0]["box"]
     write_montage(
         preview,
         image,

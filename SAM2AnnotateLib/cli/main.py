@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import sys
 
@@ -34,15 +35,21 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 if it worked, 2 for bad input or a result that could not be written (with one line on standard error), 130 if it was stopped.
     """
+    for stream in (sys.stdout, sys.stderr):  # a file name that the terminal cannot show must not end a command
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(_join_negative_values(sys.argv[1:] if arguments is None else arguments))
     try:
         return options.run(options)
     except (Cancelled, KeyboardInterrupt):
         print("sam2annotate: stopped.", file=sys.stderr)
         return _EXIT_STOPPED
-    except SAM2AnnotateError as exc:
-        print(f"sam2annotate: error: {' '.join(str(exc).split())}", file=sys.stderr)
-        return _EXIT_BAD_INPUT
+    except (SAM2AnnotateError, OSError) as exc:  # OSError: the system refuses a file or folder in a way of its own
+        problem = str(exc)
+    except MemoryError:
+        problem = "Out of memory. Close other programs, or choose a smaller --image-size or --cache-mb."
+    print(f"sam2annotate: error: {' '.join(problem.split())}", file=sys.stderr)
+    return _EXIT_BAD_INPUT
 
 
 def _join_negative_values(arguments: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from .. import __version__
-from ..errors import InputError, OutputError
+from ..errors import InputError
 from .engine_options import add_engine_options, engine_from
 from .values import parse_integers, parse_point, progress_bar
 
@@ -55,27 +55,29 @@ def add_parser(subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     from ..annotator import Annotator
-    from ..atomic_files import write_text_atomically
+    from ..atomic_files import require_writable_folder, write_text_atomically
     from ..engine import EmbeddingStore
     from ..geometry import Extent, Volume
     from ..pictures.montage import require_png_name, write_montage
     from ..volume_io import read_volume, write_volume
-    from ..volume_io.write import require_writable_name
+    from ..volume_io.write import require_writable
 
     box = None if options.box is None else parse_integers(options.box, 4, "--box", "two corners, I0,J0,I1,J1")
     extent = parse_integers(options.extent, 2, "--extent", "the first and the last slice, A,B")
     points = [parse_point(text) for text in options.point]
     if box is None and not points and options.mask is None:
         raise InputError("Nothing marks the object: give --box I0,J0,I1,J1, or --point I,J,+, or --mask FILE.")
-    require_writable_name(options.output)
-    for path in filter(None, (options.output, options.report, options.preview)):
-        if Path(path).exists() and not options.overwrite:
+    outputs = [Path(path) for path in (options.output, options.report, options.preview) if path]
+    _require_separate(outputs, [Path(path) for path in (options.image, options.mask) if path])
+    for path in outputs:
+        if path.exists() and not options.overwrite:
             raise InputError(f"'{path}' exists already. Choose another name, or add --overwrite to replace it.")
+        require_writable_folder(path)
     if options.preview:
         require_png_name(Path(options.preview))
-    if options.report and not Path(options.report).parent.is_dir():
-        raise OutputError(f"Cannot write '{options.report}': the folder '{Path(options.report).parent}' does not exist. Create it first.")
+    require_writable(options.output)
     volume = read_volume(options.image)
+    require_writable(options.output, volume.grid)
     start_mask = None
     if options.mask is not None:
         start_mask = read_volume(options.mask)
@@ -93,9 +95,13 @@ def run(options: argparse.Namespace) -> int:
             raise InputError(f"The mask '{options.mask}' is empty on slice {options.slice}, so it marks nothing there.")
     corners = None if box is None else (box[:2], box[2:])
     item = annotator.new_object(options.slice, corners, points, mask_slice, (extent[0], extent[1]))
+    stopped = False
     with progress_bar("Segmenting", " slices") as show:
-        for _ in item.propagate(progress=show):
-            pass
+        try:
+            for _ in item.propagate(progress=show):
+                pass
+        except KeyboardInterrupt:
+            stopped = True
     finished = time.perf_counter()
     mask_kji = item.mask_kji()
     write_volume(Volume(volume.grid, mask_kji), options.output)
@@ -111,9 +117,22 @@ def run(options: argparse.Namespace) -> int:
         write_montage(options.preview, volume, stack, item.encoder.mapping, mask_kji, shown, boxes=boxes, captions=captions)
     mapping = item.encoder.mapping
     print(f"window {mapping.lower:g}..{mapping.upper:g} ({mapping.name}; {mapping.reason})", file=sys.stderr)
-    voxels = int(mask_kji.sum())
+    prompted = item.slice_mask(options.slice)
+    if prompted is not None and not prompted.any():
+        print(f"warning: the model found nothing on slice {options.slice}; check the box and the window.", file=sys.stderr)
+    voxels, done, asked = int(mask_kji.sum()), len(item.review.results), len(item.review.extent)
     print(
-        f"{options.output}: {voxels} voxels ({voxels * volume.grid.voxel_volume_mm3 / 1000:.1f} ml) on {len(item.review.extent)} slices, "
+        f"{options.output}: {voxels} voxels ({voxels * volume.grid.voxel_volume_mm3 / 1000:.1f} ml) on {done} of {asked} slices, "
         f"{finished - loaded:.1f} s with {engine.name} on {engine.describe()['device']}"
     )
+    if stopped:
+        raise KeyboardInterrupt
     return 0
+
+
+def _require_separate(outputs: list[Path], inputs: list[Path]) -> None:
+    """Raise InputError if a result would replace what was read, or another result."""
+    for number, output in enumerate(outputs):
+        for other in (*inputs, *outputs[:number]):
+            if output.absolute() == other.absolute() or (output.exists() and other.exists() and output.samefile(other)):
+                raise InputError(f"'{output}' would replace '{other}', which this command reads or writes too. Choose another name.")

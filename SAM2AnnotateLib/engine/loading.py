@@ -51,6 +51,7 @@ def load_engine(
     known = checkpoint if isinstance(checkpoint, Checkpoint) else find_checkpoint(checkpoint, architecture)
     file = require_local_file(known)
     verify_file(known, file)
+    weights_sha256 = known.sha256 or file_sha256(file)  # where the hash is known, `verify_file` has just compared it
     tensors = _read_tensors(torch, file)
     name = known.architecture or _tell_architecture(tensors, file)
     if name not in ARCHITECTURES:
@@ -65,9 +66,9 @@ def load_engine(
     bf16 = _choose_bf16(torch, precision, device, shape)
     try:
         model = model.to(device).eval()
-    except RuntimeError as exc:
+    except (RuntimeError, AssertionError) as exc:  # torch asserts that it was built for the device
         raise EngineError(f"The device '{device}' cannot be used: {str(exc).splitlines()[0]}") from exc
-    return Sam2Engine(model, known.name, file_sha256(file), Compute(device, bf16, half_embeddings=precision != "fp32"))
+    return Sam2Engine(model, known.name, weights_sha256, Compute(device, bf16, half_embeddings=precision != "fp32"))
 
 
 def _build(torch, shape: Architecture, size: int):
@@ -80,7 +81,7 @@ def _build(torch, shape: Architecture, size: int):
 def _read_tensors(torch, file: Path) -> dict[str, Any]:
     """Tensors by name; never executes code from the file."""
     try:
-        if file.suffix == ".safetensors":
+        if file.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
             return load_file(file)
@@ -137,6 +138,8 @@ def _choose_device(torch, device: str) -> str:
         kind = torch.device(device).type
     except RuntimeError as exc:
         raise EngineError(f"Unknown device '{device}': expected one of {', '.join(DEVICES)}.") from exc
+    if kind not in DEVICES:
+        raise EngineError(f"The device '{device}' is not supported: expected one of {', '.join(DEVICES)}.")
     if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()):
         raise EngineError(f"The device '{device}' is not available on this machine, or this torch is not built for it. Use --device cpu.")
     return device
@@ -144,7 +147,7 @@ def _choose_device(torch, device: str) -> str:
 
 def _choose_image_size(asked: int | None, native: int, device: str) -> int:
     if asked is None:
-        return min(native, _CPU_IMAGE_SIZE) if device == "cpu" else native
+        return min(native, _CPU_IMAGE_SIZE) if device.startswith("cpu") else native
     if asked < 64 or asked > 2048 or asked % 32:
         raise InputError(f"The image size must be a multiple of 32 between 64 and 2048, got {asked}.")
     return asked
@@ -157,7 +160,7 @@ def _choose_bf16(torch, precision: str, device: str, shape: Architecture) -> boo
         return precision == "bf16"
     if device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported())
-    if device == "cpu" and shape.width >= 256 and hasattr(torch.cpu, "get_capabilities"):
+    if device.startswith("cpu") and shape.width >= 256 and hasattr(torch.cpu, "get_capabilities"):
         abilities = torch.cpu.get_capabilities()
         return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
     return False

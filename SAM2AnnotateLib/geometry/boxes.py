@@ -6,12 +6,21 @@ slices that a person marks, first and last, **both included**.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import PromptError
 from .volume_grid import VolumeGrid
+
+
+def whole_number(index: object) -> int:
+    """`index` as an int. Raises PromptError if it is none: cutting off a fraction would move a box by a voxel, or not, by orientation."""
+    try:
+        return operator.index(index)  # type: ignore[arg-type]
+    except TypeError:
+        raise PromptError(f"Voxel indices are whole numbers, got {index!r}. Round it first.") from None
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class Box2D:
 
     def __post_init__(self) -> None:
         for low, high in (("row_start", "row_stop"), ("col_start", "col_stop")):
-            a, b = sorted((int(getattr(self, low)), int(getattr(self, high))))
+            a, b = sorted((whole_number(getattr(self, low)), whole_number(getattr(self, high))))
             if a == b:
                 raise PromptError(
                     f"The box is empty: {low} equals {high} ({a}). A box is half-open, so its second corner lies one voxel past the object."
@@ -101,7 +110,7 @@ class Box3D:
     stop_kji: tuple[int, int, int]
 
     def __post_init__(self) -> None:
-        pairs = [sorted((int(a), int(b))) for a, b in zip(self.start_kji, self.stop_kji, strict=True)]
+        pairs = [sorted((whole_number(a), whole_number(b))) for a, b in zip(self.start_kji, self.stop_kji, strict=True)]
         if len(pairs) != 3 or any(a == b for a, b in pairs):
             raise PromptError(f"The box from {tuple(self.start_kji)} to {tuple(self.stop_kji)} (k, j, i) is empty; a box is half-open.")
         object.__setattr__(self, "start_kji", tuple(a for a, _ in pairs))
@@ -130,7 +139,7 @@ class Extent:
     last: int
 
     def __post_init__(self) -> None:
-        first, last = sorted((int(self.first), int(self.last)))
+        first, last = sorted((whole_number(self.first), whole_number(self.last)))
         object.__setattr__(self, "first", first)
         object.__setattr__(self, "last", last)
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError, PromptError
-from .boxes import Box2D, Extent
+from .boxes import Box2D, Extent, whole_number
 from .volume_grid import VolumeGrid
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
@@ -128,10 +128,10 @@ class SliceStack:
         Raises:
             PromptError: if the volume has no such slice.
         """
-        count = self.shape_src[0]
+        count, slice_index = self.shape_src[0], whole_number(slice_index)
         if not 0 <= slice_index < count:
             raise PromptError(f"Slice {slice_index} does not exist: the volume has slices 0..{count - 1} along {self.index_axis}.")
-        return count - 1 - int(slice_index) if self.flipped[0] else int(slice_index)
+        return count - 1 - slice_index if self.flipped[0] else slice_index
 
     def index_of(self, position: int) -> int:
         """Voxel index of the slice at a position in the stack."""
@@ -155,7 +155,8 @@ class SliceStack:
         Raises:
             PromptError: if the box is empty or lies outside the slice.
         """
-        by_axis = dict(zip(self.in_plane_axes, zip(start, stop, strict=True), strict=True))
+        corners = zip((whole_number(a) for a in start), (whole_number(b) for b in stop), strict=True)
+        by_axis = dict(zip(self.in_plane_axes, corners, strict=True))
         shape = dict(zip("kji", self._shape_kji, strict=True))
         for name, (a, b) in by_axis.items():
             low, high = min(a, b), max(a, b)
@@ -181,7 +182,7 @@ class SliceStack:
         Raises:
             PromptError: if it lies outside the slice.
         """
-        by_axis = dict(zip(self.in_plane_axes, point, strict=True))
+        by_axis = dict(zip(self.in_plane_axes, (whole_number(index) for index in point), strict=True))
         shape = dict(zip("kji", self._shape_kji, strict=True))
         for name, value in by_axis.items():
             if not 0 <= value < shape[name]:
@@ -190,7 +191,7 @@ class SliceStack:
             self.shape_src[n] - 1 - by_axis["kji"[self.array_axes[n]]] if self.flipped[n] else by_axis["kji"[self.array_axes[n]]]
             for n in (1, 2)
         )
-        return int(row), int(col)
+        return row, col
 
     @property
     def _shape_kji(self) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,6 +27,8 @@ class Volume:
     grid: VolumeGrid
     array_kji: np.ndarray
     modality: str | None = None
+    # Tells this volume from every other in caches; unlike `id`, it is never given to another volume as long as a cache holds it.
+    token: object = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         array = np.asarray(self.array_kji)
@@ -44,6 +46,7 @@ class Volume:
         view = array.view()
         view.setflags(write=False)
         object.__setattr__(self, "array_kji", view)
+        object.__setattr__(self, "token", object())
 
     def __repr__(self) -> str:
         return f"Volume({self.grid!r}, {self.array_kji.dtype}, modality={self.modality})"

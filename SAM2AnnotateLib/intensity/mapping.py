@@ -80,8 +80,18 @@ def choose_mapping(volume: Volume, window: str = "auto", object_values: np.ndarr
             return _mr_mapping(volume, f"taken for MR: {evidence}")
         preset, seen = _ct_preset_for(object_values)
         return IntensityMapping(*CT_PRESETS[preset], name=preset, reason=f"taken for CT: {evidence}; {seen}")
+    return _explicit(window)
+
+
+def require_window(window: str) -> None:
+    """Raise InputError unless `choose_mapping` knows this window, whatever the volume."""
+    if str(window).strip().lower() not in MAPPING_NAMES:
+        _explicit(window)
+
+
+def _explicit(window: str) -> IntensityMapping:
     try:
-        lower, upper = (float(part) for part in text.split(","))
+        lower, upper = (float(part) for part in str(window).split(","))
     except ValueError:
         raise InputError(f"Unknown window {window!r}: expected LO,HI (two numbers) or one of {', '.join(MAPPING_NAMES)}.") from None
     return IntensityMapping(lower, upper, name="explicit", reason="bounds asked for")
@@ -107,9 +117,8 @@ def _ct_preset_for(object_values: np.ndarray | None) -> tuple[str, str]:
 
 
 def _looks_like_ct(volume: Volume) -> tuple[bool, str]:
-    """CT by modality, or by values: air near -1000 HU, fat and tissue between -200 and 200 HU."""
+    """CT by modality, or by values: HU begin far below zero, with air, but not below what scanners store."""
     if volume.modality:
         return volume.modality.upper() == "CT", f"DICOM modality {volume.modality}"
-    lowest, low, middle, highest = volume_percentiles(volume.array_kji, (0.0, 2.0, 50.0, 100.0))
-    values = f"values {lowest:g}..{highest:g}, 2nd percentile {low:g}, median {middle:g}"
-    return lowest <= -200 and highest <= 32767 and low >= -4096, values
+    lowest, highest = volume_percentiles(volume.array_kji, (0.0, 100.0))
+    return -4096 <= lowest <= -200 and highest <= 32767, f"values {lowest:g}..{highest:g}"

@@ -1,4 +1,4 @@
-"""Percentiles of a whole volume without a second copy of it. Imports numpy only."""
+"""Percentiles of a whole volume, slab by slab. Imports numpy only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BINS = 4096
 
 
 def volume_percentiles(array_kji: np.ndarray, percentages: Sequence[float]) -> tuple[float, ...]:
-    """Percentiles of all voxels, slab by slab, so that memory does not grow with the volume.
+    """Percentiles of all voxels, slab by slab: beside the volume only voxels that share the value looked for are ever copied.
 
     A value v is the p-th percentile if it is the smallest one with at least p percent of the voxels at or below it (numpy's method
     "inverted_cdf", with which a test compares it). Found by histograms that zoom in on the bin that holds it, until the bin is narrower

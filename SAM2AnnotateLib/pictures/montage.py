@@ -133,9 +133,7 @@ def _outline(mask: np.ndarray, size_rc: tuple[int, int]) -> np.ndarray:
 
 def _box_pixels(box: Box2D, view: Box2D, size_rc: tuple[int, int], left: int, top: int) -> tuple[float, float, float, float]:
     per_row, per_col = size_rc[0] / view.shape_rc[0], size_rc[1] / view.shape_rc[1]
-    return (
-        left + (box.col_start - view.col_start) * per_col,
-        top + (box.row_start - view.row_start) * per_row,
-        left + (box.col_stop - view.col_start) * per_col - 1,
-        top + (box.row_stop - view.row_start) * per_row - 1,
-    )
+    first = left + (box.col_start - view.col_start) * per_col, top + (box.row_start - view.row_start) * per_row
+    last = left + (box.col_stop - view.col_start) * per_col - 1, top + (box.row_stop - view.row_start) * per_row - 1
+    # A box smaller than a pixel of the picture is shown as one.
+    return (*first, max(first[0], last[0]), max(first[1], last[1]))

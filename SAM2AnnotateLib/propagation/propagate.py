@@ -23,8 +23,10 @@ from .region_of_interest import RegionPolicy, cut, paste
 from .results import SliceResult
 from .slice_encoder import SliceEncoder
 
-# A grown crop may show more of the object, which may reach the new border. Each time doubles the picture; more than this is a leak.
+# A grown crop may show more of the object, which may reach the new border. After this many, the whole slice is shown.
 _MOST_GROWTHS_A_SLICE = 3
+# Clicks do not tell how large the object is. It is looked for on the whole slice first, and again in a crop of at most this share of that.
+_WORTH_A_CLOSER_LOOK = 0.7
 
 
 def predict_slice(
@@ -44,15 +46,22 @@ def predict_slice(
     """
     started = time.perf_counter()
     prompt.require_inside(encoder.stack.frame_shape_rc)
-    crop = _crop_for([prompt], encoder, policy, crop)
-    for _ in range(_MOST_GROWTHS_A_SLICE + 1):
-        track = encoder.engine.start_track(crop.shape_rc, encoder.slice_count, reverse=False)
-        prediction = track.condition(position, encoder.embedding(position, crop), _inside_crop(prompt, crop))
-        mask = paste(prediction.mask, crop, encoder.stack.frame_shape_rc)
-        grown = _grown(policy, crop, mask, encoder)
-        if grown == crop or prompt.final_mask is not None:
-            break
-        crop = grown
+    sized = prompt.box is not None or prompt.mask is not None
+    crop = _crop_for([prompt], encoder, policy, crop if sized else None)
+    mask, prediction = _predict_in(encoder, position, prompt, crop)
+    if not sized and mask.any():
+        closer = policy.crop_around(Box2D.around(mask), encoder.stack.frame_shape_rc, encoder.stack.frame_spacing_rc_mm)
+        closer = _crop_for([prompt, SlicePrompt(mask=mask)], encoder, policy, closer)
+        if max(closer.shape_rc) <= _WORTH_A_CLOSER_LOOK * max(crop.shape_rc):
+            crop = closer
+            mask, prediction = _predict_in(encoder, position, prompt, crop)
+    if prompt.final_mask is None:
+        for growth in range(_MOST_GROWTHS_A_SLICE):
+            grown = _grown(encoder, policy, crop, mask, growth)
+            if grown == crop:
+                break
+            crop = grown
+            mask, prediction = _predict_in(encoder, position, prompt, crop)
     return _result(position, mask, prediction, started, crop, prompted=True)
 
 
@@ -96,6 +105,9 @@ def propagate(
         prompt.require_inside(shape_rc)
         if position in locked and prompt.final_mask is None:
             raise PromptError(f"Slice {position} is locked, so its prompt must be its final mask.")
+    for position in locked:
+        if position not in prompts:
+            raise PromptError(f"Slice {position} is locked, but its final mask is not among the prompts.")
     if extent.first < 0 or extent.last >= encoder.slice_count:
         ends = f"{extent.first}..{extent.last}"
         raise PromptError(f"The extent {ends} reaches beyond the volume, which has slices 0..{encoder.slice_count - 1}.")
@@ -141,8 +153,8 @@ def _run_pass(
     masks = {position: found[position] for position in one.conditioning}
     final = {position: SlicePrompt(mask=mask) for position, mask in masks.items()}
     crop = _crop_for([*conditioning.values(), *final.values()], encoder, policy, crop)
-    if not any(mask.any() for mask in masks.values()):
-        # The person said that the object is not on the slices this run departs from: it has nothing to follow.
+    if all(prompt.final_mask is not None and not prompt.final_mask.any() for prompt in conditioning.values()):
+        # A person said that the object is not on the slices that this run departs from: it has nothing to follow.
         for position in one.positions:
             yield SliceResult(position, np.zeros(shape_rc, dtype=bool), 1.0, 0.0, 0.0, crop, prompted=False)
         return
@@ -155,8 +167,8 @@ def _run_pass(
         started = time.perf_counter()
         prediction = track.step(position, encoder.embedding(position, crop))
         mask = paste(prediction.mask, crop, shape_rc)
-        for _ in range(_MOST_GROWTHS_A_SLICE):
-            grown = _grown(policy, crop, mask, encoder)
+        for growth in range(_MOST_GROWTHS_A_SLICE):
+            grown = _grown(encoder, policy, crop, mask, growth)
             if grown == crop:
                 break
             crop = _crop_for([SlicePrompt(mask=mask), *final.values()], encoder, policy, grown)
@@ -180,6 +192,8 @@ def _crop_for(prompts: list[SlicePrompt], encoder: SliceEncoder, policy: RegionP
     """`crop` if it holds all that the prompts mark, with room around; else one around all of that."""
     shape_rc, spacing_rc_mm = encoder.stack.frame_shape_rc, encoder.stack.frame_spacing_rc_mm
     boxes = [box for box in (prompt.bounding_box() for prompt in prompts) if box is not None]
+    if crop is None and all(prompt.box is None and prompt.mask is None for prompt in prompts):
+        return policy.whole_slice(shape_rc, spacing_rc_mm)
     if not boxes:
         return crop if crop is not None else Box2D(0, shape_rc[0], 0, shape_rc[1])
     whole = boxes[0]
@@ -190,19 +204,31 @@ def _crop_for(prompts: list[SlicePrompt], encoder: SliceEncoder, policy: RegionP
     return policy.grown(crop, whole, shape_rc, spacing_rc_mm)
 
 
-def _grown(policy: RegionPolicy, crop: Box2D, mask: np.ndarray, encoder: SliceEncoder) -> Box2D:
-    """`crop`, or a larger one if the mask reaches its border."""
+def _grown(encoder: SliceEncoder, policy: RegionPolicy, crop: Box2D, mask: np.ndarray, growth: int) -> Box2D:
+    """`crop`, or a larger one if the mask reaches its border; the last growth shows the whole slice."""
     if not mask.any():
         return crop
-    return policy.grown(crop, Box2D.around(mask), encoder.stack.frame_shape_rc, encoder.stack.frame_spacing_rc_mm)
+    shape_rc, spacing_rc_mm = encoder.stack.frame_shape_rc, encoder.stack.frame_spacing_rc_mm
+    grown = policy.grown(crop, Box2D.around(mask), shape_rc, spacing_rc_mm)
+    if grown == crop or growth < _MOST_GROWTHS_A_SLICE - 1:
+        return grown
+    return policy.whole_slice(shape_rc, spacing_rc_mm)
+
+
+def _predict_in(encoder: SliceEncoder, position: int, prompt: SlicePrompt, crop: Box2D) -> tuple[np.ndarray, SlicePrediction]:
+    """The mask (rows, cols) of the whole slice from the prompt alone, in one crop, and what the model said."""
+    track = encoder.engine.start_track(crop.shape_rc, encoder.slice_count, reverse=False)
+    prediction = track.condition(position, encoder.embedding(position, crop), _inside_crop(prompt, crop))
+    return paste(prediction.mask, crop, encoder.stack.frame_shape_rc), prediction
 
 
 def _inside_crop(prompt: SlicePrompt, crop: Box2D) -> SlicePrompt:
-    """The prompt in rows and columns of the crop."""
+    """The prompt in rows and columns of the crop; a click beside the object that lies outside says nothing about the crop."""
+    seen = [p for p in prompt.points if crop.contains(Box2D(p.row, p.row + 1, p.col, p.col + 1))]
     return replace(
         prompt,
         box=None if prompt.box is None else prompt.box.shifted(-crop.row_start, -crop.col_start),
-        points=tuple(Point(p.row - crop.row_start, p.col - crop.col_start, p.positive) for p in prompt.points),
+        points=tuple(Point(p.row - crop.row_start, p.col - crop.col_start, p.positive) for p in seen),
         mask=None if prompt.mask is None else cut(prompt.mask, crop),
     )
 

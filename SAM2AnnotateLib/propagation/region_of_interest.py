@@ -16,8 +16,12 @@ from ..geometry import Box2D
 
 # Side of the automatic crop in sides of the object's box: the object fills half the picture, as in the bundled model's training.
 _AUTO_FACTOR = 2.0
+# An automatic crop comes in sizes of 2^(n/4) mm and starts at multiples of an eighth of its side, so that boxes that differ by little (one
+# that is being dragged, a second prompt) mostly get the same crop, and with it the same embeddings.
+_SIZES_AN_OCTAVE = 4
+_STARTS_A_SIDE = 8
 # Whatever the margin, the object must not touch the crop's border, or every slice would ask for a larger crop.
-_LEAST_FACTOR = 1.15
+_LEAST_FACTOR = 1.3
 # A crop holds at least this many voxels a side: of a smaller one the model would see blur, not context.
 _SMALLEST_SIDE_VOXELS = 16
 # A mask reaches the border when it comes closer to it than this share of the crop's side.
@@ -29,7 +33,7 @@ class RegionPolicy:
     """How the crop follows from the object.
 
     Args:
-        kind: ``auto`` (twice the longer side of the object's box), ``full`` (the whole slice, squashed to a square as stock SAM 2
+        kind: ``auto`` (about twice the longer side of the object's box), ``full`` (the whole slice, squashed to a square as stock SAM 2
             does), or ``margin`` (the longer side plus `margin_mm` on both ends).
         margin_mm: for ``margin``.
     """
@@ -72,18 +76,30 @@ class RegionPolicy:
             return Box2D(0, frame_shape_rc[0], 0, frame_shape_rc[1])
         spacing, sides = np.array(spacing_rc_mm), np.array(box.shape_rc)
         longest_mm = float((sides * spacing).max())
-        side_mm = max(longest_mm + 2 * self.margin_mm, _LEAST_FACTOR * longest_mm) if self.kind == "margin" else _AUTO_FACTOR * longest_mm
-        side_mm = max(side_mm, at_least_mm, _SMALLEST_SIDE_VOXELS * float(spacing.max()))
+        least_mm = max(at_least_mm, _SMALLEST_SIDE_VOXELS * float(spacing.max()))
+        if self.kind == "margin":
+            side_mm = max(longest_mm + 2 * self.margin_mm, _LEAST_FACTOR * longest_mm, least_mm)
+        else:
+            side_mm = _nearest_size_mm(_AUTO_FACTOR * longest_mm, least_mm)
         side_mm = max(min(side_mm, float((np.array(frame_shape_rc) * spacing).max())), longest_mm)
-        counts = np.maximum(np.rint(side_mm / spacing).astype(int), sides)
-        starts = []
-        for (low, high), count, size in zip(
-            ((box.row_start, box.row_stop), (box.col_start, box.col_stop)), counts.tolist(), frame_shape_rc, strict=True
+        counts = np.maximum(np.rint(side_mm / spacing).astype(int), sides).tolist()
+        ranges = []
+        for low, high, count, size in (
+            (box.row_start, box.row_stop, counts[0], frame_shape_rc[0]),
+            (box.col_start, box.col_stop, counts[1], frame_shape_rc[1]),
         ):
             start = (low + high - count) // 2
+            if self.kind == "auto":
+                unit = max(1, count // _STARTS_A_SIDE)
+                start = unit * round(start / unit)
             start = min(max(start, 0), size - count) if count <= size else (size - count) // 2
-            starts.append(min(max(start, high - count), low))
-        return Box2D(starts[0], starts[0] + int(counts[0]), starts[1], starts[1] + int(counts[1]))
+            start = min(max(start, high - count), low)
+            ranges.append((start, start + count))
+        return Box2D(*ranges[0], *ranges[1])
+
+    def whole_slice(self, frame_shape_rc: tuple[int, int], spacing_rc_mm: tuple[float, float]) -> Box2D:
+        """The largest crop: all of the slice, and for all kinds but ``full`` square in mm."""
+        return self.crop_around(Box2D(0, frame_shape_rc[0], 0, frame_shape_rc[1]), frame_shape_rc, spacing_rc_mm)
 
     def grown(self, crop: Box2D, box: Box2D, frame_shape_rc: tuple[int, int], spacing_rc_mm: tuple[float, float]) -> Box2D:
         """`crop` itself if the object's box keeps clear of its border, else a crop around the box that is no smaller.
@@ -110,6 +126,13 @@ class RegionPolicy:
             return crop
         side_mm = max(count * mm for count, mm in zip(crop.shape_rc, spacing_rc_mm, strict=True))
         return self.crop_around(box, frame_shape_rc, spacing_rc_mm, at_least_mm=side_mm)
+
+
+def _nearest_size_mm(side_mm: float, least_mm: float) -> float:
+    """The size of an automatic crop nearest to `side_mm`, not below `least_mm`."""
+    step = round(_SIZES_AN_OCTAVE * math.log2(side_mm))
+    least = math.ceil(_SIZES_AN_OCTAVE * math.log2(least_mm) - 1e-6)
+    return 2.0 ** (max(step, least) / _SIZES_AN_OCTAVE)
 
 
 def cut(frame: np.ndarray, crop: Box2D) -> np.ndarray:

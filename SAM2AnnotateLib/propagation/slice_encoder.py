@@ -35,9 +35,7 @@ class SliceEncoder:
         self.engine, self.stack, self.mapping = engine, stack, mapping
         self.store = EmbeddingStore() if store is None else store
         self._frames = stack.view(volume.array_kji)
-        # Volumes that share a store are told apart by identity; the reference keeps the array alive, so that its id stays its own.
-        self._key = (engine.fingerprint, id(volume.array_kji), stack, mapping.lower, mapping.upper)
-        self._array = volume.array_kji
+        self._key = (engine.fingerprint, volume.token, stack, mapping.lower, mapping.upper)
 
     @property
     def slice_count(self) -> int:

@@ -23,6 +23,7 @@ class SliceStatus(Enum):
 
     EMPTY = "empty"  # nothing computed yet
     PROPOSED = "proposed"  # computed, not looked at
+    STALE = "stale"  # computed before a correction beside it; due to be computed again
     ACCEPTED = "accepted"  # taken as proposed; locked
     CORRECTED = "corrected"  # drawn by a person; locked
 
@@ -42,6 +43,8 @@ class DueWork:
 class Snapshot:
     """The state of a session at one moment, see `ReviewSession.snapshot`."""
 
+    extent: Extent
+    prompts: dict[int, SlicePrompt]
     results: dict[int, SliceResult]
     final: dict[int, np.ndarray]
     status: dict[int, SliceStatus]
@@ -71,6 +74,8 @@ class ReviewSession:
         self._results: dict[int, SliceResult] = {}
         self._final: dict[int, np.ndarray] = {}
         self._status: dict[int, SliceStatus] = {}
+        # Counts what makes a running computation out of date: corrections, unlocked slices, undo, a changed extent or prompt.
+        self.revision = 0
 
     # -- what is known ---------------------------------------------------------------------------------------------------------
 
@@ -124,22 +129,66 @@ class ReviewSession:
         final.setflags(write=False)
         self._final[position] = final
         self._status[position] = SliceStatus.CORRECTED
+        self.revision += 1
+        for step in (-1, 1):
+            beside = position + step
+            while beside in self.extent and beside not in self._final:
+                if self._status.get(beside) is SliceStatus.PROPOSED and beside not in self._prompts:
+                    self._status[beside] = SliceStatus.STALE
+                beside += step
 
     def unlock(self, position: int) -> None:
-        """Make a locked slice a proposal again, with its present mask as far as a result is known."""
+        """Make a locked slice a proposal again, with the mask that was last computed for it, if any."""
         self._require_in_extent(position)
-        self._final.pop(position, None)
-        self._status[position] = SliceStatus.PROPOSED if position in self._results else SliceStatus.EMPTY
+        if self._final.pop(position, None) is not None:
+            self._status[position] = SliceStatus.PROPOSED if position in self._results else SliceStatus.EMPTY
+            self.revision += 1
+
+    def set_extent(self, extent: Extent) -> None:
+        """Move the object's ends. Masks of slices that fall outside are dropped.
+
+        Raises:
+            PromptError: if a prompted or locked slice would fall outside; unlock it first.
+        """
+        kept = {*self._prompts, *self._final}
+        outside = sorted(position for position in kept if position not in extent)
+        if outside:
+            ends = f"{extent.first}..{extent.last}"
+            raise PromptError(f"The extent {ends} would leave out slice {outside[0]}, which is prompted, accepted or corrected.")
+        self.extent = extent
+        self._results = {position: result for position, result in self._results.items() if position in extent}
+        self._status = {position: status for position, status in self._status.items() if position in extent}
+        self.revision += 1
+
+    def set_prompt(self, position: int, prompt: SlicePrompt) -> None:
+        """Prompt a slice, or prompt it anew.
+
+        Raises:
+            PromptError: if it lies outside the extent, does not fit the slice, or the slice is locked.
+        """
+        self._require_in_extent(position)
+        prompt.require_inside(self.frame_shape_rc)
+        if position in self._final:
+            raise PromptError(f"Slice {position} is accepted or corrected. Unlock it before you prompt it anew.")
+        self._prompts[position] = prompt
+        self.revision += 1
+
+    @property
+    def prompts(self) -> dict[int, SlicePrompt]:
+        """The prompts by position, without the masks of locked slices."""
+        return dict(self._prompts)
 
     # -- undo, and keeping it ----------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """The whole state, for one step of undo. Cheap: masks are read-only and shared."""
-        return Snapshot(dict(self._results), dict(self._final), dict(self._status))
+        return Snapshot(self.extent, dict(self._prompts), dict(self._results), dict(self._final), dict(self._status))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a state that `snapshot` gave."""
+        self.extent, self._prompts = snapshot.extent, dict(snapshot.prompts)
         self._results, self._final, self._status = dict(snapshot.results), dict(snapshot.final), dict(snapshot.status)
+        self.revision += 1
 
     def to_json(self) -> dict:
         """The whole state as plain JSON, masks as runs; `from_json` reads it back."""

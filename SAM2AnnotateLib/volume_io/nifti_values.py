@@ -21,9 +21,10 @@ def count_nonfinite(path: Path) -> int:
 
     A file that cannot be understood is left to the reader proper, whose error says what is wrong.
     """
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
     try:
-        with opener(path, "rb") as stream:
+        with open(path, "rb") as stored:
+            packed = stored.read(2) == b"\x1f\x8b"  # by content, as the reader does: a suffix may lie
+        with gzip.open(path) if packed else open(path, "rb") as stream:
             header = stream.read(348)
             if len(header) < 348:
                 return 0

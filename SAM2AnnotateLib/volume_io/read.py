@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import VolumeError
-from ..geometry import Volume, VolumeGrid
-from ..geometry.conventions import flip_lps_ras
+from ..geometry import Volume
 from ..optional_imports import import_for
+from .itk_grid import grid_of_image
 from .nifti_values import count_nonfinite
 from .whole_files import require_whole
 
@@ -40,8 +40,10 @@ def read_volume(path: str | Path) -> Volume:
     """
     sitk = import_for("Reading volumes", "SimpleITK", "pip install SimpleITK")
     path = Path(path)
-    if not path.exists():
-        raise VolumeError(f"There is no file or folder '{path}'.")
+    try:
+        path.stat()
+    except OSError as exc:
+        raise VolumeError(f"There is no file or folder '{path}' that can be read ({exc.strerror or exc}).") from exc
     if path.is_dir():
         image, modality = _read_dicom_series(sitk, path)
     elif path.name.lower().endswith(VOLUME_SUFFIXES):
@@ -61,7 +63,7 @@ def read_volume(path: str | Path) -> Volume:
             "give one time point or channel, or a stack of slices."
         )
     try:
-        return Volume(_grid_of(image), sitk.GetArrayFromImage(image), modality)
+        return Volume(grid_of_image(image), sitk.GetArrayFromImage(image), modality)
     except VolumeError as exc:
         raise VolumeError(f"'{path}': {exc}") from exc
 
@@ -132,10 +134,3 @@ def _execute(sitk, reader, path: Path):
         raise VolumeError(f"'{path}' could not be read; it may be damaged or incomplete. The reader says: {reason}") from exc
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(warnings_before)
-
-
-def _grid_of(image) -> VolumeGrid:
-    index_to_lps = np.eye(4)
-    index_to_lps[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
-    index_to_lps[:3, 3] = image.GetOrigin()
-    return VolumeGrid(image.GetSize()[::-1], flip_lps_ras(index_to_lps))

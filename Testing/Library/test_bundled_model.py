@@ -55,6 +55,6 @@ def test_the_demo_writes_mask_report_and_picture_and_prints_a_score(tmp_path, ca
     mask = read_volume(tmp_path / "demo" / "mask.nii.gz")
     truth = read_volume(SAMPLE / "label.nii.gz")
     mask.grid.require_same(truth.grid, "mask", "truth")
-    assert json.loads((tmp_path / "demo" / "report.json").read_text())["prompt"]["slice"] == 25
+    assert json.loads((tmp_path / "demo" / "report.json").read_text())["prompts"][0]["slice"] == 25
     assert (tmp_path / "demo" / "preview.png").stat().st_size > 10_000
     assert main(["demo", "--folder", str(tmp_path / "demo")]) == 0, "a second run replaces what the first one wrote"

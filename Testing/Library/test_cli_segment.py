@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,13 +51,13 @@ def test_a_box_gives_a_mask_on_the_images_grid_a_report_and_a_preview(an_image, 
     assert set(np.unique(mask.array_kji)) == {0, 1}
     assert np.flatnonzero(mask.array_kji.any(axis=(1, 2))).tolist()[0] >= 1 and not mask.array_kji[7].any()
     report = json.loads(report_file.read_text())
-    assert report["prompt"] == {"slice": 3, "axes": ["i", "j"], "box": [14, 9, 46, 35]}
+    assert report["prompts"] == [{"slice": 3, "axes": ["i", "j"], "box": [14, 9, 46, 35]}]
     assert report["extent"] == [1, 6] and [row["slice"] for row in report["slices"]] == [1, 2, 3, 4, 5, 6]
     assert report["mapping"]["name"] == "mr" and "taken for MR" in report["mapping"]["reason"]
     assert len(report["engine"]["weights_sha256"]) == 64 and report["engine"]["model"] == "bundled"
     assert all({"predicted_iou", "object_score", "seconds", "pixels"} <= row.keys() for row in report["slices"])
     assert preview.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    assert "6 slices" in capsys.readouterr().out
+    assert "6 of 6 slices" in capsys.readouterr().out
 
 
 def test_negative_window_bounds_points_and_any_axis_are_understood(an_image, tmp_path):
@@ -98,6 +100,7 @@ def _one_line_error(capsys) -> str:
         ({"checkpoint": "sam3"}, "sam3"),
         ({"checkpoint": "sam2.1_hiera_large"}, "sam2annotate models download sam2.1_hiera_large"),
         ({"device": "toaster"}, "Unknown device 'toaster'"),
+        ({"device": "xpu"}, "The device 'xpu' is not supported"),
         ({"image_size": "100"}, "multiple of 32"),
         ({"preview": "picture.jpg"}, "must end in .png"),
         ({"report": "no/such/folder/r.json"}, "no/such/folder"),
@@ -197,6 +200,57 @@ def test_an_existing_mask_is_not_replaced_unless_asked(an_image, tmp_path, capsy
     assert (tmp_path / "mask.nii.gz").read_text() == "precious"
     assert main([*_command(an_image, tmp_path), "--overwrite"]) == 0
     assert read_volume(tmp_path / "mask.nii.gz").array_kji.any()
+
+
+def test_no_result_ever_replaces_what_was_read_or_another_result(an_image, tmp_path, capsys):
+    before = an_image.read_bytes()
+    command = ["segment", str(an_image), "-o", str(an_image), "--slice", "3", "--box", "14,9,46,35", "--extent", "1,6", "--overwrite"]
+    assert main(command) == 2
+    assert "would replace" in _one_line_error(capsys)
+    assert an_image.read_bytes() == before
+    assert main(_command(an_image, tmp_path, report=tmp_path / "mask.nii.gz")) == 2
+    assert "would replace" in _one_line_error(capsys)
+
+
+def test_a_stopped_run_writes_the_slices_that_were_finished(an_image, tmp_path, capsys, monkeypatch):
+    from SAM2AnnotateLib.engine.sam2_engine import Sam2Track
+
+    real, calls = Sam2Track.step, []
+
+    def interrupted(self, position, embedding):
+        calls.append(position)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(self, position, embedding)
+
+    monkeypatch.setattr(Sam2Track, "step", interrupted)
+    assert main(_command(an_image, tmp_path)) == 130
+    captured = capsys.readouterr()
+    assert "on 3 of 6 slices" in captured.out and "stopped" in captured.err
+    assert read_volume(tmp_path / "mask.nii.gz").array_kji.any(axis=(1, 2)).sum() <= 3
+
+
+def test_a_name_that_is_too_long_or_cannot_be_shown_is_no_traceback(an_image, tmp_path, capsys):
+    assert main(_command(an_image, tmp_path / ("x" * 300))) == 2
+    _one_line_error(capsys)
+    assert (
+        main(["segment", "y" * 300 + ".nii.gz", "-o", str(tmp_path / "m.nii.gz"), "--slice", "1", "--box", "1,1,2,2", "--extent", "1,1"])
+        == 2
+    )
+    _one_line_error(capsys)
+    command = [sys.executable, "-m", "SAM2AnnotateLib", *_command(an_image, tmp_path)]
+    command[command.index("-o") + 1] = str(tmp_path / "Ünï.nii.gz")
+    finished = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_an_object_that_is_not_found_is_told(an_image, tmp_path, capsys, monkeypatch):
+    from SAM2AnnotateLib.engine.sam2_engine import Sam2Track
+
+    real = Sam2Track._prediction
+    monkeypatch.setattr(Sam2Track, "_prediction", lambda self, outputs: replace(real(self, outputs), logits=np.full(self._shape_rc, -9.0)))
+    assert main(_command(an_image, tmp_path)) == 0
+    assert "warning: the model found nothing on slice 3" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX")

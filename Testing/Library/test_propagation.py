@@ -225,6 +225,104 @@ def test_volumes_that_share_a_store_are_never_confused(a_block):
     assert store.encoded == 24
 
 
+def test_a_store_that_outlives_its_volumes_never_gives_one_the_embeddings_of_another():
+    store, grid = EmbeddingStore(), VolumeGrid((3, 24, 24), np.diag([-1.0, -1.0, 1.0, 1.0]))
+    for brightness in range(40, 240, 10):  # volumes of one shape come and go: addresses in memory are given again
+        voxels = np.zeros(grid.shape_kji, dtype=np.int16)
+        voxels[:, 10:18, 12 - brightness // 40 : 13 + brightness // 40] = brightness
+        item = Annotator(Volume(grid, voxels), ScriptedEngine(), window="0,255", store=store).new_object(
+            1, box=((4, 8), (20, 20)), extent=(0, 2)
+        )
+        _run(item.propagate())
+        assert np.array_equal(item.mask_kji(), voxels > 0)
+        del item, voxels
+
+
+def test_a_propagation_that_a_correction_overtakes_ends_and_changes_nothing(a_block):
+    item = _object(a_block)
+    running = item.propagate()
+    next(running), next(running)
+    _run(item.correct(8, np.zeros((40, 50), dtype=bool)))
+    after = item.mask_kji()
+    assert list(running) == []
+    assert np.array_equal(item.mask_kji(), after)
+
+
+def test_a_correction_that_was_stopped_leaves_its_neighbors_stale_until_they_are_computed(a_block):
+    item = _object(a_block)
+    _run(item.propagate())
+    item.correct(12, np.zeros((40, 50), dtype=bool))  # asked for, never run
+    assert [k for k in range(4, 16) if item.status(k) is SliceStatus.STALE] == [4, 5, 6, 7, 8, 10, 11, 13, 14, 15]
+    _run(item.propagate())
+    assert not [k for k in range(4, 16) if item.status(k) is SliceStatus.STALE]
+    assert not item.slice_mask(13).any() and not item.slice_mask(12).any() and item.slice_mask(10).any()
+
+
+def test_a_slice_accepted_while_others_are_computed_is_not_overwritten(a_block):
+    item = _object(a_block)
+    _run(item.propagate())
+    again = item.propagate()
+    next(again)
+    item.accept(8)
+    assert 8 not in {item.slice_index(result) for result in again}
+    assert item.status(8) is SliceStatus.ACCEPTED
+
+
+def test_one_click_finds_an_object_much_larger_than_the_smallest_crop():
+    voxels = np.zeros((3, 200, 200), dtype=np.uint8)
+    voxels[:, 92:112, 90:110] = 200
+    volume = Volume(VolumeGrid(voxels.shape, np.diag([-1.0, -1.0, 1.0, 1.0])), voxels)
+    item = Annotator(volume, ScriptedEngine(), window="0,255").new_object(1, points=[(100, 100, True), (10, 10, False)], extent=(0, 2))
+    results = _run(item.propagate())
+    assert np.array_equal(item.mask_kji(), voxels > 0)
+    assert max(results[0].crop.shape_rc) < 100, "seen closely once it is known how large it is"
+
+
+def test_a_box_in_which_the_model_finds_nothing_is_no_emptied_slice(a_block):
+    engine = ScriptedEngine(tolerance=0)
+    noisy = Volume(a_block.grid, np.random.default_rng(0).integers(0, 255, a_block.grid.shape_kji).astype(np.int16))
+    item = Annotator(noisy, engine, window="0,255").new_object(9, mask=np.eye(40, 50, dtype=bool), extent=(8, 10))
+    for result in item.propagate():
+        assert result.prompted or result.predicted_iou < 1, "only a person's word is certain"
+
+
+def test_the_ends_can_be_moved_and_another_slice_prompted_without_losing_locks(a_block):
+    item = _object(a_block, extent=(7, 11))
+    _run(item.propagate())
+    item.accept(10)
+    item.set_extent(5, 14)
+    item.add_prompt(13, box=BOX)
+    _run(item.propagate())
+    assert item.status(10) is SliceStatus.ACCEPTED and item.mask_kji().any(axis=(1, 2)).sum() == 10
+    assert [row["slice"] for row in item.report()["prompts"]] == [9, 13]
+    item.unlock(10)
+    assert item.status(10) is SliceStatus.PROPOSED
+    with pytest.raises(PromptError, match="would leave out"):
+        item.set_extent(5, 12)
+
+
+def test_a_locked_slice_without_its_mask_is_refused(a_block):
+    from SAM2AnnotateLib.propagation import propagate
+
+    item = _object(a_block)
+    work = item.review.due_work()
+    with pytest.raises(PromptError, match="Slice 4 is locked, but its final mask is not among the prompts"):
+        next(propagate(item.encoder, work.prompts, work.extent, item.annotator.policy, locked=[4]))
+
+
+def test_prompts_and_corrections_stand_in_the_report_as_masks(a_block):
+    from SAM2AnnotateLib.prompts.mask_runs import mask_from_runs
+
+    drawn = np.zeros((40, 50), dtype=bool)
+    drawn[14:20, 18:30] = True
+    item = Annotator(a_block, ScriptedEngine(), window="0,255").new_object(9, mask=drawn, extent=(8, 10))
+    _run(item.propagate())
+    _run(item.correct(10, drawn))
+    report = item.report()
+    assert np.array_equal(mask_from_runs(report["prompts"][0]["mask"]), drawn)
+    assert np.array_equal(mask_from_runs(report["slices"][2]["corrected_mask"]), drawn)
+
+
 def test_prefetching_goes_outward_and_leaves_nothing_to_encode(a_block):
     engine = ScriptedEngine()
     item = _object(a_block, engine=engine)
@@ -243,6 +341,8 @@ def test_prefetching_goes_outward_and_leaves_nothing_to_encode(a_block):
         ({"slice_index": 9, "box": BOX, "extent": (4, 20)}, "Slice 20 does not exist"),
         ({"slice_index": 9, "box": ((60, 5), (70, 9)), "extent": (4, 15)}, "outside the slice: i is 60..70, the volume has i 0..50"),
         ({"slice_index": 9, "box": ((5, 5), (5, 9)), "extent": (4, 15)}, "empty along i"),
+        ({"slice_index": 9.5, "box": BOX, "extent": (4, 15)}, "Voxel indices are whole numbers, got 9.5"),
+        ({"slice_index": 9, "box": ((16, 12.7), (36, 28)), "extent": (4, 15)}, "whole numbers, got 12.7"),
         ({"slice_index": 9, "points": [(3, 3, False)], "extent": (4, 15)}, "at least one positive point"),
         ({"slice_index": 9, "points": [(3, 40, True)], "extent": (4, 15)}, "outside the slice: j is 40"),
         ({"slice_index": 9, "mask": np.ones((50, 40), dtype=bool), "extent": (4, 15)}, "has shape \\(40, 50\\)"),

@@ -52,9 +52,19 @@ def test_another_choice_is_refused(text):
 
 
 def test_auto_is_twice_the_longer_side_in_mm_around_the_box():
-    # The box is 20 x 10 voxels of 1 x 3 mm: 20 x 30 mm. So 60 x 60 mm: 60 rows, 20 columns, centered on (50, 25).
+    # The box is 20 x 10 voxels of 1 x 3 mm: 20 x 30 mm. Twice that is 60 mm, the nearest size 64 mm: 64 rows, 21 columns. They begin at
+    # multiples of an eighth (8 rows, 2 columns) near 18 and 14.
     crop = AUTO.crop_around(Box2D(40, 60, 20, 30), (200, 100), (1.0, 3.0))
-    assert crop == Box2D(20, 80, 15, 35)
+    assert crop == Box2D(16, 80, 14, 35)
+
+
+def test_boxes_that_differ_by_a_voxel_mostly_get_the_same_crop():
+    rng, same = np.random.default_rng(0), 0
+    for _ in range(1000):
+        row, col, height, width = rng.integers(100, 300), rng.integers(100, 300), rng.integers(30, 100), rng.integers(30, 100)
+        one, other = (Box2D(row, row + height + d, col + d, col + width) for d in (0, 1))
+        same += AUTO.crop_around(one, (512, 512), (0.8, 0.8)) == AUTO.crop_around(other, (512, 512), (0.8, 0.8))
+    assert same > 700
 
 
 def test_a_margin_is_added_on_both_ends_of_the_longer_side():
@@ -63,7 +73,7 @@ def test_a_margin_is_added_on_both_ends_of_the_longer_side():
 
 def test_no_margin_still_keeps_the_object_off_the_border():
     crop = TIGHT.crop_around(Box2D(50, 150, 50, 150), (300, 300), (1.0, 1.0))
-    assert crop == Box2D(42, 157, 42, 157)  # 115 voxels
+    assert crop == Box2D(35, 165, 35, 165)  # 130 voxels
 
 
 def test_a_small_object_gets_the_smallest_crop():
@@ -77,12 +87,12 @@ def test_the_whole_slice_is_the_whole_slice():
 
 
 def test_a_crop_at_the_edge_is_moved_into_the_slice():
-    assert AUTO.crop_around(Box2D(0, 20, 85, 100), (100, 100), (1.0, 1.0)) == Box2D(0, 40, 60, 100)
+    assert AUTO.crop_around(Box2D(0, 20, 85, 100), (100, 100), (1.0, 1.0)) == Box2D(0, 38, 62, 100)  # the size next to 40 mm is 38.05
 
 
 def test_a_crop_that_is_wider_than_the_slice_reaches_beyond_on_both_sides():
-    # 30 columns are 30 mm; the object of 40 mm wants 80: the slice is in the middle of it.
-    assert AUTO.crop_around(Box2D(30, 70, 10, 20), (100, 30), (1.0, 1.0)) == Box2D(10, 90, -25, 55)
+    # 30 columns are 30 mm; the object of 40 mm wants 80, gets 76 (76.1): the slice is in the middle of it. Rows begin at 9, an eighth.
+    assert AUTO.crop_around(Box2D(30, 70, 10, 20), (100, 30), (1.0, 1.0)) == Box2D(9, 85, -23, 53)
 
 
 def test_a_crop_is_no_larger_than_the_slices_longer_side():
@@ -90,7 +100,7 @@ def test_a_crop_is_no_larger_than_the_slices_longer_side():
 
 
 def test_a_box_that_reaches_beyond_the_slice_is_held_too():
-    assert AUTO.crop_around(Box2D(-5, 15, 90, 110), (100, 100), (1.0, 1.0)) == Box2D(-5, 35, 70, 110)
+    assert AUTO.crop_around(Box2D(-5, 15, 90, 110), (100, 100), (1.0, 1.0)) == Box2D(-5, 33, 72, 110)
 
 
 # --- crops of all kinds
@@ -111,8 +121,11 @@ def test_a_crop_is_never_larger_than_asked_for():
     for policy, box, shape, spacing in random_cases(3000):
         rows, cols = policy.crop_around(box, shape, spacing).shape_rc
         longest_mm = max(side * mm for side, mm in zip(box.shape_rc, spacing, strict=True))
-        wanted_mm = 2 * longest_mm if policy == AUTO else max(longest_mm + 2 * policy.margin_mm, 1.15 * longest_mm)
-        wanted_mm = max(wanted_mm, SMALLEST_SIDE * max(spacing))
+        least_mm = SMALLEST_SIDE * max(spacing)
+        if policy == AUTO:  # half a size up from twice the object, a whole one from the least
+            wanted_mm = max(2 * longest_mm * 2 ** (1 / 8), least_mm * 2 ** (1 / 4))
+        else:
+            wanted_mm = max(longest_mm + 2 * policy.margin_mm, 1.3 * longest_mm, least_mm)
         slice_mm = max(size * mm for size, mm in zip(shape, spacing, strict=True))
         assert max(rows * spacing[0] - spacing[0] / 2, cols * spacing[1] - spacing[1] / 2) <= min(wanted_mm, slice_mm) + 1e-9
 

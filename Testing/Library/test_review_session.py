@@ -38,7 +38,7 @@ def a_proposal(a_session) -> ReviewSession:
 
 
 def statuses(session: ReviewSession) -> str:
-    """One letter a slice: e(mpty), p(roposed), a(ccepted), c(orrected)."""
+    """One letter a slice: e(mpty), p(roposed), s(tale), a(ccepted), c(orrected)."""
     return "".join(session.status(position).value[0] for position in session.extent.indices)
 
 
@@ -78,7 +78,7 @@ def test_a_corrected_slice_has_the_mask_of_the_person(a_proposal):
     drawing = BETTER.copy()
     a_proposal.correct(4, drawing)
     drawing[:] = False  # the person draws on; the locked mask does not follow
-    assert statuses(a_proposal) == "pcpppp"
+    assert statuses(a_proposal) == "scpsss", "what lies beside it is out of date, but for the prompted slice"
     assert np.array_equal(a_proposal.mask(4), BETTER)
     assert not a_proposal.add_result(a_result(4))
     assert np.array_equal(a_proposal.mask(4), BETTER)
@@ -93,17 +93,17 @@ def test_a_slice_can_be_corrected_before_anything_is_computed(a_session):
 
 def test_an_empty_correction_says_that_the_object_is_not_there(a_proposal):
     a_proposal.correct(8, np.zeros(SHAPE, dtype=bool))
-    assert statuses(a_proposal) == "pppppc"
+    assert statuses(a_proposal) == "sspssc"
     assert not a_proposal.mask(8).any()
 
 
 def test_accepting_again_changes_nothing_and_correcting_again_replaces(a_proposal):
     a_proposal.correct(4, BETTER)
     a_proposal.accept(4)
-    assert statuses(a_proposal) == "pcpppp"
+    assert statuses(a_proposal) == "scpsss"
     a_proposal.accept(6)
     a_proposal.correct(6, BETTER)
-    assert statuses(a_proposal) == "pcpcpp"
+    assert statuses(a_proposal) == "scpcss"
     a_proposal.correct(6, PROPOSED)
     assert np.array_equal(a_proposal.mask(6), PROPOSED)
 
@@ -132,6 +132,51 @@ def test_unlocking_what_is_not_locked_changes_nothing(a_proposal):
 def test_what_is_given_out_is_a_copy_of_the_record(a_proposal):
     a_proposal.results.clear()
     assert len(a_proposal.results) == 6
+
+
+def test_a_correction_makes_stale_only_what_lies_up_to_the_next_locked_slice(a_proposal):
+    a_proposal.accept(6)
+    a_proposal.correct(4, BETTER)
+    assert statuses(a_proposal) == "scpapp"
+    assert a_proposal.add_result(a_result(3))
+    assert statuses(a_proposal) == "pcpapp"
+
+
+def test_the_revision_rises_with_what_outdates_a_running_computation_and_with_nothing_else(a_proposal):
+    before = a_proposal.revision
+    a_proposal.accept(6)
+    a_proposal.add_result(a_result(7))
+    a_proposal.unlock(8)
+    assert a_proposal.revision == before
+    snapshot = a_proposal.snapshot()
+    for change in (
+        lambda: a_proposal.correct(4, BETTER),
+        lambda: a_proposal.unlock(4),
+        lambda: a_proposal.restore(snapshot),
+        lambda: a_proposal.set_extent(Extent(3, 7)),
+        lambda: a_proposal.set_prompt(7, BOX),
+    ):
+        seen = a_proposal.revision
+        change()
+        assert a_proposal.revision > seen
+
+
+def test_the_ends_move_but_never_past_a_prompted_or_locked_slice(a_proposal):
+    a_proposal.accept(7)
+    a_proposal.set_extent(Extent(2, 7))
+    assert statuses(a_proposal) == "eppppa" and sorted(a_proposal.results) == [3, 4, 5, 6, 7]
+    for first, last, kept in ((6, 7, 5), (2, 6, 7)):
+        with pytest.raises(PromptError, match=f"would leave out slice {kept}"):
+            a_proposal.set_extent(Extent(first, last))
+    assert a_proposal.extent == Extent(2, 7)
+
+
+def test_another_slice_can_be_prompted_unless_it_is_locked(a_proposal):
+    a_proposal.set_prompt(7, BOX)
+    assert sorted(a_proposal.due_work().prompts) == [5, 7]
+    a_proposal.accept(6)
+    with pytest.raises(PromptError, match="Unlock it before"):
+        a_proposal.set_prompt(6, BOX)
 
 
 # --- what is refused

@@ -15,7 +15,7 @@ from conftest import SHAPE_KJI, an_anisotropic_volume, names_in, run_python
 from SAM2AnnotateLib.errors import MissingPackageError, OutputError, VolumeError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.volume_io import read_volume, write_volume
-from SAM2AnnotateLib.volume_io.write import require_writable_name
+from SAM2AnnotateLib.volume_io.write import require_writable
 
 nibabel = pytest.importorskip("nibabel")
 sitk = pytest.importorskip("SimpleITK")
@@ -363,7 +363,7 @@ def test_without_simpleitk_the_error_says_what_to_install(monkeypatch, tmp_path)
 
 def test_a_name_of_no_known_format_is_refused_before_anything_is_done(tmp_path):
     for name in ("mask.png", "mask", "mask.mhd", "mask.gz"):
-        for refuse in (require_writable_name, lambda path: write_volume(an_anisotropic_volume(), path)):
+        for refuse in (require_writable, lambda path: write_volume(an_anisotropic_volume(), path)):
             with pytest.raises(OutputError, match=rf"Cannot write '{name}': expected a file name that ends in .nii.gz, .nii, .nrrd, .mha"):
                 refuse(tmp_path / name)
     assert names_in(tmp_path) == []
