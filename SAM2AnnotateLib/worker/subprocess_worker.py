@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import subprocess
 import sys
@@ -142,7 +143,7 @@ class SubprocessWorker:
     def _read(self) -> None:
         assert self.process.stdout is not None
         try:
-            while chunk := self.process.stdout.read1(1 << 16):  # type: ignore[union-attr]
+            while chunk := os.read(self.process.stdout.fileno(), 1 << 16):
                 for message in self.client.feed(chunk):
                     self._incoming.put(message)
         except WorkerError as exc:
