@@ -15,6 +15,11 @@ _EXPLANATION = """parts:
   whole-volume  (d) ours with its CPU defaults against stock at 1024 px on the whole volume through JPEG files (minutes)
   memory        (e) peak memory, each case in its own process
 Official weights cannot be downloaded everywhere, so hiera tiny runs with random ones: times do not depend on them.
+
+examples:
+  sam2annotate benchmark --json figures.json                   everything; about 20 minutes on 2 cores
+  sam2annotate benchmark --parts propagation first-mask        a few minutes
+  sam2annotate benchmark --parts whole-volume --stock-slices 5 stock measured on 11 of 120 slices, and scaled
 """
 
 

@@ -17,7 +17,7 @@ from .percentiles import volume_percentiles
 CT_PRESETS: dict[str, tuple[float, float]] = {
     "liver": (-55.0, 155.0),
     "abdomen": (-160.0, 240.0),
-    "mediastinum": (-160.0, 240.0),
+    "mediastinum": (-125.0, 225.0),
     "lung": (-1350.0, 150.0),
     "bone": (-500.0, 1300.0),
     "brain": (0.0, 80.0),

@@ -85,7 +85,7 @@ def test_percentiles_tell_neighboring_float32_values_apart():
 @pytest.mark.parametrize(
     "name, bounds",
     [
-        ("liver", (-55, 155)), ("abdomen", (-160, 240)), ("mediastinum", (-160, 240)), ("lung", (-1350, 150)), ("bone", (-500, 1300)),
+        ("liver", (-55, 155)), ("abdomen", (-160, 240)), ("mediastinum", (-125, 225)), ("lung", (-1350, 150)), ("bone", (-500, 1300)),
         ("brain", (0, 80)),
     ],
 )  # fmt: skip
