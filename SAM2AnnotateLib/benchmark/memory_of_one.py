@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -18,31 +19,43 @@ from .stock import StockPredictor, write_frames
 
 def main(text: str) -> None:
     """Run the case that the JSON text describes."""
-    try:
-        import resource
-    except ImportError:  # Windows
+    case = json.loads(text)
+    start = _peak_bytes()
+    if start is None:
         print(json.dumps({"peak_mb": None, "note": "peak memory is measured on Linux and macOS only"}))
         return
-    case = json.loads(text)
     phantom = make_phantom(512, case["slices"], case["object_slices"])
-    size = case.get("image_size", 512)
+    size = case["image_size"]
+    weights = random_weights(_TINY, size)
     if case["who"] == "ours":
-        engine = engine_of("compact", 256, random_weights("compact", 256), "auto")
         store = EmbeddingStore(limit_bytes=case.get("cache_mb", 2048) * 1024**2)
-        for _ in _marked(Annotator(phantom.volume, engine, window="0,255", store=store), phantom).propagate():
+        annotator = Annotator(phantom.volume, engine_of(_TINY, size, weights, "auto"), window="0,255", store=store)
+        for _ in _marked(annotator, phantom).propagate():
             pass
-        extra = {"model": "compact 256 px", "embeddings_mb": round(store.nbytes / 1e6)}
+        extra = {"embeddings_mb": round(store.nbytes / 1e6)}
     else:
-        stock = StockPredictor(_TINY, size, random_weights(_TINY, size))
+        stock = StockPredictor(_TINY, size, weights)
         with tempfile.TemporaryDirectory() as folder:
             write_frames(Path(folder), phantom.volume.array_kji.astype(np.uint8), lossless=False)
-            states = [stock.open(Path(folder))]
-            stock.from_box((states[0], states[0]), phantom.center, phantom.box, most=4)
-        extra = {"model": f"hiera tiny {size} px", "propagated": "4 slices each way"}
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+            state = stock.open(Path(folder))
+            stock.from_box((state, state), phantom.center, phantom.box, most=4)
+        extra = {"propagated": "4 slices each way"}
     volume = phantom.volume.array_kji.nbytes
-    print(json.dumps({"peak_mb": round((peak - volume) / 1e6), "volume_mb": round(volume / 1e6), **extra}))
+    peak = (_peak_bytes() or 0) - volume
+    print(json.dumps({"peak_mb": round(peak / 1e6), "of_which_python_and_torch_mb": round(start / 1e6), "image_size": size, **extra}))
+
+
+def _peak_bytes() -> int | None:
+    """The largest resident memory of this process so far; None where the system does not tell."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would give the parent's peak where that was larger
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))
+        return int(found.group(1)) * 1024 if found else None
+    if sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return None
 
 
 if __name__ == "__main__":
