@@ -98,5 +98,5 @@ class SlicePrompt:
                 points=tuple(Point(int(row), int(col), bool(positive)) for row, col, positive in stored.get("points", ())),
                 mask=mask_from_runs(stored["mask"]) if "mask" in stored else None,
             )
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as exc:
+        except (AttributeError, KeyError, OverflowError, PromptError, TypeError, ValueError) as exc:
             raise PromptError(f"The stored prompt is damaged: {exc!r}.") from exc

@@ -217,7 +217,7 @@ def test_the_opener_that_was_given_is_used(host, a_checkpoint, tmp_path):
 
 def test_weights_without_a_url_are_only_checked(tmp_path):
     file = tmp_path / "compact.safetensors"
-    bundled = replace(CHECKPOINTS["bundled"], file_name=str(file), size_bytes=3)
+    bundled = replace(CHECKPOINTS["bundled"], file_name=str(file), size_bytes=3, sha256=None)
     with pytest.raises(CheckpointError, match="missing"):
         download_checkpoint(bundled)
     file.write_bytes(b"ab")
