@@ -44,7 +44,7 @@ class Stage:
 DEFAULT_STAGES = (
     Stage(steps=1800, size=128, clips=24, lengths=(1,)),
     Stage(steps=2000, size=128, clips=8, lengths=(1, 4, 5)),
-    Stage(steps=3800, size=256, clips=5, lengths=(1, 4, 4, 6), bf16=True),
+    Stage(steps=2600, size=256, clips=5, lengths=(1, 4, 4, 6), bf16=True),
 )
 
 
