@@ -32,7 +32,7 @@ def main(text: str) -> None:
         annotator = Annotator(phantom.volume, engine_of(_TINY, size, weights, "auto"), window="0,255", store=store)
         for _ in _marked(annotator, phantom).propagate():
             pass
-        extra = {"embeddings_mb": round(store.nbytes / 1e6)}
+        extra: dict[str, object] = {"embeddings_mb": round(store.nbytes / 1e6)}
     else:
         stock = StockPredictor(_TINY, size, weights)
         with tempfile.TemporaryDirectory() as folder:

@@ -41,11 +41,11 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.name is not None:
         raise InputError("'models list' takes no name.")
-    print(f"{'name':24s}{'parameters':>11s}{'pixels':>8s}{'size':>9s}  {'license':12s}here")
+    print(f"{'name':24s}{'parameters':>11s}{'pixels':>8s}{'size':>9s}  {'here':6s}license")
     for checkpoint in CHECKPOINTS.values():
         size = "?" if checkpoint.size_bytes is None else f"{checkpoint.size_bytes / 1e6:.0f} MB"
         parameters = "?" if checkpoint.parameters_millions is None else f"{checkpoint.parameters_millions:g} M"
         here = "yes" if local_file(checkpoint) else "no"
-        print(f"{checkpoint.name:24s}{parameters:>11s}{checkpoint.image_size or '?':>8}{size:>9s}  {checkpoint.license:12s}{here}")
+        print(f"{checkpoint.name:24s}{parameters:>11s}{checkpoint.image_size or '?':>8}{size:>9s}  {here:6s}{checkpoint.license}")
     print(f"\nDownloads are kept in {cache_folder()}", file=sys.stderr)
     return 0
