@@ -145,9 +145,14 @@ class AnnotatedObject:
     """
 
     def __init__(self, annotator: Annotator, position: int, prompt: SlicePrompt, extent: Extent):
-        self.annotator, self.prompted_position, self.prompt = annotator, position, prompt
+        self.annotator, self.prompted_position = annotator, position
         self.review = ReviewSession({position: prompt}, extent, annotator.stack.frame_shape_rc)
         self.encoder = annotator.encoder_for(position, prompt.bounding_box())
+
+    @property
+    def prompt(self) -> SlicePrompt:
+        """The prompt on the slice that the object was marked on, as it is now."""
+        return self.review.prompts[self.prompted_position]
 
     def slice_index(self, result: SliceResult) -> int:
         """The voxel index of a result's slice."""

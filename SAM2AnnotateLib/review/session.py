@@ -23,7 +23,7 @@ class SliceStatus(Enum):
 
     EMPTY = "empty"  # nothing computed yet
     PROPOSED = "proposed"  # computed, not looked at
-    STALE = "stale"  # computed before a correction beside it; due to be computed again
+    STALE = "stale"  # computed before a correction or a new prompt; due to be computed again
     ACCEPTED = "accepted"  # taken as proposed; locked
     CORRECTED = "corrected"  # drawn by a person; locked
 
@@ -129,13 +129,7 @@ class ReviewSession:
         final.setflags(write=False)
         self._final[position] = final
         self._status[position] = SliceStatus.CORRECTED
-        self.revision += 1
-        for step in (-1, 1):
-            beside = position + step
-            while beside in self.extent and beside not in self._final:
-                if self._status.get(beside) is SliceStatus.PROPOSED and beside not in self._prompts:
-                    self._status[beside] = SliceStatus.STALE
-                beside += step
+        self._outdate_beside(position)
 
     def unlock(self, position: int) -> None:
         """Make a locked slice a proposal again, with the mask that was last computed for it, if any."""
@@ -171,7 +165,9 @@ class ReviewSession:
         if position in self._final:
             raise PromptError(f"Slice {position} is accepted or corrected. Unlock it before you prompt it anew.")
         self._prompts[position] = prompt
-        self.revision += 1
+        if self._status.get(position) is SliceStatus.PROPOSED:
+            self._status[position] = SliceStatus.STALE
+        self._outdate_beside(position)
 
     @property
     def prompts(self) -> dict[int, SlicePrompt]:
@@ -233,6 +229,16 @@ class ReviewSession:
         prompts = {**self._prompts, **{position: SlicePrompt(mask=mask) for position, mask in self._final.items()}}
         crops = {position: result.crop for position, result in self._results.items()}
         return DueWork(prompts, self.extent, self.locked, changed, crops)
+
+    def _outdate_beside(self, position: int) -> None:
+        """Mark proposals on both sides stale, up to the next locked slice; a prompted slice has its own mask and stays."""
+        self.revision += 1
+        for step in (-1, 1):
+            beside = position + step
+            while beside in self.extent and beside not in self._final:
+                if self._status.get(beside) is SliceStatus.PROPOSED and beside not in self._prompts:
+                    self._status[beside] = SliceStatus.STALE
+                beside += step
 
     def _require_in_extent(self, position: int) -> None:
         if position not in self.extent:

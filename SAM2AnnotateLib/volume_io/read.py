@@ -14,7 +14,6 @@ from ..errors import VolumeError
 from ..geometry import Volume
 from ..optional_imports import import_for
 from .itk_grid import grid_of_image
-from .nifti_values import count_nonfinite
 from .whole_files import require_whole
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -47,8 +46,6 @@ def read_volume(path: str | Path) -> Volume:
     if path.is_dir():
         image, modality = _read_dicom_series(sitk, path)
     elif path.name.lower().endswith(VOLUME_SUFFIXES):
-        if path.name.lower().endswith((".nii", ".nii.gz")) and (bad := count_nonfinite(path)):
-            raise VolumeError(f"'{path}': The volume holds {bad} NaN or infinite voxels. Replace them (e.g. by air, -1024 HU) first.")
         require_whole(path)
         with _name_for_itk(path) as name:
             image, modality = _execute(sitk, _file_reader(sitk, name), path), None

@@ -301,6 +301,14 @@ def test_the_ends_can_be_moved_and_another_slice_prompted_without_losing_locks(a
         item.set_extent(5, 12)
 
 
+def test_a_slice_that_is_prompted_anew_is_previewed_by_its_new_prompt(a_block):
+    item = _object(a_block)
+    assert item.preview().mask.sum() == 12 * 16
+    item.add_prompt(9, box=((18, 14), (26, 20)))
+    assert item.preview().mask.sum() == 6 * 8
+    assert item.report()["prompts"][0]["box"] == [18, 14, 26, 20]
+
+
 def test_a_locked_slice_without_its_mask_is_refused(a_block):
     from SAM2AnnotateLib.propagation import propagate
 

@@ -174,6 +174,7 @@ def test_the_ends_move_but_never_past_a_prompted_or_locked_slice(a_proposal):
 def test_another_slice_can_be_prompted_unless_it_is_locked(a_proposal):
     a_proposal.set_prompt(7, BOX)
     assert sorted(a_proposal.due_work().prompts) == [5, 7]
+    assert statuses(a_proposal) == "sspsss", "all that followed from the other prompt alone is out of date"
     a_proposal.accept(6)
     with pytest.raises(PromptError, match="Unlock it before"):
         a_proposal.set_prompt(6, BOX)
