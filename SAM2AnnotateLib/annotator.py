@@ -106,7 +106,7 @@ class Annotator:
         return SlicePrompt(
             box=None if box is None else self.stack.box_of(*box),
             points=tuple(Point(*self.stack.point_of((a, b)), bool(positive)) for a, b, positive in points),
-            mask=None if mask is None else self.frame_from_slice(mask),
+            mask=None if mask is None else self.stack.frame_from_slice(mask),
         )
 
     def encoder_for(self, position: int, box: Box2D | None) -> SliceEncoder:
@@ -117,25 +117,6 @@ class Annotator:
             mapping = choose_mapping(self.volume, self._window, values)
             self._encoder = SliceEncoder(self.engine, self.volume, self.stack, mapping, self._store)
         return self._encoder
-
-    def frame_from_slice(self, slice_array: np.ndarray) -> np.ndarray:
-        """Turn a 2-D array of one slice, in the volume's array order, upright. The inverse is `slice_from_frame`."""
-        slice_array = np.asarray(slice_array)
-        slice_axis, row_axis, col_axis = self.stack.array_axes
-        kept = [axis for axis in range(3) if axis != slice_axis]
-        expected = tuple(self.volume.grid.shape_kji[axis] for axis in kept)
-        if slice_array.shape != expected:
-            across = self.stack.index_axis
-            raise PromptError(f"A slice across {across} has shape {expected} (array order), the mask has {slice_array.shape}.")
-        turned = np.transpose(slice_array, (kept.index(row_axis), kept.index(col_axis)))
-        return turned[:: -1 if self.stack.flipped[1] else 1, :: -1 if self.stack.flipped[2] else 1]
-
-    def slice_from_frame(self, frame: np.ndarray) -> np.ndarray:
-        """Turn an upright (rows, cols) array into the volume's array order."""
-        slice_axis, row_axis, _ = self.stack.array_axes
-        kept = [axis for axis in range(3) if axis != slice_axis]
-        upright = frame[:: -1 if self.stack.flipped[1] else 1, :: -1 if self.stack.flipped[2] else 1]
-        return np.transpose(upright, (0, 1) if kept[0] == row_axis else (1, 0))
 
 
 class AnnotatedObject:
@@ -208,7 +189,7 @@ class AnnotatedObject:
             mask: 2-D bool in the volume's array order; all False says that the object is not on this slice.
         """
         position = self.annotator.stack.position_of(slice_index)
-        self.review.correct(position, self.annotator.frame_from_slice(np.asarray(mask, dtype=bool)))
+        self.review.correct(position, self.annotator.stack.frame_from_slice(np.asarray(mask, dtype=bool)))
         return self._compute(position, cancel, progress)
 
     def status(self, slice_index: int) -> SliceStatus:
@@ -218,7 +199,7 @@ class AnnotatedObject:
     def slice_mask(self, slice_index: int) -> np.ndarray | None:
         """2-D bool mask of one slice in the volume's array order; None before anything is known."""
         mask = self.review.mask(self.annotator.stack.position_of(slice_index))
-        return None if mask is None else self.annotator.slice_from_frame(mask)
+        return None if mask is None else self.annotator.stack.slice_from_frame(mask)
 
     def mask_kji(self) -> np.ndarray:
         """(k, j, i) bool mask on the volume's grid; False outside the extent and where nothing is computed yet."""
@@ -245,7 +226,7 @@ class AnnotatedObject:
             mask = self.review.mask(position)
             row["pixels"] = 0 if mask is None else int(mask.sum())
             if mask is not None and self.review.status(position) is SliceStatus.CORRECTED:
-                row["corrected_mask"] = mask_to_runs(self.annotator.slice_from_frame(mask))
+                row["corrected_mask"] = mask_to_runs(self.annotator.stack.slice_from_frame(mask))
             if position in results:
                 result = results[position]
                 row |= {
@@ -277,7 +258,7 @@ class AnnotatedObject:
             signs = ["+" if p.positive else "-" for p in prompt.points]
             stored["points"] = [[*stack.box_to_indices(voxel)[0], sign] for voxel, sign in zip(voxels, signs, strict=True)]
         if prompt.mask is not None:
-            stored["mask"] = mask_to_runs(self.annotator.slice_from_frame(prompt.mask))
+            stored["mask"] = mask_to_runs(self.annotator.stack.slice_from_frame(prompt.mask))
         return stored
 
     def _compute(self, changed: int | None, cancel: CancelToken | None, progress: ProgressCallback | None) -> Iterator[SliceResult]:

@@ -120,6 +120,24 @@ class SliceStack:
         """Slice `position` of the stack as a (row, column) view of a (k, j, i) array."""
         return self.view(array_kji)[position]
 
+    def frame_from_slice(self, slice_array: np.ndarray) -> np.ndarray:
+        """Turn a 2-D array of one slice, its two axes in the array order k, j, i, upright. The inverse is `slice_from_frame`.
+
+        Raises:
+            PromptError: if it has not the shape of a slice.
+        """
+        slice_array = np.asarray(slice_array)
+        expected = tuple(self._shape_kji[axis] for axis in self._kept_axes)
+        if slice_array.shape != expected:
+            raise PromptError(f"A slice across {self.index_axis} has shape {expected} (array order), the mask has {slice_array.shape}.")
+        turned = np.transpose(slice_array, tuple(self._kept_axes.index(axis) for axis in self.array_axes[1:]))
+        return turned[:: -1 if self.flipped[1] else 1, :: -1 if self.flipped[2] else 1]
+
+    def slice_from_frame(self, frame: np.ndarray) -> np.ndarray:
+        """Turn an upright (rows, cols) array into the volume's array order, a view."""
+        upright = frame[:: -1 if self.flipped[1] else 1, :: -1 if self.flipped[2] else 1]
+        return np.transpose(upright, (0, 1) if self._kept_axes[0] == self.array_axes[1] else (1, 0))
+
     # -- a person's voxel indices to stack coordinates, and back ---------------------------------------------------------------
 
     def position_of(self, slice_index: int) -> int:
@@ -192,6 +210,10 @@ class SliceStack:
             for n in (1, 2)
         )
         return row, col
+
+    @property
+    def _kept_axes(self) -> list[int]:
+        return [axis for axis in range(3) if axis != self.array_axes[0]]
 
     @property
     def _shape_kji(self) -> tuple[int, ...]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,23 @@ from ..errors import GridMismatchError, InputError
 from ..geometry import Volume
 from .session import ReviewSession
 
-_FORMAT = "sam2annotate-journal-1"
+_FORMAT = "sam2annotate-journal-2"
 _SAMPLED_SLICES = 16
+
+
+@dataclass(frozen=True)
+class JournaledObject:
+    """One object as the journal keeps it.
+
+    Args:
+        axis: that its slices are numbered along; see `SliceStack.along`.
+        session: its review.
+        about: what else the client keeps of it, as plain JSON.
+    """
+
+    axis: str
+    session: ReviewSession
+    about: dict = field(default_factory=dict)
 
 
 def volume_identity(volume: Volume) -> dict:
@@ -31,24 +48,24 @@ def volume_identity(volume: Volume) -> dict:
     return {"shape_kji": list(array.shape), "ijk_to_ras": matrix, "dtype": str(array.dtype), "sha256_of_slices": digest.hexdigest()}
 
 
-def write_journal(path: str | Path, volume: Volume, axis: str, sessions: dict[str, ReviewSession]) -> None:
+def write_journal(path: str | Path, identity: dict, objects: Mapping[str, JournaledObject]) -> None:
     """Write the state of all objects on a volume.
 
     Args:
         path: the journal's file.
-        axis: that the volume is sliced along.
-        sessions: by the object's name or id.
+        identity: of the volume, see `volume_identity`.
+        objects: by the object's name or id.
 
     Raises:
         OutputError: if it cannot be written; the last journal stands.
     """
-    objects = {name: session.to_json() for name, session in sessions.items()}
-    content = {"format": _FORMAT, "volume": volume_identity(volume), "axis": axis, "objects": objects}
+    stored = {name: {"axis": one.axis, "about": one.about, "session": one.session.to_json()} for name, one in objects.items()}
+    content = {"format": _FORMAT, "volume": identity, "objects": stored}
     write_text_atomically(path, json.dumps(content, separators=(",", ":")) + "\n")
 
 
-def read_journal(path: str | Path, volume: Volume) -> tuple[str, dict[str, ReviewSession]]:
-    """Read a journal back for `volume`; returns the axis and the sessions by name.
+def read_journal(path: str | Path, identity: dict) -> dict[str, JournaledObject]:
+    """Read a journal back for the volume with this identity; returns the objects by name.
 
     Raises:
         InputError: if it cannot be read or is no journal.
@@ -61,6 +78,10 @@ def read_journal(path: str | Path, volume: Volume) -> tuple[str, dict[str, Revie
         raise InputError(f"The journal '{path}' cannot be read: {exc}.") from exc
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise InputError(f"'{path}' is no journal of this version of SAM2Annotate.")
-    if content["volume"] != volume_identity(volume):
+    if content.get("volume") != identity:
         raise GridMismatchError(f"The journal '{path}' belongs to another volume, so it is not taken. Open the volume that it was made on.")
-    return content["axis"], {name: ReviewSession.from_json(stored) for name, stored in content["objects"].items()}
+    try:
+        stored = {name: (one["axis"], one["session"], one["about"]) for name, one in content["objects"].items()}
+    except (AttributeError, KeyError, TypeError) as exc:
+        raise InputError(f"The journal '{path}' is damaged: {exc!r}.") from exc
+    return {name: JournaledObject(axis, ReviewSession.from_json(session), about) for name, (axis, session, about) in stored.items()}

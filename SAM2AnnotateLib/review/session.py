@@ -169,6 +169,20 @@ class ReviewSession:
             self._status[position] = SliceStatus.STALE
         self._outdate_beside(position)
 
+    def remove_prompt(self, position: int) -> None:
+        """Take a prompt away; the slice is computed like any other then.
+
+        Raises:
+            PromptError: if it is the only one: an object needs a prompt.
+        """
+        self._require_in_extent(position)
+        if position in self._prompts and len(self._prompts) == 1:
+            raise PromptError(f"The prompt on slice {position} is the object's only one. Prompt another slice first.")
+        if self._prompts.pop(position, None) is not None:
+            if self._status.get(position) is SliceStatus.PROPOSED:
+                self._status[position] = SliceStatus.STALE
+            self._outdate_beside(position)
+
     @property
     def prompts(self) -> dict[int, SlicePrompt]:
         """The prompts by position, without the masks of locked slices."""

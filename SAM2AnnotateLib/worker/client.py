@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from ..errors import OutputError, WorkerError
 from ..geometry import Box2D, Extent, Volume
 from ..intensity import IntensityMapping
+from ..progress import Progress
 from ..prompts import SlicePrompt
 from ..propagation import RegionPolicy
 from ..review.session import DueWork
@@ -30,6 +32,8 @@ from .messages import (
     to_line,
 )
 
+_BLOCK_BYTES = 8 << 20  # a few ms of writing
+
 
 class WorkerClient:
     """Numbers requests, keeps shared files, cuts what comes into messages.
@@ -46,6 +50,7 @@ class WorkerClient:
         self._buffer = b""
         self._folder = tempfile.TemporaryDirectory(prefix="sam2annotate-", dir=folder, ignore_cleanup_errors=True)
         self._files: dict[str, Path] = {}
+        self._file_numbers = itertools.count()
 
     def feed(self, data: bytes) -> list[Message]:
         """Take bytes from the worker's standard output; returns the messages that are complete.
@@ -55,6 +60,10 @@ class WorkerClient:
         """
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         return [from_line(line) for line in lines if line.strip()]
+
+    def forget_process(self) -> None:
+        """Speak to a new process from now on: the last one's unfinished message is dropped, laid down volumes stay."""
+        self._buffer = b""
 
     def load_model(
         self,
@@ -69,21 +78,59 @@ class WorkerClient:
         """Ask for a model; returns the request's number."""
         return self._ask(LoadModel, checkpoint, architecture, device, precision, image_size, cache_mb)
 
-    def open_volume(self, key: str, volume: Volume, axis: str, mapping: IntensityMapping) -> int:
+    def lay_down(self, file_key: str, volume: Volume) -> Iterator[Progress]:
+        """Write a volume's voxels for the worker to map, some slices at a time so that a GUI can draw in between.
+
+        Args:
+            file_key: the caller's name for these voxels; the same key writes them once, however many axes and windows use them.
+
+        Raises:
+            OutputError: if the temporary folder cannot hold it; what was written of it is removed.
+        """
+        if file_key in self._files:
+            return
+        file = Path(self._folder.name) / f"{next(self._file_numbers)}.npy"
+        array = volume.array_kji
+        step = max(1, _BLOCK_BYTES * array.shape[0] // max(1, array.nbytes))
+        whole = False
+        try:
+            mapped = np.lib.format.open_memmap(file, mode="w+", dtype=array.dtype, shape=array.shape)
+            with file.open("rb+") as blocks:  # written, not mapped: a full disk then is an error here and no crash
+                blocks.seek(mapped.offset)
+                del mapped
+                for start in range(0, array.shape[0], step):
+                    blocks.write(np.ascontiguousarray(array[start : start + step]).data)
+                    yield Progress(min(start + step, array.shape[0]), array.shape[0], "slices")
+            whole = True
+        except OSError as exc:
+            raise OutputError(f"The volume cannot be handed to the model: '{file.parent}' cannot hold it ({exc.strerror}).") from exc
+        finally:
+            if whole:
+                self._files[file_key] = file
+            else:
+                file.unlink(missing_ok=True)
+
+    def forget_voxels(self, file_key: str) -> None:
+        """Remove what `lay_down` wrote; close the volumes that use it first."""
+        file = self._files.pop(file_key, None)
+        if file is not None:
+            with contextlib.suppress(PermissionError):  # Windows, while the worker still maps it: `close` removes it with the folder
+                file.unlink(missing_ok=True)
+
+    def open_volume(self, key: str, volume: Volume, axis: str, mapping: IntensityMapping, file_key: str | None = None) -> int:
         """Hand over a volume under a key of the caller's choice.
+
+        Args:
+            file_key: see `lay_down`, which is done now if it was not; by default `key`.
 
         Raises:
             OutputError: if the temporary folder cannot hold it.
         """
-        file = Path(self._folder.name) / f"{len(self._files)}.npy"
-        try:
-            np.save(file, volume.array_kji, allow_pickle=False)
-        except OSError as exc:
-            file.unlink(missing_ok=True)
-            raise OutputError(f"The volume cannot be handed to the model: '{file.parent}' cannot hold it ({exc.strerror}).") from exc
-        self._files[key] = file
+        file_key = key if file_key is None else file_key
+        for _ in self.lay_down(file_key, volume):
+            pass
         matrix = volume.grid.ijk_to_ras.tolist()
-        return self._ask(OpenVolume, key, str(file), matrix, axis, mapping.lower, mapping.upper)
+        return self._ask(OpenVolume, key, str(self._files[file_key]), matrix, axis, mapping.lower, mapping.upper)
 
     def close_volume(self, key: str) -> int:
         """Let the worker forget a volume."""

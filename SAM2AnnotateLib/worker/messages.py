@@ -11,7 +11,8 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from ..errors import WorkerError
+from .. import errors
+from ..errors import SAM2AnnotateError, WorkerError
 from ..geometry import Box2D
 from ..prompts import SlicePrompt
 from ..propagation import SliceResult
@@ -157,6 +158,11 @@ class Failed(Message):
 
     kind: str
     text: str
+
+    def error(self) -> SAM2AnnotateError:
+        """The error, of the class that it had in the worker if the library knows that, else a WorkerError."""
+        kind = getattr(errors, self.kind, None)
+        return kind(self.text) if isinstance(kind, type) and issubclass(kind, SAM2AnnotateError) else WorkerError(self.text)
 
 
 REQUESTS = (LoadModel, OpenVolume, CloseVolume, PredictSlice, Propagate, Prefetch, Cancel, Shutdown)

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from .. import errors
-from ..errors import SAM2AnnotateError, WorkerError
+from ..errors import WorkerError
 from ..progress import CancelToken
 from .client import WorkerClient
 from .messages import Failed, Finished, Heartbeat, Message, Ready
@@ -94,8 +93,7 @@ class SubprocessWorker:
                     return
                 if isinstance(message, Failed):
                     done = True
-                    kind = getattr(errors, message.kind, WorkerError)
-                    raise kind(message.text) if issubclass(kind, SAM2AnnotateError) else WorkerError(message.text)
+                    raise message.error()
                 yield message
         finally:
             if not done and self.process.poll() is None:

@@ -13,7 +13,7 @@ from SAM2AnnotateLib.prompts import Point, SlicePrompt
 from SAM2AnnotateLib.propagation import SliceResult
 from SAM2AnnotateLib.review import ReviewSession, SliceStatus
 from SAM2AnnotateLib.review.doubt import disagreement, slice_doubt
-from SAM2AnnotateLib.review.journal import read_journal, write_journal
+from SAM2AnnotateLib.review.journal import JournaledObject, read_journal, volume_identity, write_journal
 
 
 def _mask(*rows_cols):
@@ -69,42 +69,51 @@ def test_a_session_comes_back_from_json_whole(a_session):
 
 
 def test_a_journal_is_read_back_for_its_own_volume(a_session, a_volume, tmp_path):
-    write_journal(tmp_path / "j.json", a_volume, "axial", {"tumor 1": a_session})
-    axis, sessions = read_journal(tmp_path / "j.json", a_volume)
-    assert axis == "axial" and _same(sessions["tumor 1"], a_session)
+    write_journal(tmp_path / "j.json", volume_identity(a_volume), {"tumor 1": JournaledObject("axial", a_session, {"clicks": 3})})
+    back = read_journal(tmp_path / "j.json", volume_identity(a_volume))["tumor 1"]
+    assert back.axis == "axial" and back.about == {"clicks": 3} and _same(back.session, a_session)
 
 
 def test_a_journal_of_another_volume_is_refused(a_session, a_volume, tmp_path):
-    write_journal(tmp_path / "j.json", a_volume, "axial", {"tumor 1": a_session})
+    write_journal(tmp_path / "j.json", volume_identity(a_volume), {"tumor 1": JournaledObject("axial", a_session, {"clicks": 3})})
     moved = np.array(a_volume.grid.ijk_to_ras)
     moved[0, 3] += 1
     voxels = a_volume.array_kji.copy()
     voxels[3, 2, 2] += 1
     for other in (Volume(VolumeGrid((7, 6, 8), moved), a_volume.array_kji), Volume(a_volume.grid, voxels)):
         with pytest.raises(GridMismatchError, match="belongs to another volume"):
-            read_journal(tmp_path / "j.json", other)
+            read_journal(tmp_path / "j.json", volume_identity(other))
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"format": "something else"}'])
 def test_a_file_that_is_no_journal_is_refused(a_volume, tmp_path, content):
     (tmp_path / "j.json").write_text(content)
     with pytest.raises(InputError, match="journal"):
-        read_journal(tmp_path / "j.json", a_volume)
+        read_journal(tmp_path / "j.json", volume_identity(a_volume))
+
+
+def test_a_journal_without_its_parts_is_told_as_damaged(a_session, a_volume, tmp_path):
+    write_journal(tmp_path / "j.json", volume_identity(a_volume), {"tumor 1": JournaledObject("axial", a_session)})
+    content = json.loads((tmp_path / "j.json").read_text())
+    del content["objects"]["tumor 1"]["axis"]
+    (tmp_path / "j.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="damaged"):
+        read_journal(tmp_path / "j.json", volume_identity(a_volume))
 
 
 def test_a_damaged_session_is_told_as_such(a_session, a_volume, tmp_path):
-    write_journal(tmp_path / "j.json", a_volume, "axial", {"tumor 1": a_session})
+    write_journal(tmp_path / "j.json", volume_identity(a_volume), {"tumor 1": JournaledObject("axial", a_session, {"clicks": 3})})
     content = json.loads((tmp_path / "j.json").read_text())
-    content["objects"]["tumor 1"]["final"]["5"]["runs"][0] += 1
+    content["objects"]["tumor 1"]["session"]["final"]["5"]["runs"][0] += 1
     (tmp_path / "j.json").write_text(json.dumps(content))
     with pytest.raises(PromptError, match="damaged"):
-        read_journal(tmp_path / "j.json", a_volume)
+        read_journal(tmp_path / "j.json", volume_identity(a_volume))
 
 
 def test_a_journal_that_cannot_be_written_leaves_the_last_one(a_session, a_volume, tmp_path, monkeypatch):
     from pathlib import Path
 
-    write_journal(tmp_path / "j.json", a_volume, "axial", {"tumor 1": a_session})
+    write_journal(tmp_path / "j.json", volume_identity(a_volume), {"tumor 1": JournaledObject("axial", a_session, {"clicks": 3})})
     content = (tmp_path / "j.json").read_bytes()
 
     def full(self, *_args, **_options):
@@ -113,7 +122,7 @@ def test_a_journal_that_cannot_be_written_leaves_the_last_one(a_session, a_volum
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(OutputError, match="No space left on device"):
-        write_journal(tmp_path / "j.json", a_volume, "axial", {})
+        write_journal(tmp_path / "j.json", volume_identity(a_volume), {})
     assert (tmp_path / "j.json").read_bytes() == content
     assert [path.name for path in tmp_path.iterdir()] == ["j.json"]
 
