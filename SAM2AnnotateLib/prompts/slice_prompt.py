@@ -49,6 +49,15 @@ class SlicePrompt:
             mask.setflags(write=False)
             object.__setattr__(self, "mask", mask)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SlicePrompt):
+            return NotImplemented
+        if (self.box, self.points) != (other.box, other.points) or (self.mask is None) != (other.mask is None):
+            return False
+        return self.mask is None or other.mask is None or np.array_equal(self.mask, other.mask)
+
+    __hash__ = None  # type: ignore[assignment]  # a mask is too large a key
+
     @property
     def final_mask(self) -> np.ndarray | None:
         """The mask, if it stands alone, as on a corrected or accepted slice; else None."""

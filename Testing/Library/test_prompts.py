@@ -158,3 +158,13 @@ def test_a_stored_prompt_that_says_nothing_is_refused():
         SlicePrompt.from_json({})
     with pytest.raises(PromptError, match="The box is empty"):
         SlicePrompt.from_json({"box": [1, 1, 2, 3]})
+
+
+def test_prompts_are_equal_if_all_they_say_is():
+    mask = np.zeros((6, 7), dtype=bool)
+    mask[2, 3] = True
+    one = SlicePrompt(box=Box2D(1, 4, 2, 5), points=(Point(2, 3),), mask=mask)
+    assert one == SlicePrompt(box=Box2D(1, 4, 2, 5), points=(Point(2, 3),), mask=mask.copy())
+    assert one != SlicePrompt(box=Box2D(1, 4, 2, 5), points=(Point(2, 3, False),), mask=mask)
+    assert one != SlicePrompt(box=Box2D(1, 4, 2, 5), points=(Point(2, 3),), mask=~mask)
+    assert one != SlicePrompt(box=Box2D(1, 4, 2, 5), points=(Point(2, 3),)) and one != "a prompt"
