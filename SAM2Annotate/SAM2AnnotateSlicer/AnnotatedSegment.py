@@ -1,0 +1,309 @@
+"""AnnotatedSegment: one object in the scene, its review and its segment kept in step. Imports the library's review and SegmentLabelmap.
+
+The review holds the truth about the slices of the extent; the segment shows it. Whatever else changes the segment there is a person's
+edit, and `noticeEdits` takes it over as a correction. The whole review is kept in a tag of the segment, so it is saved with the scene, or
+with the segmentation's own file.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import vtk
+
+from SAM2AnnotateLib.errors import InputError, PromptError
+from SAM2AnnotateLib.geometry import Box2D, Extent, SliceStack, VolumeGrid
+from SAM2AnnotateLib.prompts import Point, SlicePrompt
+from SAM2AnnotateLib.propagation import SliceResult
+from SAM2AnnotateLib.review import ReviewSession, SliceStatus
+from SAM2AnnotateLib.review.journal import JournaledObject
+from SAM2AnnotateLib.review.session import Snapshot
+
+from .Effort import Effort
+from .SceneBridge import ijkToLocal
+from .SegmentLabelmap import SegmentLabelmap
+
+TAG = "SAM2Annotate.Object"
+_FORMAT = 1
+_MOST_UNDO_STEPS = 200
+
+
+class AnnotatedSegment:
+    """One object: a review and the segment that shows it.
+
+    Args:
+        segmentationNode: the segment's node.
+        segmentId: its id.
+        volumeNode: the image.
+        axis: index axis (``i``, ``j``, ``k``) of the slices.
+        session: the review, in positions of the upright stack along `axis`.
+        about: what else is kept of the object, as plain JSON: model, gray window, times.
+    """
+
+    def __init__(self, segmentationNode, segmentId: str, volumeNode, axis: str, session: ReviewSession, about: dict | None = None):
+        self.segmentationNode, self.segmentId, self.volumeNode, self.axis = segmentationNode, segmentId, volumeNode, axis
+        self.session = session
+        self.about = dict(about or {})
+        self.effort = Effort.fromJson(self.about.pop("effort", {}))
+        self.stack = stackOf(volumeNode, axis)
+        self.labelmap = SegmentLabelmap(segmentationNode, segmentId, volumeNode, axis)
+        self.writing = False  # whether a change of the segment is our own
+        self._undo: list[tuple[str, Snapshot]] = []
+        self._redo: list[tuple[str, Snapshot]] = []
+
+    @classmethod
+    def begin(cls, segmentationNode, segmentId: str, volumeNode, axis: str, center: int, box: Box2D, extent: Extent) -> AnnotatedSegment:
+        """Mark a new object by a box on one slice.
+
+        Slices of the extent that the segment already has voxels on were drawn by a person: they count as corrected, and stay.
+
+        Args:
+            center: position of the slice with the box.
+            extent: positions of the first and last slice.
+        """
+        frameShape = stackOf(volumeNode, axis).frame_shape_rc
+        session = ReviewSession({center: SlicePrompt(box=box)}, extent, frameShape)
+        made = cls(segmentationNode, segmentId, volumeNode, axis, session, {"center": center})
+        made._adoptDrawnSlices(extent)
+        return made
+
+    # -- what is known ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The segment's name."""
+        return self.labelmap.segment.GetName()
+
+    @property
+    def center(self) -> int:
+        """Position of the slice that the box was drawn on."""
+        return int(self.about["center"])
+
+    @property
+    def exists(self) -> bool:
+        """Whether volume, segmentation and segment are still in the scene."""
+        scene = self.segmentationNode.GetScene()
+        return (
+            scene is not None
+            and self.volumeNode.GetScene() is scene
+            and self.segmentationNode.GetSegmentation().GetSegment(self.segmentId) is not None
+        )
+
+    def counts(self) -> dict[SliceStatus, int]:
+        """Number of slices of the extent by status."""
+        found = dict.fromkeys(SliceStatus, 0)
+        for position in self.session.extent.indices:
+            found[self.session.status(position)] += 1
+        return found
+
+    def isEmptied(self, position: int) -> bool:
+        """Whether a person said that the object is not on a slice."""
+        mask = self.session.mask(position)
+        return self.session.status(position) is SliceStatus.CORRECTED and mask is not None and not mask.any()
+
+    def pointLocal(self, position: int, point: Point) -> tuple[float, float, float]:
+        """A prompt's point in the volume's local RAS."""
+        start, _ = self.stack.box_to_indices(Box2D(point.row, point.row + 1, point.col, point.col + 1))
+        byAxis = {**dict(zip(self.stack.in_plane_axes, start, strict=True)), self.axis: self.stack.index_of(position)}
+        right, anterior, superior, _one = ijkToLocal(self.volumeNode) @ [*(byAxis[axis] for axis in "ijk"), 1.0]
+        return float(right), float(anterior), float(superior)
+
+    def boundsIjk(self) -> np.ndarray:
+        """(3, 2) half-open voxel bounds of box and extent, for the ROI."""
+        prompt = self.session.prompts.get(self.center)
+        box = prompt.bounding_box() if prompt is not None else None
+        if box is None:
+            box = Box2D(0, self.stack.frame_shape_rc[0], 0, self.stack.frame_shape_rc[1])
+        return boundsOf(self.stack, box, self.session.extent)
+
+    # -- results and decisions, shown in the segment at once ---------------------------------------------------------------------------
+
+    def addResult(self, result: SliceResult, blocked: np.ndarray | None = None) -> bool:
+        """Take and show a computed slice; False if the slice has been locked meanwhile.
+
+        Args:
+            blocked: (rows, cols) bool of pixels that other segments own and the object must keep off.
+        """
+        if blocked is not None and (result.mask & blocked).any():
+            result = replace(result, mask=result.mask & ~blocked)
+        if not self.session.add_result(result):
+            return False
+        self.show([result.position])
+        return True
+
+    def remember(self, label: str) -> None:
+        """Begin a step that `undo` takes back whole; call it before the step."""
+        self._undo.append((label, self.session.snapshot()))
+        del self._undo[:-_MOST_UNDO_STEPS]
+        self._redo.clear()
+
+    @property
+    def undoLabel(self) -> str:
+        """What `undo` would take back; empty if nothing."""
+        return self._undo[-1][0] if self._undo else ""
+
+    @property
+    def redoLabel(self) -> str:
+        """What `redo` would do again; empty if nothing."""
+        return self._redo[-1][0] if self._redo else ""
+
+    def undo(self) -> str:
+        """Take back the last step; returns its label, empty if there is none."""
+        return self._step(self._undo, self._redo)
+
+    def redo(self) -> str:
+        """Do the step again that was taken back last."""
+        return self._step(self._redo, self._undo)
+
+    def setExtent(self, extent: Extent) -> None:
+        """Move the ends. Slices that leave lose their proposals in the segment too; drawn slices that come in count as corrected.
+
+        Raises:
+            PromptError: if a prompted or locked slice would be left out.
+        """
+        before = self.session.extent
+        self.session.set_extent(extent)
+        self._clear(position for position in before.indices if position not in extent)
+        self._adoptDrawnSlices(position for position in extent.indices if position not in before)
+
+    def clear(self) -> None:
+        """Take the object out of the segment: all slices of its extent are emptied."""
+        self._clear(self.session.extent.indices)
+
+    def show(self, positions: Iterable[int]) -> None:
+        """Write slices of the review into the segment; slices of which nothing is known are emptied."""
+        self._write({self.stack.index_of(position): self._expected(position) for position in positions})
+
+    def noticeEdits(self) -> list[int]:
+        """Take over what a person changed in the segment within the extent; returns the positions, which are corrected and locked now."""
+        expected = {self.stack.index_of(position): self._expected(position) for position in self.session.extent.indices}
+        edited = sorted(self.stack.position_of(index) for index in self.labelmap.differingSlices(expected))
+        if edited:
+            self.remember("edit of the segment")
+            for position in edited:
+                self.session.correct(position, self._drawn(position))
+        return edited
+
+    # -- keeping it ---------------------------------------------------------------------------------------------------------------------
+
+    def journaled(self) -> JournaledObject:
+        """What the journal keeps."""
+        return JournaledObject(self.axis, self.session, {**self.about, "effort": self.effort.toJson(), "segment": self.name})
+
+    def store(self) -> None:
+        """Keep the review in the segment's tag, and the volume as a reference of the segmentation's node."""
+        stored = self.journaled()
+        content = {"format": _FORMAT, "axis": stored.axis, "session": stored.session.to_json(), "about": stored.about}
+        packed = base64.b64encode(zlib.compress(json.dumps(content, separators=(",", ":")).encode())).decode()
+        self.segmentationNode.SetNodeReferenceID(_volumeRole(self.segmentId), self.volumeNode.GetID())
+        if packed != tagOf(self.segmentationNode, self.segmentId):
+            self.labelmap.segment.SetTag(TAG, packed)
+
+    @classmethod
+    def restore(cls, segmentationNode, segmentId: str) -> AnnotatedSegment | None:
+        """The object that `store` kept in a segment; None if there is none.
+
+        Raises:
+            InputError: if the tag is damaged, or its volume is not in the scene.
+        """
+        packed = tagOf(segmentationNode, segmentId)
+        if not packed:
+            return None
+        name = segmentationNode.GetSegmentation().GetSegment(segmentId).GetName()
+        volumeNode = segmentationNode.GetNodeReference(_volumeRole(segmentId))
+        if volumeNode is None or volumeNode.GetImageData() is None:
+            raise InputError(f"The segment '{name}' was annotated on a volume that is no longer in the scene. Load that volume again.")
+        try:
+            content = json.loads(zlib.decompress(base64.b64decode(packed, validate=True)))
+            if content["format"] != _FORMAT:
+                raise InputError(f"The review of '{name}' was stored by another version of SAM2Annotate (format {content['format']}).")
+            session = ReviewSession.from_json(content["session"])
+            about, axis = content["about"], content["axis"]
+            int(about["center"])
+        except (binascii.Error, zlib.error, ValueError, KeyError, TypeError, PromptError) as exc:
+            raise InputError(f"The stored review of the segment '{name}' is damaged ({exc}). The segment itself is untouched.") from exc
+        restored = cls(segmentationNode, segmentId, volumeNode, axis, session, about)
+        if session.frame_shape_rc != restored.stack.frame_shape_rc or session.extent.last >= restored.stack.shape_src[0]:
+            raise InputError(f"The review of '{name}' was made on a volume of another size than '{volumeNode.GetName()}'.")
+        return restored
+
+    # -- within --------------------------------------------------------------------------------------------------------------------------
+
+    def _expected(self, position: int) -> np.ndarray:
+        """2-D bool of a slice in array order as the segment should show it."""
+        mask = self.session.mask(position)
+        return self.stack.slice_from_frame(np.zeros(self.stack.frame_shape_rc, dtype=bool) if mask is None else mask)
+
+    def _drawn(self, position: int) -> np.ndarray:
+        return self.stack.frame_from_slice(self.labelmap.readSlice(self.stack.index_of(position)))
+
+    def _clear(self, positions: Iterable[int]) -> None:
+        nothing = self.stack.slice_from_frame(np.zeros(self.stack.frame_shape_rc, dtype=bool))
+        self._write({self.stack.index_of(position): nothing for position in positions})
+
+    def _write(self, masks: dict[int, np.ndarray]) -> None:
+        self.writing = True
+        try:
+            self.labelmap.writeSlices(masks)
+        finally:
+            self.writing = False
+
+    def _adoptDrawnSlices(self, positions: Iterable[int] | Extent) -> None:
+        wanted = set(positions.indices if isinstance(positions, Extent) else positions)
+        for index in self.labelmap.occupiedSlices():
+            position = self.stack.position_of(index)
+            if position in wanted:
+                self.session.correct(position, self._drawn(position))
+
+    def _step(self, source: list, target: list) -> str:
+        if not source:
+            return ""
+        label, snapshot = source.pop()
+        target.append((label, self.session.snapshot()))
+        before = {position: self.session.mask(position) for position in self.session.extent.indices}
+        self.session.restore(snapshot)
+        after = self.session.extent
+        changed = [p for p in after.indices if p not in before or self.session.mask(p) is not before[p]]
+        self._clear(position for position in before if position not in after)
+        self.show(changed)
+        return label
+
+
+def stackOf(volumeNode, axis: str) -> SliceStack:
+    """The upright stack of a volume's slices along an index axis."""
+    return SliceStack.along(VolumeGrid(volumeNode.GetImageData().GetDimensions()[::-1], ijkToLocal(volumeNode)), axis)
+
+
+def boundsOf(stack: SliceStack, box: Box2D, extent: Extent) -> np.ndarray:
+    """(3, 2) half-open voxel bounds (i, j, k) of a box and an extent of the stack."""
+    bounds = dict(zip(stack.in_plane_axes, zip(*stack.box_to_indices(box), strict=True), strict=True))
+    ends = stack.extent_of(extent)
+    bounds[stack.index_axis] = (min(ends.first, ends.last), max(ends.first, ends.last) + 1)
+    return np.array([bounds[axis] for axis in "ijk"])
+
+
+def boxAndExtent(stack: SliceStack, boundsIjk: np.ndarray) -> tuple[Box2D, Extent]:
+    """The inverse of `boundsOf`."""
+    byAxis = dict(zip("ijk", np.asarray(boundsIjk).tolist(), strict=True))
+    start, stop = zip(*(byAxis[axis] for axis in stack.in_plane_axes), strict=True)
+    low, high = byAxis[stack.index_axis]
+    return stack.box_of(start, stop), stack.extent_of(Extent(low, high - 1))
+
+
+def tagOf(segmentationNode, segmentId: str) -> str:
+    """The segment's stored review; empty if there is none."""
+    segment = segmentationNode.GetSegmentation().GetSegment(segmentId)
+    value = vtk.mutable("")
+    return str(value) if segment is not None and segment.GetTag(TAG, value) else ""
+
+
+def _volumeRole(segmentId: str) -> str:
+    # Roles stand in XML with separators of their own, and a segment's id may be any text.
+    return "SAM2Annotate.volume." + hashlib.sha256(segmentId.encode()).hexdigest()[:12]

@@ -1,0 +1,96 @@
+"""JournalKeeper: where the journal of a volume lies, writing it, offering it after a crash. Imports the library's journal.
+
+The journal lies beside the scene once the scene has a file, before that in a folder of the user's settings. Its name holds a hash of the
+volume's identity, so that two volumes never share one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from SAM2AnnotateLib.errors import OutputError, SAM2AnnotateError
+from SAM2AnnotateLib.review.journal import JournaledObject, read_journal, volume_identity, write_journal
+
+from .AnnotatedSegment import AnnotatedSegment
+from .SceneBridge import ijkToLocal, volumeFromNode, voxelsStamp
+
+SUFFIX = ".sam2annotate.json"
+
+
+class JournalKeeper:
+    """Writes and finds journals.
+
+    Args:
+        settingsFolder: for scenes that have no file yet.
+    """
+
+    def __init__(self, settingsFolder: str | Path):
+        self._settingsFolder = Path(settingsFolder)
+        self._identities: dict[str, tuple[tuple, dict]] = {}
+
+    def pathFor(self, volumeNode) -> Path:
+        """The journal of a volume; the file need not exist."""
+        return self._folders(volumeNode)[0] / self._fileName(volumeNode)
+
+    def write(self, volumeNode, objects: Iterable[AnnotatedSegment]) -> Path:
+        """Write the state of all objects on a volume; returns the file.
+
+        Raises:
+            OutputError: if it cannot be written; the last journal stands.
+        """
+        path = self.pathFor(volumeNode)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise OutputError(f"Cannot make the folder '{path.parent}': {exc.strerror}.") from exc
+        write_journal(path, self._identity(volumeNode), {one.segmentId: one.journaled() for one in objects})
+        return path
+
+    def find(self, volumeNode) -> Path | None:
+        """A journal of this volume on disk: beside the scene, else in the settings' folder; None if there is none."""
+        name = self._fileName(volumeNode)
+        return next((folder / name for folder in self._folders(volumeNode) if (folder / name).is_file()), None)
+
+    def read(self, path: str | Path, volumeNode) -> dict[str, JournaledObject]:
+        """The objects of a journal, by the id of their segment.
+
+        Raises:
+            InputError: if it is damaged.
+            GridMismatchError: if it belongs to another volume.
+        """
+        return read_journal(path, self._identity(volumeNode))
+
+    def discard(self, volumeNode) -> None:
+        """Remove the journals of a volume; the person has no use for them any more."""
+        for folder in self._folders(volumeNode):
+            (folder / self._fileName(volumeNode)).unlink(missing_ok=True)
+
+    def holdsMoreThan(self, path: str | Path, volumeNode, objects: Iterable[AnnotatedSegment]) -> bool:
+        """Whether a journal has something to offer: an object, or a decision, that the scene lacks. A foreign or damaged one has not."""
+        known = {one.segmentId: one.journaled().session.to_json() for one in objects}
+        try:
+            stored = self.read(path, volumeNode)
+        except SAM2AnnotateError:
+            return False
+        return any(known.get(segmentId) != one.session.to_json() for segmentId, one in stored.items())
+
+    def _folders(self, volumeNode) -> list[Path]:
+        url = volumeNode.GetScene().GetURL()
+        beside = [Path(url).parent] if url and Path(url).parent.is_dir() else []
+        return [*beside, self._settingsFolder]
+
+    def _fileName(self, volumeNode) -> str:
+        digest = hashlib.sha256(json.dumps(self._identity(volumeNode), sort_keys=True).encode()).hexdigest()
+        return digest[:16] + SUFFIX
+
+    def _identity(self, volumeNode) -> dict:
+        """Hashing voxels takes a while, so it is done once as long as neither voxels nor matrix change."""
+        stamp = (voxelsStamp(volumeNode), ijkToLocal(volumeNode).tobytes())
+        known = self._identities.get(volumeNode.GetID())
+        if known is None or known[0] != stamp:
+            known = (stamp, volume_identity(volumeFromNode(volumeNode)))
+            self._identities[volumeNode.GetID()] = known
+        return known[1]

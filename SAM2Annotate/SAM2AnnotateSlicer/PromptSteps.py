@@ -1,0 +1,101 @@
+"""PromptSteps: box, extent and points of the current object, from what a person does to their nodes. Imports ComputeSteps, PromptNodes."""
+
+from __future__ import annotations
+
+from SAM2AnnotateLib.errors import PromptError, SAM2AnnotateError
+from SAM2AnnotateLib.geometry import Extent
+from SAM2AnnotateLib.prompts import SlicePrompt
+
+from .ComputeSteps import ComputeSteps
+from .PromptNodes import pointPrompts, roiBoxAndExtent
+
+
+class PromptSteps(ComputeSteps):
+    """Takes prompts over."""
+
+    def syncFromRoi(self) -> None:
+        """Take over what a person did to the ROI; an ROI that cannot be taken is put back.
+
+        Raises:
+            PromptError: if it cannot be taken, e.g. because a locked slice would be left out.
+        """
+        annotated, roiNode = self.current, self.parameters.roi
+        if annotated is None or roiNode is None or self._placing:
+            return
+        try:
+            self._setBoxAndExtent(*roiBoxAndExtent(annotated, roiNode))
+        except SAM2AnnotateError:
+            self._placeNodes()
+            raise
+
+    def setExtentEnd(self, position: int, last: bool) -> None:
+        """Make a slice an end of the current object: the end on its side of the center slice, whichever way a person scrolls.
+
+        Args:
+            position: of the slice.
+            last: on the center slice itself, whether it is the upper end, by position.
+        """
+        annotated = self._requireObject()
+        extent = annotated.session.extent
+        isUpper = last if position == annotated.center else position > annotated.center
+        self.setExtent(Extent(extent.first, position) if isUpper else Extent(position, extent.last))
+
+    def setExtent(self, extent: Extent) -> None:
+        """Move both ends of the current object."""
+        annotated = self._requireObject()
+        prompt = annotated.session.prompts.get(annotated.center)
+        self._setBoxAndExtent(prompt.box if prompt is not None else None, extent)
+        self._placeNodes()
+
+    def syncPoints(self) -> None:
+        """Take over the points that a person placed, moved or removed. Points outside the object's extent are left out, and told.
+
+        Raises:
+            PromptError: if they prompt a locked slice; the points are put back.
+        """
+        annotated = self.current
+        if annotated is None or self._placing:
+            return
+        wanted, leftOut = pointPrompts(annotated, self.parameters.positivePoints, self.parameters.negativePoints)
+        session, before = annotated.session, annotated.session.prompts
+        changed = sorted(position for position in {*wanted, *before} if wanted.get(position) != before.get(position))
+        locked = sorted(set(changed) & session.locked)
+        if locked:
+            self._placeNodes()
+            raise PromptError(f"Slice {self._shown(locked[0])} is accepted or corrected. Unlock it (U) to add points.")
+        if changed:
+            annotated.remember("points")
+            annotated.effort.note("point")
+            for position in changed:
+                if position in wanted:
+                    session.set_prompt(position, wanted[position])
+            for position in changed:
+                if position not in wanted:
+                    session.remove_prompt(position)
+            self._outdateRun()
+            self._store()
+            self.preview(changed[0] if changed[0] in wanted else annotated.center)
+        for text in leftOut:
+            self._say(text)
+        self.changed.emit()
+
+    def _setBoxAndExtent(self, box, extent: Extent) -> None:
+        annotated = self._requireObject()
+        session = annotated.session
+        prompt = session.prompts.get(annotated.center)
+        newPrompt = None if box is None or prompt is None else SlicePrompt(box=box, points=prompt.points)
+        promptChanges = newPrompt is not None and newPrompt != prompt
+        if not promptChanges and extent == session.extent:
+            return
+        annotated.remember("box" if promptChanges else "first and last slice")
+        if extent != session.extent:
+            annotated.setExtent(extent)
+            annotated.effort.note("extent")
+        if promptChanges:
+            session.set_prompt(annotated.center, newPrompt)
+            annotated.effort.note("box")
+        self._outdateRun()
+        self._store()
+        self.changed.emit()
+        if promptChanges:
+            self.preview()

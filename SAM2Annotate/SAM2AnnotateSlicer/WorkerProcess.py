@@ -1,0 +1,151 @@
+"""WorkerProcess: the model's process under Slicer's event loop, watched. Imports qt and the worker's messages.
+
+A QProcess, because a thread would starve in Slicer: its event loop holds Python's global lock. What comes on standard output becomes
+messages; standard error goes to the log file. Silence is noticed: the worker sends a heartbeat every second, whatever it computes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import qt
+
+import SAM2AnnotateLib
+from SAM2AnnotateLib.errors import WorkerError
+from SAM2AnnotateLib.worker.client import WorkerClient
+from SAM2AnnotateLib.worker.messages import Message
+
+from .PythonCommand import pythonCommand
+
+SILENCE_SECONDS = 20.0
+START_SECONDS = 120.0  # importing torch from a cold disk
+_WATCH_MILLISECONDS = 2000
+_END_MILLISECONDS = 3000
+
+
+class WorkerProcess:
+    """One process after the other that runs the model, and the client that speaks to it.
+
+    Args:
+        onMessage: takes each message.
+        onEnd: told why the process ended, when nobody asked it to.
+        logFile: takes the worker's standard error.
+        command: interpreter and arguments; by default `pythonCommand` running the worker.
+    """
+
+    def __init__(
+        self,
+        onMessage: Callable[[Message], None],
+        onEnd: Callable[[WorkerError], None],
+        logFile: str | Path,
+        command: Sequence[str] | None = None,
+    ):
+        self._onMessage, self._onEnd = onMessage, onEnd
+        self.logFile = Path(logFile)
+        self._command = list(command) if command is not None else None
+        self._process: qt.QProcess | None = None
+        self._retired: list[qt.QProcess] = []
+        self._heard = self._ticked = 0.0
+        self._said = False  # whether this process has said anything yet
+        self._watch = qt.QTimer()
+        self._watch.setInterval(_WATCH_MILLISECONDS)
+        self._watch.connect("timeout()", self._look)
+        self.client = WorkerClient(self._send)
+
+    @property
+    def running(self) -> bool:
+        """Whether a process is there."""
+        return self._process is not None
+
+    def start(self) -> None:
+        """Start a process, if there is none.
+
+        Raises:
+            WorkerError: if it cannot be started.
+        """
+        if self._process is not None:
+            return
+        command = self._command if self._command is not None else [*pythonCommand(), "-u", "-m", "SAM2AnnotateLib.worker"]
+        self.client.forget_process()
+        process = qt.QProcess()
+        process.setWorkingDirectory(str(Path(SAM2AnnotateLib.__file__).parents[1]))  # so that this very library is found
+        process.setStandardErrorFile(str(self.logFile), qt.QIODevice.Append)
+        process.connect("readyReadStandardOutput()", self._read)
+        process.connect("finished(int,QProcess::ExitStatus)", self._finished)
+        process.connect("errorOccurred(QProcess::ProcessError)", self._failed)
+        self._process, self._said = process, False
+        self._heard = self._ticked = time.monotonic()
+        process.start(command[0], command[1:])
+        self._watch.start()
+
+    def kill(self) -> None:
+        """End the process at once, without a word to `onEnd`. Does nothing if there is none."""
+        process = self._forget()
+        if process is not None:
+            process.kill()
+            process.waitForFinished(_END_MILLISECONDS)
+
+    def close(self) -> None:
+        """End the process and remove what was laid down for it."""
+        process = self._process
+        if process is not None:
+            self.client.shut_down()
+            self._forget()
+            if not process.waitForFinished(_END_MILLISECONDS):
+                process.kill()
+                process.waitForFinished(_END_MILLISECONDS)
+        self.client.close()
+
+    def _forget(self):
+        process, self._process = self._process, None
+        self._watch.stop()
+        if process is not None:
+            process.disconnect("readyReadStandardOutput()", self._read)
+            process.disconnect("finished(int,QProcess::ExitStatus)", self._finished)
+            process.disconnect("errorOccurred(QProcess::ProcessError)", self._failed)
+            # We may be inside one of its signals, which it must outlive: it goes when the event loop has come round.
+            self._retired.append(process)
+            qt.QTimer.singleShot(0, self._retired.clear)
+        return process
+
+    def _send(self, data: bytes) -> None:
+        if self._process is None:
+            raise OSError("no process")
+        self._process.write(qt.QByteArray(data))
+
+    def _read(self) -> None:
+        data = self._process.readAllStandardOutput().data()
+        self._heard, self._said = time.monotonic(), True
+        try:
+            messages = self.client.feed(data)
+        except WorkerError as error:
+            self.kill()
+            self._onEnd(error)
+            return
+        for message in messages:
+            self._onMessage(message)
+
+    def _finished(self, exitCode: int, exitStatus: int) -> None:
+        crashed = exitStatus != qt.QProcess.NormalExit
+        reason = "killed, perhaps for lack of memory" if crashed else f"exit code {exitCode}"
+        self._forget()
+        self._onEnd(WorkerError(f"The model's process ended unexpectedly ({reason}). Finished slices are kept. Its log: {self.logFile}"))
+
+    def _failed(self, error: int) -> None:
+        if error == qt.QProcess.FailedToStart:
+            text = self._process.errorString()
+            self._forget()
+            self._onEnd(WorkerError(f"The model's process cannot be started: {text}. Its log: {self.logFile}"))
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        late, self._ticked = now - self._ticked > 3 * _WATCH_MILLISECONDS / 1000, now
+        if late:  # Slicer itself was busy: what the worker said meanwhile waits in the pipe
+            self._heard = now
+            return
+        patience = SILENCE_SECONDS if self._said else START_SECONDS
+        if now - self._heard > patience:
+            self.kill()
+            self._onEnd(WorkerError(f"The model's process has been silent for {patience:.0f} s and was ended. Finished slices are kept."))
