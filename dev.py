@@ -45,6 +45,8 @@ TORCH_ANY = "torch>=2.5.1"  # the oldest that sam2 accepts, for platforms and Py
 # Names and bounds agree with pyproject.toml's extras; Testing/Library/test_dev.py compares them.
 PACKAGING_TOOLS = ("pip>=22.3", "setuptools>=77", "wheel")
 WHEELS = ("numpy", "SimpleITK", "scipy", "Pillow", "safetensors", "tqdm", "nibabel", "pytest", "ruff", "mypy")
+# Slicer's non-Qt half, a Qt to stand in for the other half, and CMake for the packaging: for the tests of the Slicer module.
+SLICER_TESTS = ("slicer-core>=5.13", "PySide6-Essentials>=6.8", "cmake")
 SAM2_NEEDS = ("hydra-core", "iopath")
 SAM2 = "sam2>=1.1,<2"
 
@@ -105,6 +107,7 @@ def plan_steps(root: Path) -> list[Step]:
         ),
         # Nothing here is worth compiling on a user's machine: without a finished wheel, say so at once.
         Step("wheels", "NumPy, SciPy, SimpleITK and the test tools (about 150 MB)", (("--only-binary", ":all:", *WHEELS),)),
+        Step("slicer-tests", "Slicer's core, VTK and Qt for the module's tests (about 300 MB)", (("--only-binary", ":all:", *SLICER_TESTS),)),
         Step("sam2-needs", "what sam2 needs (under 1 MB, built here)", (("--no-build-isolation", *SAM2_NEEDS),)),
         # sam2 is a source package that names torchvision, which our use of it never imports, and compiles a CUDA kernel unless told not
         # to; a build of its own (isolation) would fetch a second torch.

@@ -22,11 +22,12 @@ ROOMS = (
     ("geometry",),
     ("volume_io", "intensity", "prompts", "metrics"),
     ("engine",),
-    ("propagation",),
+    ("propagation", "setup_plan"),
     ("review",),
     ("annotator",),  # a single file: the steps of an annotation, joined
     ("pictures", "simulation", "worker"),
     ("training", "benchmark"),
+    ("self_check",),  # a single file
     ("cli",),
     ("__main__",),
 )
