@@ -107,7 +107,7 @@ def plan_steps(root: Path) -> list[Step]:
         ),
         # Nothing here is worth compiling on a user's machine: without a finished wheel, say so at once.
         Step("wheels", "NumPy, SciPy, SimpleITK and the test tools (about 150 MB)", (("--only-binary", ":all:", *WHEELS),)),
-        Step("slicer-tests", "Slicer's core, VTK and Qt for the module's tests (about 300 MB)", (("--only-binary", ":all:", *SLICER_TESTS),)),
+        Step("slicer-tests", "Slicer's core, VTK and Qt for tests (about 300 MB)", (("--only-binary", ":all:", *SLICER_TESTS),)),
         Step("sam2-needs", "what sam2 needs (under 1 MB, built here)", (("--no-build-isolation", *SAM2_NEEDS),)),
         # sam2 is a source package that names torchvision, which our use of it never imports, and compiles a CUDA kernel unless told not
         # to; a build of its own (isolation) would fetch a second torch.

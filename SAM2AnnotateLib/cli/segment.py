@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     mask_slice = None
     if start_mask is not None:
         position = annotator.stack.position_of(options.slice)
-        mask_slice = annotator.slice_from_frame(annotator.stack.frame(start_mask.array_kji != 0, position))
+        mask_slice = annotator.stack.slice_from_frame(annotator.stack.frame(start_mask.array_kji != 0, position))
         if not mask_slice.any():
             raise InputError(f"The mask '{options.mask}' is empty on slice {options.slice}, so it marks nothing there.")
     corners = None if box is None else (box[:2], box[2:])

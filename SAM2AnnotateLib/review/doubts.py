@@ -60,7 +60,8 @@ def next_doubtful(doubts: Mapping[int, Doubt], current: int | None) -> int | Non
 
 def _meetings(session: ReviewSession) -> list[tuple[int, int]]:
     """Pairs of neighboring slices that were reached from two sides."""
-    forward, backward = set(), set()
+    forward: set[int] = set()
+    backward: set[int] = set()
     for one in plan_passes(session.extent, session.prompts, session.locked):
         (backward if one.reverse else forward).add(one.positions[-1])
     return [(low, low + 1) for low in sorted(forward) if low + 1 in backward]

@@ -1,0 +1,109 @@
+"""The packages that running SAM 2 takes, and how a Python stands to each. Imports: standard library and packages.
+
+Names and bounds agree with the extra ``engine`` of pyproject.toml (a test compares them). Torchvision is not among them: sam2 names it, but
+its video path, the only one used here, never imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from .packages import InstalledPackage, canonical_name, release_numbers
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One package that must be there.
+
+    Args:
+        name: as pip knows it.
+        import_name: as Python imports it.
+        why: what it is for, to show to the user.
+        size_mb: download in MB (10^6 bytes) as published, rounded up; None if it depends on the machine (then `size_note` tells).
+        size_note: the size in words, where a number does not say it.
+        oldest: first version that serves, or None.
+        below: first version that is too new, or None.
+        source_only: whether it is published as source alone, so that it is built on the spot (pure Python: no compiler takes part).
+    """
+
+    name: str
+    import_name: str
+    why: str
+    size_mb: float | None
+    size_note: str = ""
+    oldest: str | None = None
+    below: str | None = None
+    source_only: bool = False
+
+    @property
+    def specifier(self) -> str:
+        """Name and bounds as pip takes them."""
+        bounds = [f">={self.oldest}"] if self.oldest else []
+        return self.name + ",".join([*bounds, f"<{self.below}"] if self.below else bounds)
+
+    @property
+    def size_text(self) -> str:
+        """The size as the user reads it."""
+        return self.size_note or (f"{self.size_mb:g} MB" if self.size_mb is not None else "unknown")
+
+
+# Sizes: of the files on the package index, summer 2026. Those of hydra-core and iopath include what they bring along.
+REQUIREMENTS = (
+    Requirement("setuptools", "setuptools", "builds what is published as source", 2, oldest="61"),
+    Requirement("numpy", "numpy", "arrays (part of Slicer)", 22),
+    Requirement("torch", "torch", "PyTorch: computes the model", None, "100 to 250 MB; 3 GB with CUDA on Linux", oldest="2.5.1"),
+    Requirement("safetensors", "safetensors", "reads the bundled model", 1),
+    Requirement("Pillow", "PIL", "imported by sam2", 8),
+    Requirement("tqdm", "tqdm", "imported by sam2", 0.1),
+    Requirement("hydra-core", "hydra", "builds the model from its description", 2),
+    Requirement("iopath", "iopath", "imported by sam2", 0.3, source_only=True),
+    Requirement("sam2", "sam2", "SAM 2 itself", 0.2, oldest="1.1", below="2", source_only=True),
+)
+
+
+class RequirementState(Enum):
+    """How a Python stands to a requirement."""
+
+    READY = "ready"
+    MISSING = "missing"
+    DAMAGED = "damaged"  # pip was stopped while it wrote it
+    UNFIT = "unfit"  # another version is installed, which the set-up must not replace
+
+
+@dataclass(frozen=True)
+class RequirementStatus:
+    """A requirement, its state, and the installed version if there is one."""
+
+    requirement: Requirement
+    state: RequirementState
+    version: str | None
+
+
+def inspect(installed: Mapping[str, InstalledPackage]) -> tuple[RequirementStatus, ...]:
+    """How a Python with these packages stands to every requirement, in the order of `REQUIREMENTS`."""
+    return tuple(_status(one, installed.get(canonical_name(one.name))) for one in REQUIREMENTS)
+
+
+def missing(installed: Mapping[str, InstalledPackage]) -> tuple[RequirementStatus, ...]:
+    """The requirements that are not ready."""
+    return tuple(status for status in inspect(installed) if status.state is not RequirementState.READY)
+
+
+def _status(requirement: Requirement, package: InstalledPackage | None) -> RequirementStatus:
+    if package is None:
+        return RequirementStatus(requirement, RequirementState.MISSING, None)
+    if not package.complete:
+        state = RequirementState.DAMAGED
+    elif _fits(requirement, package.version):
+        state = RequirementState.READY
+    else:
+        state = RequirementState.UNFIT
+    return RequirementStatus(requirement, state, package.version)
+
+
+def _fits(requirement: Requirement, version: str) -> bool:
+    numbers = release_numbers(version)
+    new_enough = requirement.oldest is None or numbers >= release_numbers(requirement.oldest)
+    return new_enough and (requirement.below is None or numbers < release_numbers(requirement.below))
