@@ -526,3 +526,35 @@ def test_leaving_an_object_while_it_runs_says_nothing_later_and_the_next_run_is_
     waitFor(lambda: not logic.running)
     assert len(heard.messages) == said and len(first.session.results) == done
     assert len(second.session.results) == len(second.session.extent)
+
+
+def test_everything_is_there_again_after_the_scene_was_saved_and_loaded(world, tmp_path):
+    volume = aVolume(directions()["oblique"])
+    logic, _ = world(volume)
+    annotated = propagateBall(logic)
+    logic.accept(annotated.center)
+    painted = np.zeros(annotated.stack.frame_shape_rc, bool)
+    painted[8:20, 10:30] = True
+    logic.correct(annotated.center + 3, painted)
+    waitFor(lambda: not logic.running)
+    state, effort, array = annotated.session.to_json(), annotated.effort.toJson(), segmentArray(logic).copy()
+    bounds = readRoi(logic.parameters.roi, volume)
+    nodeId, segmentId = annotated.segmentationNode.GetID(), annotated.segmentId
+    logic.storeNow()
+    assert slicer.util.saveScene(str(tmp_path / "work.mrb"))
+    logic.sceneClosing()
+    slicer.mrmlScene.Clear(0)
+    slicer.util.loadScene(str(tmp_path / "work.mrb"))
+    from SAM2AnnotateSlicer.ParameterNode import SAM2AnnotateParameterNode
+
+    wrapped = [node for node in slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode") if node.GetNodeReference("roi")]
+    logic.setParameters(SAM2AnnotateParameterNode(wrapped[0]))
+    (back,) = logic.restoreObjects()
+    assert back is logic.current and (back.segmentationNode.GetID(), back.segmentId) == (nodeId, segmentId)
+    assert back.session.to_json() == state and back.effort.toJson() == effort
+    assert np.array_equal(segmentArray(logic), array) and back.noticeEdits() == []
+    assert np.array_equal(readRoi(logic.parameters.roi, back.volumeNode), bounds)
+    assert segmentArray(logic)[back.stack.index_of(back.center + 3)].sum() == painted.sum()
+    logic.propagate()
+    waitFor(lambda: not logic.running)
+    assert back.session.mask(back.center + 3).tobytes() == painted.tobytes()
