@@ -201,7 +201,8 @@ class AnnotatedSegment:
         """Keep the review in the segment's tag, and the volume as a reference of the segmentation's node."""
         stored = self.journaled()
         content = {"format": _FORMAT, "axis": stored.axis, "session": stored.session.to_json(), "about": stored.about}
-        packed = base64.b64encode(zlib.compress(json.dumps(content, separators=(",", ":")).encode())).decode()
+        # Level 1: done after every decision, on the thread that draws.
+        packed = base64.b64encode(zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 1)).decode()
         self.segmentationNode.SetNodeReferenceID(_volumeRole(self.segmentId), self.volumeNode.GetID())
         if packed != tagOf(self.segmentationNode, self.segmentId):
             self.labelmap.segment.SetTag(TAG, packed)

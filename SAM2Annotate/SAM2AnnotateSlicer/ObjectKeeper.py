@@ -12,7 +12,7 @@ from SAM2AnnotateLib.review.journal import JournaledObject
 from .AnnotatedSegment import AnnotatedSegment, tagOf
 from .JournalKeeper import JournalKeeper
 
-_STORE_SECONDS = 2.0  # how often, at most, tag and journal are written while slices arrive
+_STORE_SECONDS = 10.0  # how often, at most, tag and journal are written while slices arrive
 
 
 class ObjectKeeper:
@@ -85,7 +85,7 @@ class ObjectKeeper:
         """Keep an object in its tag, and all objects of its volume in the journal.
 
         Args:
-            force: False while slices arrive one by one; then it is done every two seconds at most.
+            force: False while slices arrive one by one; then it is done every ten seconds at most.
 
         Raises:
             OutputError: if the journal cannot be written; the tag is.

@@ -9,7 +9,7 @@ import numpy as np
 from SAM2AnnotateLib.errors import PromptError
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.review.doubt import Doubt
-from SAM2AnnotateLib.review.doubts import next_doubtful, session_doubts
+from SAM2AnnotateLib.review.doubts import ShapeMemory, next_doubtful, session_doubts
 
 from .AnnotatedSegment import AnnotatedSegment
 from .ComputeSteps import ComputeSteps
@@ -19,6 +19,7 @@ class ReviewSteps(ComputeSteps):
     """Takes decisions, each of them one step of undo, kept at once."""
 
     _doubts: tuple[tuple, dict[int, Doubt]] | None = None
+    _shapes = ShapeMemory()
 
     def accept(self, position: int) -> None:
         """Lock a slice as it is."""
@@ -139,9 +140,11 @@ class ReviewSteps(ComputeSteps):
         if self.current is None:
             return {}
         session = self.current.session
-        key = (id(session), session.revision, len(session.locked), tuple(sorted((p, id(r)) for p, r in session.results.items())))
+        key = (session, session.version)
+        if self._doubts is None or self._doubts[0][0] is not session:
+            self._shapes = ShapeMemory()
         if self._doubts is None or self._doubts[0] != key:
-            self._doubts = (key, session_doubts(session, self.current.stack.frame_spacing_rc_mm))
+            self._doubts = (key, session_doubts(session, self.current.stack.frame_spacing_rc_mm, self._shapes))
         return self._doubts[1]
 
     def nextDoubtful(self, position: int | None) -> int | None:

@@ -76,9 +76,11 @@ class SegmentLabelmap:
 
         On another lattice than the volume's, the nearest voxel of the segment says what a pixel is.
         """
+        return self._sliceOf(self._occupied(), index)
+
+    def _sliceOf(self, found, index: int) -> np.ndarray:
         sizes = self._shapeIjk()[::-1]
         mask = np.zeros([size for axis, size in enumerate(sizes) if axis != 2 - self._axis], dtype=bool)
-        found = self._occupied()
         if found is None:
             return mask
         array, imageToIjk, low = found
@@ -108,7 +110,7 @@ class SegmentLabelmap:
             return [index for index, mask in expected.items() if mask.any()]
         array, imageToIjk, low = found
         if _offset(imageToIjk) is not None:
-            return [index for index, mask in expected.items() if not np.array_equal(self.readSlice(index), mask)]
+            return [index for index, mask in expected.items() if not np.array_equal(self._sliceOf(found, index), mask)]
         bounds = self._boundsFor(expected, imageToIjk, low, array.shape)
         actual = _cut(array, low, bounds)
         target = actual.copy()

@@ -29,33 +29,54 @@ class Doubt:
     reason: str
 
 
+@dataclass(frozen=True)
+class MaskShape:
+    """What a doubt needs to know of a mask; made once for each, because it is compared with both neighbors.
+
+    Args:
+        area: number of pixels.
+        centroid_rc: (row, column) of the center of mass; None for an empty mask.
+    """
+
+    area: int
+    centroid_rc: tuple[float, float] | None
+
+    @classmethod
+    def of(cls, mask: np.ndarray) -> MaskShape:
+        """Measure a (rows, cols) bool mask."""
+        by_row, by_col = mask.sum(axis=1), mask.sum(axis=0)
+        area = int(by_row.sum())
+        if area == 0:
+            return cls(0, None)
+        return cls(area, (float(by_row @ np.arange(by_row.size)) / area, float(by_col @ np.arange(by_col.size)) / area))
+
+
 def slice_doubt(
-    mask: np.ndarray, predicted_iou: float, object_score: float, neighbors: Mapping[str, np.ndarray], spacing_rc_mm: tuple[float, float]
+    shape: MaskShape, predicted_iou: float, object_score: float, neighbors: Mapping[str, MaskShape], spacing_rc_mm: tuple[float, float]
 ) -> Doubt:
     """The doubt about one slice's mask.
 
     Args:
-        mask: (rows, cols) bool.
+        shape: of the mask.
         predicted_iou: the model's estimate, 0..1.
         object_score: the model's probability that the object is on the slice, 0..1.
-        neighbors: masks of the slices before and after, by a name for the user ("the slice before"); those that are known.
+        neighbors: shapes of the masks of the slices before and after, by a name for the user ("the slice before"); those that are known.
         spacing_rc_mm: row and column spacing.
     """
-    present = bool(mask.any())
+    present = shape.area > 0
     reasons = [
         (1 - predicted_iou, "the model expects a poor outline") if present else (0.0, ""),
         (1 - object_score, "the model doubts that the object is here") if present else (object_score, "the model expects the object here"),
     ]
-    for name, neighbor in neighbors.items():
-        if present != bool(neighbor.any()):
+    for name, beside in neighbors.items():
+        if present != (beside.area > 0):
             reasons.append((1.0, f"{name} {'has no mask' if present else 'has a mask'}"))
-        elif present:
-            area, beside = float(mask.sum()), float(neighbor.sum())
-            factor = max(area / beside, beside / area)
+        elif shape.centroid_rc is not None and beside.centroid_rc is not None:
+            factor = max(shape.area / beside.area, beside.area / shape.area)
             reasons.append((min(1.0, (factor - 1) / (_WORST_AREA_FACTOR - 1)), f"area differs by {100 * (factor - 1):.0f} % from {name}"))
             spacing = np.array(spacing_rc_mm)
-            shift_mm = float(np.linalg.norm((_centroid(mask) - _centroid(neighbor)) * spacing))
-            size_mm = float(np.sqrt(max(area, beside) * spacing.prod()))
+            shift_mm = float(np.linalg.norm((np.array(shape.centroid_rc) - beside.centroid_rc) * spacing))
+            size_mm = float(np.sqrt(max(shape.area, beside.area) * spacing.prod()))
             reasons.append((min(1.0, shift_mm / size_mm / _WORST_SHIFT_SHARE), f"moved by {shift_mm:.0f} mm from {name}"))
     value, reason = max(reasons, key=lambda one: one[0])
     return Doubt(float(np.clip(value, 0, 1)), reason if value > 0 else "")
@@ -65,8 +86,3 @@ def disagreement(forward: np.ndarray, backward: np.ndarray) -> float:
     """1 - DSC of what the two directions say of one slice; 0 if both are empty."""
     total = int(forward.sum()) + int(backward.sum())
     return 0.0 if total == 0 else 1.0 - 2.0 * int((forward & backward).sum()) / total
-
-
-def _centroid(mask: np.ndarray) -> np.ndarray:
-    rows, cols = np.nonzero(mask)
-    return np.array([rows.mean(), cols.mean()])

@@ -4,32 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from ..propagation.passes import plan_passes
-from .doubt import Doubt, disagreement, slice_doubt
+from .doubt import Doubt, MaskShape, disagreement, slice_doubt
 from .session import ReviewSession, SliceStatus
 
 # Two neighboring slices differ by tissue, not only by doubt: what the two directions may differ by where they meet.
 _USUAL_DIFFERENCE = 0.1
 
 
-def session_doubts(session: ReviewSession, spacing_rc_mm: tuple[float, float]) -> dict[int, Doubt]:
+class ShapeMemory:
+    """Measures each mask once, as long as a slice keeps it; for a queue that is asked for after every slice."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[np.ndarray, MaskShape]] = {}
+
+    def shape(self, position: int, mask: np.ndarray) -> MaskShape:
+        """The shape of the mask that a slice has now."""
+        known = self._known.get(position)
+        if known is None or known[0] is not mask:
+            known = (mask, MaskShape.of(mask))
+            self._known[position] = known
+        return known[1]
+
+
+def session_doubts(session: ReviewSession, spacing_rc_mm: tuple[float, float], memory: ShapeMemory | None = None) -> dict[int, Doubt]:
     """The doubt about every proposed or stale slice, by position; locked slices are not in doubt.
 
     Args:
         session: the review.
         spacing_rc_mm: row and column spacing of a slice.
+        memory: keeps what was measured for the next call; of one session only.
     """
-    results = session.results
+    results, memory = session.results, memory or ShapeMemory()
     doubts = {}
     for position in session.extent.indices:
         mask = session.mask(position)
         if mask is None or position in session.locked:
             continue
-        beside = (("the slice before", position - 1), ("the slice after", position + 1))
-        masks = {name: session.mask(other) for name, other in beside if other in session.extent}
-        neighbors = {name: other for name, other in masks.items() if other is not None}
+        neighbors = {}
+        for name, other in (("the slice before", position - 1), ("the slice after", position + 1)):
+            beside = session.mask(other) if other in session.extent else None
+            if beside is not None:
+                neighbors[name] = memory.shape(other, beside)
         result = results[position]
-        doubt = slice_doubt(mask, result.predicted_iou, result.object_score, neighbors, spacing_rc_mm)
+        doubt = slice_doubt(memory.shape(position, mask), result.predicted_iou, result.object_score, neighbors, spacing_rc_mm)
         if session.status(position) is SliceStatus.STALE and doubt.value < 1:
             doubt = Doubt(max(doubt.value, 0.5), doubt.reason or "computed before the last correction")
         doubts[position] = doubt

@@ -76,6 +76,8 @@ class ReviewSession:
         self._status: dict[int, SliceStatus] = {}
         # Counts what makes a running computation out of date: corrections, unlocked slices, undo, a changed extent or prompt.
         self.revision = 0
+        self.version = 0  # counts every change; two equal versions of one session are the same state
+        self._json: tuple[int, dict] | None = None
 
     # -- what is known ---------------------------------------------------------------------------------------------------------
 
@@ -110,6 +112,7 @@ class ReviewSession:
             return False
         self._results[result.position] = result
         self._status[result.position] = SliceStatus.PROPOSED
+        self.version += 1
         return True
 
     def accept(self, position: int) -> None:
@@ -120,6 +123,7 @@ class ReviewSession:
         if position not in self._final:
             self._final[position] = mask
             self._status[position] = SliceStatus.ACCEPTED
+            self.version += 1
 
     def correct(self, position: int, mask: np.ndarray) -> None:
         """Lock a slice with a person's mask (rows, cols); an empty one says that the object is not there."""
@@ -136,7 +140,7 @@ class ReviewSession:
         self._require_in_extent(position)
         if self._final.pop(position, None) is not None:
             self._status[position] = SliceStatus.PROPOSED if position in self._results else SliceStatus.EMPTY
-            self.revision += 1
+            self._outdated()
 
     def set_extent(self, extent: Extent) -> None:
         """Move the object's ends. Masks of slices that fall outside are dropped.
@@ -152,7 +156,7 @@ class ReviewSession:
         self.extent = extent
         self._results = {position: result for position, result in self._results.items() if position in extent}
         self._status = {position: status for position, status in self._status.items() if position in extent}
-        self.revision += 1
+        self._outdated()
 
     def set_prompt(self, position: int, prompt: SlicePrompt) -> None:
         """Prompt a slice, or prompt it anew.
@@ -198,10 +202,15 @@ class ReviewSession:
         """Go back to a state that `snapshot` gave."""
         self.extent, self._prompts = snapshot.extent, dict(snapshot.prompts)
         self._results, self._final, self._status = dict(snapshot.results), dict(snapshot.final), dict(snapshot.status)
-        self.revision += 1
+        self._outdated()
 
     def to_json(self) -> dict:
-        """The whole state as plain JSON, masks as runs; `from_json` reads it back."""
+        """The whole state as plain JSON, masks as runs; `from_json` reads it back. Not to be changed: it is made once for each state."""
+        if self._json is None or self._json[0] != self.version:
+            self._json = (self.version, self._state())
+        return self._json[1]
+
+    def _state(self) -> dict:
         return {
             "extent": [self.extent.first, self.extent.last],
             "frame_shape": list(self.frame_shape_rc),
@@ -226,6 +235,7 @@ class ReviewSession:
             for position, runs in stored["final"].items():
                 session.correct(int(position), mask_from_runs(runs))
             session._status = {int(position): SliceStatus(value) for position, value in stored["status"].items()}
+            session.version += 1
         except (KeyError, TypeError, ValueError) as exc:
             raise PromptError(f"The stored review is damaged: {exc!r}.") from exc
         return session
@@ -244,9 +254,13 @@ class ReviewSession:
         crops = {position: result.crop for position, result in self._results.items()}
         return DueWork(prompts, self.extent, self.locked, changed, crops)
 
+    def _outdated(self) -> None:
+        self.revision += 1
+        self.version += 1
+
     def _outdate_beside(self, position: int) -> None:
         """Mark proposals on both sides stale, up to the next locked slice; a prompted slice has its own mask and stays."""
-        self.revision += 1
+        self._outdated()
         for step in (-1, 1):
             beside = position + step
             while beside in self.extent and beside not in self._final:
