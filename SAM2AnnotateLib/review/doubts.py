@@ -54,10 +54,10 @@ def session_doubts(session: ReviewSession, spacing_rc_mm: tuple[float, float], m
             doubt = Doubt(max(doubt.value, 0.5), doubt.reason or "computed before the last correction")
         doubts[position] = doubt
     for low, high in _meetings(session):
-        one, other = session.mask(low), session.mask(high)
-        if one is None or other is None:
+        forward, backward = session.mask(low), session.mask(high)
+        if forward is None or backward is None:
             continue
-        value = max(0.0, disagreement(one, other) - _USUAL_DIFFERENCE) / (1 - _USUAL_DIFFERENCE)
+        value = max(0.0, disagreement(forward, backward) - _USUAL_DIFFERENCE) / (1 - _USUAL_DIFFERENCE)
         for position in (low, high):
             if position in doubts and value > doubts[position].value:
                 doubts[position] = Doubt(value, "the two directions that meet here disagree")

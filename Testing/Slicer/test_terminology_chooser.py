@@ -1,0 +1,115 @@
+"""The dialog that gives a new segment its terminology: what is chosen comes back, with name and color, and can be chosen from again."""
+
+from __future__ import annotations
+
+import pytest
+import qt
+import slicer
+
+from SAM2AnnotateSlicer.TerminologyChooser import TerminologyChooser, choose
+
+LIVER_SCT = "10200004"
+KIDNEY_SCT = "64033007"
+
+
+def anEntry(typeCode: str):
+    """An entry of the loaded terminology, by the SNOMED CT code of its type, and its serialized text."""
+    logic, entry = slicer.modules.terminologies.logic(), slicer.vtkSlicerTerminologyEntry()
+    context = "Segmentation category and type - 3D Slicer General Anatomy list"
+    entry.SetTerminologyContextName(context)
+    for category in range(logic.GetNumberOfCategoriesInTerminology(context)):
+        logic.GetNthCategoryInTerminology(context, category, entry.GetCategoryObject())
+        for index in range(logic.GetNumberOfTypesInTerminologyCategory(context, entry.GetCategoryObject())):
+            logic.GetNthTypeInTerminologyCategory(context, entry.GetCategoryObject(), index, entry.GetTypeObject())
+            if entry.GetTypeObject().GetCodeValue() == typeCode:
+                return entry, logic.SerializeTerminologyEntry(entry)
+    raise LookupError(f"no type has the code {typeCode}")
+
+
+def codeOf(text: str) -> str:
+    entry = slicer.vtkSlicerTerminologyEntry()
+    assert slicer.modules.terminologies.logic().DeserializeTerminologyEntry(text, entry)
+    return entry.GetTypeObject().GetCodeValue()
+
+
+@pytest.fixture
+def chooser():
+    made = []
+
+    def make(entryText=""):
+        made.append(TerminologyChooser(None, entryText))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.dialog.deleteLater()
+    slicer.app.processEvents()
+
+
+def test_what_is_selected_comes_back_with_its_code_name_and_color(chooser):
+    one = chooser()
+    liver, _text = anEntry(LIVER_SCT)
+    one.navigator.setTerminologyEntry(liver)
+    text, name, color = one.chosen()
+    assert (codeOf(text), name) == (LIVER_SCT, "Liver")
+    assert color == pytest.approx([part / 255 for part in liver.GetTypeObject().GetRecommendedDisplayRGBValue()], abs=0.003)
+
+
+def test_an_entry_that_was_chosen_before_is_selected_at_first(chooser):
+    text = anEntry(KIDNEY_SCT)[1]
+    assert chooser(text).chosen()[:2] == (text, "Kidney")
+
+
+@pytest.mark.parametrize("text", ["", "no terminology at all", "~~^^~~"])
+def test_an_entry_that_cannot_be_read_is_no_reason_to_fail(chooser, text):
+    one = chooser(text)
+    assert one.chosen() is None
+    assert not one.buttons.button(qt.QDialogButtonBox.Ok).enabled
+    assert "first" in one.buttons.button(qt.QDialogButtonBox.Ok).toolTip
+
+
+def test_ok_is_enabled_by_a_selection(chooser):
+    one = chooser()
+    one.navigator.setTerminologyEntry(anEntry(LIVER_SCT)[0])
+    assert one.buttons.button(qt.QDialogButtonBox.Ok).enabled
+
+
+def answer(act):
+    """Have `act` done with the modal dialog once it is shown."""
+    qt.QTimer.singleShot(0, lambda: act(slicer.app.activeModalWidget()))
+
+
+def test_ok_gives_the_entry():
+    text = anEntry(LIVER_SCT)[1]
+    answer(lambda dialog: dialog.accept())
+    assert choose(None, text)[:2] == (text, "Liver")
+
+
+def test_cancel_gives_none_whatever_is_selected():
+    answer(lambda dialog: dialog.reject())
+    assert choose(slicer.util.mainWindow(), anEntry(LIVER_SCT)[1]) is None
+
+
+def test_a_double_click_on_a_type_is_as_good_as_ok(chooser):
+    one = chooser(anEntry(LIVER_SCT)[1])
+    qt.QTimer.singleShot(0, lambda: one.navigator.typeDoubleClicked.emit())
+    assert one.choose()[1] == "Liver"
+
+
+def test_the_dialog_is_gone_after_its_answer():
+    one = TerminologyChooser(slicer.util.mainWindow())
+    answer(lambda dialog: dialog.reject())
+    one.choose()
+    slicer.app.sendPostedEvents(None, qt.QEvent.DeferredDelete)
+    slicer.app.processEvents()
+    assert not one.dialog
+
+
+def test_what_was_chosen_is_what_a_segment_keeps():
+    answer(lambda dialog: dialog.accept())
+    text, name, color = choose(None, anEntry(KIDNEY_SCT)[1])
+    segment = slicer.vtkSegment()
+    segment.SetName(name)
+    segment.SetTerminology(text)
+    segment.SetColor(*color)
+    assert codeOf(segment.GetTerminology()) == KIDNEY_SCT
