@@ -1,0 +1,48 @@
+"""Brings the stand-in for Slicer up for every test below this folder, and gives each test an empty scene. Imports slicer_host."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+_NEEDED = {"slicer": "slicer-core", "PySide6": "PySide6-Essentials", "vtk": "vtk"}
+_MISSING = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
+
+# The host, and the module's folder, which Slicer puts there too.
+for _folder in (HERE, HERE.parents[1] / "SAM2Annotate"):
+    if str(_folder) not in sys.path:
+        sys.path.insert(0, str(_folder))
+
+
+class _SkippedModule(pytest.Module):
+    """A test file that cannot be imported here."""
+
+    def collect(self):
+        pytest.skip(f"the tests of the Slicer module need {', '.join(_MISSING)}", allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    """Start the host before the first test file is imported: the files import qt and slicer at their top."""
+    if _MISSING:
+        return _SkippedModule.from_parent(parent, path=module_path)
+    import slicer_host
+
+    slicer_host.start()
+    return None
+
+
+@pytest.fixture(autouse=True)
+def clean_slicer():
+    """An empty scene, no messages, default settings and layout; fails the test if an observer, a slot or a module's cleanup raised."""
+    from slicer_host import clean, errors
+
+    clean.clean_up()
+    yield
+    clean.unload_modules()
+    report = errors.report()
+    if report:
+        pytest.fail(f"an exception left an observer or a slot unseen:\n{report}", pytrace=False)

@@ -1,0 +1,39 @@
+"""The host as it was after its start, for the next test. Imports slicer-core and the running host."""
+
+from __future__ import annotations
+
+import slicer
+from PySide6.QtCore import QCoreApplication, QEvent, QSettings
+
+from . import errors, pythonqt, scripted_module, util_functions, views_and_mouse
+from .scene_setup import FOUR_UP_LAYOUT
+
+
+def unload_modules() -> None:
+    """Unload every scripted module, so that its `cleanup` runs."""
+    for name in slicer.util.moduleNames():
+        module = pythonqt.unwrap(slicer.app.moduleManager()).module(name)
+        if isinstance(module, scripted_module.ScriptedModule):
+            scripted_module.unload_module(name)
+
+
+def clean_up() -> None:
+    """Unload scripted modules, close the scene, forget settings, messages and errors."""
+    unload_modules()
+    slicer.modules.sampleDataSources.clear()
+    slicer.mrmlScene.Clear(False)
+    slicer.mrmlScene.SetURL("")  # a closed scene keeps the file that it came from
+    slicer.mrmlScene.SetRootDirectory("")
+    interaction = slicer.app.applicationLogic().GetInteractionNode()
+    interaction.SetPlaceModePersistence(0)
+    interaction.SwitchToViewTransformMode()
+    slicer.app.layoutManager().layout = FOUR_UP_LAYOUT
+    for name, orientation in (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal")):
+        slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode().SetOrientation(orientation)
+    views_and_mouse.leave_views()
+    QSettings().clear()
+    slicer.app.processEvents()
+    # Slicer's event loop does this by itself; without a loop, what a test left by deleteLater() would stay, with its shortcuts.
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    util_functions.reset_messages()
+    errors.reset()
