@@ -1,7 +1,7 @@
 """JournalKeeper: where the journal of a volume lies, writing it, offering it after a crash. Imports the library's journal.
 
-The journal lies beside the scene once the scene has a file, before that in a folder of the user's settings. Its name holds a hash of the
-volume's identity, so that two volumes never share one.
+The journal lies in a folder of the user's settings, where it is found after a crash whatever is loaded then, and beside the scene as well
+once the scene has a file. Its name holds a hash of the volume's identity, so that two volumes never share one.
 """
 
 from __future__ import annotations
@@ -24,35 +24,44 @@ class JournalKeeper:
     """Writes and finds journals.
 
     Args:
-        settingsFolder: for scenes that have no file yet.
+        settingsFolder: where journals always go.
     """
 
     def __init__(self, settingsFolder: str | Path):
         self._settingsFolder = Path(settingsFolder)
         self._identities: dict[str, tuple[tuple, dict]] = {}
+        self._closedUrl = ""
 
     def pathFor(self, volumeNode) -> Path:
-        """The journal of a volume; the file need not exist."""
-        return self._folders(volumeNode)[0] / self._fileName(volumeNode)
+        """The journal of a volume in the settings' folder; the file need not exist."""
+        return self._settingsFolder / self._fileName(volumeNode)
 
-    def write(self, volumeNode, objects: Iterable[AnnotatedSegment]) -> Path:
-        """Write the state of all objects on a volume; returns the file.
+    def write(self, volumeNode, objects: Iterable[AnnotatedSegment]) -> None:
+        """Write the state of all objects on a volume.
 
         Raises:
             OutputError: if it cannot be written; the last journal stands.
         """
-        path = self.pathFor(volumeNode)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise OutputError(f"Cannot make the folder '{path.parent}': {exc.strerror}.") from exc
-        write_journal(path, self._identity(volumeNode), {one.segmentId: one.journaled() for one in objects})
-        return path
+        identity, content = self._identity(volumeNode), {one.segmentId: one.journaled() for one in objects}
+        for folder in self._folders(volumeNode):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as exc:
+                raise OutputError(f"Cannot make the folder '{folder}': {exc.strerror}.") from exc
+            write_journal(folder / self._fileName(volumeNode), identity, content)
 
     def find(self, volumeNode) -> Path | None:
-        """A journal of this volume on disk: beside the scene, else in the settings' folder; None if there is none."""
-        name = self._fileName(volumeNode)
-        return next((folder / name for folder in self._folders(volumeNode) if (folder / name).is_file()), None)
+        """The newest journal of this volume on disk; None if there is none."""
+        paths = [folder / self._fileName(volumeNode) for folder in self._folders(volumeNode)]
+        return max((path for path in paths if path.is_file()), key=lambda path: path.stat().st_mtime_ns, default=None)
+
+    def sceneClosed(self, scene) -> None:
+        """The scene was closed: it keeps its address although the file is another's now."""
+        self._closedUrl = scene.GetURL()
+
+    def sceneLoaded(self) -> None:
+        """A scene was loaded: its address counts again."""
+        self._closedUrl = ""
 
     def read(self, path: str | Path, volumeNode) -> dict[str, JournaledObject]:
         """The objects of a journal, by the id of their segment.
@@ -79,8 +88,8 @@ class JournalKeeper:
 
     def _folders(self, volumeNode) -> list[Path]:
         url = volumeNode.GetScene().GetURL()
-        beside = [Path(url).parent] if url and Path(url).parent.is_dir() else []
-        return [*beside, self._settingsFolder]
+        beside = [Path(url).parent] if url and url != self._closedUrl and Path(url).parent.is_dir() else []
+        return [self._settingsFolder, *beside]
 
     def _fileName(self, volumeNode) -> str:
         digest = hashlib.sha256(json.dumps(self._identity(volumeNode), sort_keys=True).encode()).hexdigest()

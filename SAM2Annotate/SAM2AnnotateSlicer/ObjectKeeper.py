@@ -66,10 +66,12 @@ class ObjectKeeper:
     def forgetAll(self) -> None:
         """The scene is closed."""
         self._objects.clear()
+        self.journals.sceneClosed(self._scene)
 
     def readScene(self) -> list[SAM2AnnotateError]:
         """Know what the scene's tags keep, after it was loaded; returns what could not be used."""
         self._objects.clear()
+        self.journals.sceneLoaded()
         problems: list[SAM2AnnotateError] = []
         for n in range(self._scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")):
             node = self._scene.GetNthNodeByClass(n, "vtkMRMLSegmentationNode")

@@ -447,6 +447,22 @@ def test_after_a_crash_the_journal_is_offered_and_brings_everything_back(world):
     assert again.recoverable() is None
 
 
+def test_the_journal_lies_beside_the_scene_too_once_that_has_a_file(world, tmp_path):
+    logic, _ = world(aVolume())
+    (tmp_path / "scenes").mkdir()
+    slicer.mrmlScene.SetURL(str(tmp_path / "scenes" / "work.mrml"))
+    propagateBall(logic)
+    (beside,) = (tmp_path / "scenes").glob("*.sam2annotate.json")
+    assert beside.read_bytes() == logic.keeper.journals.pathFor(logic.volumeNode).read_bytes()
+    logic.sceneClosing()
+    slicer.mrmlScene.Clear(0)
+    before = beside.read_bytes()
+    again, _ = world(aVolume())
+    again.keeper.journals.sceneClosed(slicer.mrmlScene)
+    propagateBall(again)
+    assert beside.read_bytes() == before  # the closed scene's file is another's now
+
+
 def test_the_journal_of_another_volume_is_refused(world):
     logic, _ = world(aVolume())
     propagateBall(logic)
