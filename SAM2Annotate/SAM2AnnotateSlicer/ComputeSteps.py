@@ -27,16 +27,19 @@ class ComputeSteps(Workspace):
         prompt = annotated.session.prompts.get(position)
         if prompt is None or position in annotated.session.locked:
             return
-        opened, revision = self._opened(annotated), annotated.session.revision
+        opened = self._opened(annotated)
+
+        def upToDate() -> bool:
+            return annotated.exists and annotated.session.prompts.get(position) is prompt
 
         def arrived(result: SliceResult, _done: int, _total: int) -> None:
-            if annotated.session.revision == revision and annotated.exists:
+            if upToDate():
                 annotated.addResult(result, self._blocked(annotated, position))
                 self.sliceArrived.emit(position, 1, 1)
                 self.changed.emit()
 
         def done() -> None:
-            if annotated is self.current and annotated.session.revision == revision and position in annotated.session.results:
+            if annotated is self.current and upToDate() and position in annotated.session.results:
                 crop = annotated.session.results[position].crop
                 self.service.prefetch(opened, position, annotated.session.extent, crop)
 

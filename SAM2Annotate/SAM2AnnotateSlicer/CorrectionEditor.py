@@ -58,9 +58,9 @@ class CorrectionEditor:
         segment.SetColor(*annotated.labelmap.segment.GetColor())
         node.GetSegmentation().AddSegment(segment, SEGMENT_ID)
         mask = annotated.session.mask(position)
-        if mask is not None and mask.any():
-            scratch = SegmentLabelmap(node, SEGMENT_ID, volumeNode, annotated.axis)
-            scratch.writeSlices({index: annotated.stack.slice_from_frame(mask)})
+        if mask is None:
+            mask = np.zeros(annotated.stack.frame_shape_rc, dtype=bool)
+        SegmentLabelmap(node, SEGMENT_ID, volumeNode, annotated.axis).fillSlab(index, annotated.stack.slice_from_frame(mask))
         displayNode = annotated.segmentationNode.GetDisplayNode()
         if displayNode is not None:
             self._wasVisible = displayNode.GetSegmentVisibility(annotated.segmentId)

@@ -153,6 +153,20 @@ class SegmentLabelmap:
         else:
             self._replaceImage(_newImage(grown, bounds, image))
 
+    def fillSlab(self, index: int, mask: np.ndarray) -> None:
+        """Give the segment, an empty one, a labelmap that is one whole slice and nothing more: the editor's reach, too, is that slice.
+
+        Args:
+            index: of the slice.
+            mask: 2-D bool, the volume's other two axes in array order.
+        """
+        lattice = slicer.vtkOrientedImageData()
+        lattice.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(ijkToLocalOf(self.volumeNode, self.segmentationNode)))
+        bounds = np.column_stack([np.zeros(3, int), self._shapeIjk()])
+        bounds[self._axis] = index, index + 1
+        self.segment.SetLabelValue(1)
+        self._replaceImage(_newImage(np.expand_dims(mask, 2 - self._axis).astype(np.uint8), bounds, lattice))
+
     def updateSurface(self) -> None:
         """Bring a 3-D surface, where the segmentation has one, up to date with what was written."""
         segmentation = self.segmentationNode.GetSegmentation()

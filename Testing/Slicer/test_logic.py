@@ -116,6 +116,14 @@ def test_dragging_the_roi_changes_box_and_extent_and_the_preview_follows(world):
     assert logic.undo() == "box" and np.array_equal(readRoi(logic.parameters.roi, volume), bounds)
 
 
+def test_a_preview_survives_that_the_ends_are_marked_meanwhile(world):
+    logic, heard = world(aVolume())
+    annotated = markBall(logic)
+    logic.setExtentEnd(annotated.center + 2, last=True)
+    waitFor(lambda: not logic.service.busy)
+    assert list(annotated.session.results) == [annotated.center] and heard.slices == [annotated.center]
+
+
 def test_an_roi_that_would_leave_out_a_locked_slice_is_put_back(world):
     volume = aVolume()
     logic, _ = world(volume)
