@@ -89,6 +89,19 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
         self.preview()
         return annotated
 
+    def chooseVolume(self, volumeNode) -> None:
+        """Go on with another volume. Its objects get a segmentation of their own, unless the chosen one is empty or theirs already."""
+        if self.current is not None and self.current.volumeNode is not volumeNode:
+            self.leaveObject()
+        parameters = self.parameters
+        if parameters.volume is not volumeNode:
+            parameters.volume = volumeNode
+        volumes = [one.volumeNode for one in self.keeper.all() if one.segmentationNode is parameters.segmentation]
+        if volumes and volumeNode not in volumes:
+            own = self.keeper.on(volumeNode)
+            parameters.segmentation = own[-1].segmentationNode if own else None
+            parameters.segmentId = ""
+
     def nextObject(self) -> None:
         """Keep the current object and make ready for a box around another, which gets a segment of its own."""
         self.leaveObject()

@@ -13,17 +13,23 @@ from .PromptNodes import pointPrompts, roiBoxAndExtent
 class PromptSteps(ComputeSteps):
     """Takes prompts over."""
 
-    def syncFromRoi(self) -> None:
+    def syncFromRoi(self, continues: bool = False) -> bool:
         """Take over what a person did to the ROI; an ROI that cannot be taken is put back.
+
+        Args:
+            continues: whether the drag goes on that was taken over last: then this is no step of undo of its own.
+
+        Returns:
+            Whether anything changed.
 
         Raises:
             PromptError: if it cannot be taken, e.g. because a locked slice would be left out.
         """
         annotated, roiNode = self.current, self.parameters.roi
         if annotated is None or roiNode is None or self._placing:
-            return
+            return False
         try:
-            self._setBoxAndExtent(*roiBoxAndExtent(annotated, roiNode))
+            return self._setBoxAndExtent(*roiBoxAndExtent(annotated, roiNode), continues)
         except SAM2AnnotateError:
             self._placeNodes()
             raise
@@ -47,15 +53,21 @@ class PromptSteps(ComputeSteps):
         self._setBoxAndExtent(prompt.box if prompt is not None else None, extent)
         self._placeNodes()
 
-    def syncPoints(self) -> None:
+    def syncPoints(self, continues: bool = False) -> bool:
         """Take over the points that a person placed, moved or removed. Points outside the object's extent are left out, and told.
+
+        Args:
+            continues: whether the drag goes on that was taken over last: then this is no step of undo of its own.
+
+        Returns:
+            Whether anything changed.
 
         Raises:
             PromptError: if they prompt a locked slice; the points are put back.
         """
         annotated = self.current
         if annotated is None or self._placing:
-            return
+            return False
         wanted, leftOut = pointPrompts(annotated, self.parameters.positivePoints, self.parameters.negativePoints)
         session, before = annotated.session, annotated.session.prompts
         changed = sorted(position for position in {*wanted, *before} if wanted.get(position) != before.get(position))
@@ -64,8 +76,9 @@ class PromptSteps(ComputeSteps):
             self._placeNodes()
             raise PromptError(f"Slice {self._shown(locked[0])} is accepted or corrected. Unlock it (U) to add points.")
         if changed:
-            annotated.remember("points")
-            annotated.effort.note("point")
+            if not continues:
+                annotated.remember("points")
+                annotated.effort.note("point")
             for position in changed:
                 if position in wanted:
                     session.set_prompt(position, wanted[position])
@@ -78,24 +91,26 @@ class PromptSteps(ComputeSteps):
         for text in leftOut:
             self._say(text)
         self.changed.emit()
+        return bool(changed)
 
-    def _setBoxAndExtent(self, box, extent: Extent) -> None:
+    def _setBoxAndExtent(self, box, extent: Extent, continues: bool = False) -> bool:
         annotated = self._requireObject()
         session = annotated.session
         prompt = session.prompts.get(annotated.center)
         newPrompt = None if box is None or prompt is None else SlicePrompt(box=box, points=prompt.points)
         promptChanges = newPrompt is not None and newPrompt != prompt
         if not promptChanges and extent == session.extent:
-            return
-        annotated.remember("box" if promptChanges else "first and last slice")
+            return False
+        if not continues:
+            annotated.remember("box" if promptChanges else "first and last slice")
+            annotated.effort.note("box" if promptChanges else "extent")
         if extent != session.extent:
             annotated.setExtent(extent)
-            annotated.effort.note("extent")
         if promptChanges:
             session.set_prompt(annotated.center, newPrompt)
-            annotated.effort.note("box")
         self._outdateRun()
         self._store()
         self.changed.emit()
         if promptChanges:
             self.preview()
+        return True

@@ -27,6 +27,8 @@ def createRoi(volumeNode, boundsIjk, name: str):
     displayNode.SetFillVisibility(False)  # the picture inside is what the person looks at
     displayNode.SetPropertiesLabelVisibility(False)
     displayNode.SetHandlesInteractive(True)
+    displayNode.SetRotationHandleVisibility(False)  # a box of voxels has no use for it
+    displayNode.SetInteractionHandleScale(1.5)  # smaller than usual, so that they do not cover a small object
     displayNode.SetSelectedColor(1.0, 0.85, 0.1)
     displayNode.SetColor(1.0, 0.85, 0.1)
     setRoi(roiNode, volumeNode, boundsIjk)

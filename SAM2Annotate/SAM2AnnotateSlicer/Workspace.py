@@ -56,6 +56,11 @@ class Workspace:
             raise PromptError("The scene is being closed.")
         return self._parameters
 
+    @property
+    def hasParameters(self) -> bool:
+        """Whether there is a parameter node; there is none while the scene is closed."""
+        return self._parameters is not None
+
     def setParameters(self, parameters: SAM2AnnotateParameterNode | None) -> None:
         """Work with another parameter node; None while the scene is closed."""
         self._parameters = parameters

@@ -123,6 +123,7 @@ def _init(self, parameterNode, prefix=None):
         raise NotImplementedError("the test host's parameterNodeWrapper has no prefix")
     self.parameterNode = parameterNode
     self._connectors_by_tag = {}
+    self._observers_by_tag = {}
     self._next_tag = 0
     self._updating_gui = False
     for parameter in self.allParameters.values():
@@ -178,7 +179,8 @@ def _connect_parameters(self, mapping):
     for name, connector in connectors.items():
         connector.write(self.getValue(name))
         connector.onChanged(_gui_callback(self, name, connector))
-    self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda _caller, _event: _update_gui(self))
+    # Removed by disconnectGui: a callback that only its node refers to may be collected as garbage while VTK can still call it.
+    self._observers_by_tag[tag] = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda _caller, _event: _update_gui(self))
     return tag
 
 
@@ -207,6 +209,8 @@ def _update_gui(self):
 def _disconnect_gui(self, guiTag):
     for connector in self._connectors_by_tag.pop(guiTag, {}).values():
         connector.onChanged(None)
+    if guiTag in self._observers_by_tag:
+        self.RemoveObserver(self._observers_by_tag.pop(guiTag))
 
 
 _METHODS = {

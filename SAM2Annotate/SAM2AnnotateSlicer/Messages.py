@@ -1,0 +1,67 @@
+"""Messages: what the panel tells the user, and what becomes of a step that fails. Imports slicer and the library's errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import slicer
+from slicer.i18n import tr as _
+
+from SAM2AnnotateLib.errors import PromptError, SAM2AnnotateError
+
+_STATUS_BAR_MILLISECONDS = 10000
+_ERROR_STYLE = "color: #c0392b; font-weight: bold;"
+
+
+class Messages:
+    """Shows messages.
+
+    Args:
+        label: of the panel.
+        dialogs: whether failures of what the user did are shown in a dialog too.
+    """
+
+    def __init__(self, label, dialogs: bool):
+        self._label, self._dialogs = label, dialogs
+        self._said = False
+
+    def forget(self) -> None:
+        """The user does the next thing: the last message has been read."""
+        self._said = False
+
+    def hint(self, text: str) -> None:
+        """Show what to do next, unless a message stands there."""
+        if not self._said and self._label.text != text:
+            self._label.text = text
+            self._label.styleSheet = ""
+
+    def say(self, text: str, error: bool = False) -> None:
+        """Show a message in the panel and in Slicer's status bar, which is seen wherever the panel is scrolled to."""
+        self._said = True
+        self._label.text = text
+        self._label.styleSheet = _ERROR_STYLE if error else ""
+        if slicer.util.mainWindow() is not None:
+            slicer.util.showStatusMessage(text, _STATUS_BAR_MILLISECONDS)
+
+    def attempt(self, step: Callable, *arguments, clicked: bool = False):
+        """Call a step; what goes wrong is shown, and returned as False.
+
+        Args:
+            clicked: whether the user just asked for it: then a failure that is no slip of theirs is shown in a dialog too.
+
+        Returns:
+            What the step returned; True for None.
+        """
+        try:
+            result = step(*arguments)
+        except SAM2AnnotateError as error:
+            self.say(str(error), error=True)
+            if clicked and self._dialogs and not isinstance(error, PromptError):
+                slicer.util.errorDisplay(str(error))
+            return False
+        except Exception as error:  # not foreseen: Slicer would only print it, and the user would see nothing happen
+            logging.exception("SAM2Annotate: a step failed")
+            self.say(_("Unexpected error: {error}. Slicer's log has the details.").format(error=error), error=True)
+            raise
+        return True if result is None else result

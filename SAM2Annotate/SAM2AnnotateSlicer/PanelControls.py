@@ -1,0 +1,204 @@
+"""PanelControls: every control of the panel: its keys, what it is for, and why it cannot be used now. Imports PanelState; no Qt.
+
+Here, and nowhere else, it is decided what is enabled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slicer.i18n import tr as _
+
+from SAM2AnnotateLib.review import SliceStatus
+
+from .PanelState import PanelState
+
+_LOCKED = (SliceStatus.ACCEPTED, SliceStatus.CORRECTED)
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control.
+
+    Args:
+        name: what it does.
+        needs: conditions of `_unmet`, the first that is not met is the reason why it is disabled.
+        toolTip: what it is for.
+        keys: that do the same, as QKeySequence reads them.
+        widgets: object names; by default the name with ``Button``.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    toolTip: str
+    keys: tuple[str, ...] = ()
+    widgets: tuple[str, ...] = ()
+
+    @property
+    def objectNames(self) -> tuple[str, ...]:
+        """Object names of its widgets."""
+        return self.widgets or (f"{self.name}Button",)
+
+
+def controls() -> tuple[Control, ...]:
+    """All controls, in the order of the panel."""
+    change = ("object", "decided", "notCorrecting")
+    decide = (*change, "inExtent")
+    return (
+        Control("recover", ("recoverable",), _("Bring the objects of the journal into the scene, in new segments; nothing is replaced.")),
+        Control("discard", ("recoverable",), _("Remove the journal. What it holds is lost.")),
+        Control("volume", ("scene", "decided", "notCorrecting"), _("The image to annotate."), widgets=("volumeSelector",)),
+        Control(
+            "segmentation",
+            ("volume", "decided", "notCorrecting"),
+            _("Where segments are kept; a new segmentation is made with the first object."),
+            widgets=("segmentationSelector",),
+        ),
+        Control(
+            "segment",
+            ("volume", "decided", "notCorrecting"),
+            _("The segment to work on: a new one, or one to go on with. Slices that are drawn already count as corrected."),
+            widgets=("segmentComboBox",),
+        ),
+        Control("segmentName", ("newSegment",), _("Name of the next new segment."), widgets=("segmentNameEdit",)),
+        Control("terminology", ("newSegment",), _("Choose name, code and color of the new segment from a terminology.")),
+        Control(
+            "window",
+            ("volume", "notCorrecting"),
+            _("Which gray values the model sees. The views show the same ones."),
+            widgets=("windowComboBox",),
+        ),
+        Control("showFed", ("volume",), _("Give the views the gray window that the model is fed with.")),
+        Control(
+            "model",
+            ("scene", "notCorrecting"),
+            _("The model that draws the masks. 'bundled' is small and always there; the others are downloaded once, in the set-up."),
+            widgets=("modelComboBox",),
+        ),
+        Control("setUp", (), _("What is installed, what is missing, and the models.")),
+        Control(
+            "keepOff",
+            ("scene",),
+            _("Leave out pixels that other segments own. Otherwise segments may overlap; other segments are never changed."),
+            widgets=("keepOffCheckBox",),
+        ),
+        Control(
+            "trySample",
+            ("scene", "decided", "notCorrecting"),
+            _("Load the CT of a sarcoma that ships with the extension, mark it and propagate."),
+        ),
+        Control(
+            "drawBox",
+            ("volume", "decided", "notCorrecting", "notLocked"),
+            _("Drag a box around the object on its center slice, in any slice view; a click draws a small one."),
+            ("B",),
+        ),
+        Control("addPositive", change, _("Click on what belongs to the object but was left out. Press again, or Escape, to end.")),
+        Control("addNegative", change, _("Click on what does not belong to the object. Press again, or Escape, to end.")),
+        Control(
+            "firstSlice",
+            (*change, "onSlice"),
+            _("The object begins, or ends, on the slice shown: it is the end on this side of the center slice."),
+            ("F",),
+        ),
+        Control(
+            "lastSlice",
+            (*change, "onSlice"),
+            _("The object ends, or begins, on the slice shown: it is the end on this side of the center slice."),
+            ("L",),
+        ),
+        Control("extent", change, _("First and last slice of the object, as voxel indices of the volume."), widgets=("extentRange",)),
+        Control("goToCenter", ("object",), _("Show the slice that the box was drawn on.")),
+        Control(
+            "nextObject",
+            change,
+            _("Keep this object and make ready for a box around another one, in a new segment."),
+            widgets=("nextObjectButton", "nextObjectAfterSaveButton"),
+        ),
+        Control(
+            "propagate",
+            (*change, "notRunning", "due"),
+            _("Carry the mask through all slices that are neither accepted nor corrected."),
+            ("Return", "Enter"),
+        ),
+        Control("cancel", ("running",), _("Stop computing. Finished slices are kept.")),
+        Control("follow", (), _("Let the views follow the slices as they are computed."), widgets=("followCheckBox",)),
+        Control("accept", (*decide, "computed", "upToDate", "sliceNotLocked"), _("The mask of this slice is right: lock it."), ("A",)),
+        Control("acceptUpTo", (*decide, "acceptable"), _("Accept every proposed slice from the center slice to this one."), ("Shift+A",)),
+        Control("correct", decide, _("Paint, erase, draw or threshold on this slice, and on no other."), ("C",)),
+        Control("noObject", decide, _("The object is not on this slice: empty it and lock it."), ("X",)),
+        Control("unlock", (*decide, "sliceLocked"), _("Make this accepted or corrected slice a proposal again."), ("U",)),
+        Control("nextDoubtful", ("object", "open"), _("Show the slice that is most in doubt."), ("N",)),
+        Control(
+            "sliceUp", ("object",), _("One slice on, as the arrow key does in Slicer: towards the head, the front, or the right."), ("Up",)
+        ),
+        Control("sliceDown", ("object",), _("One slice back: towards the feet, the back, or the left."), ("Down",)),
+        Control(
+            "undo", ("object", "decided", "undoable"), _("Take the last step back. Not Ctrl+Z: Slicer's main window owns that key."), ("Z",)
+        ),
+        Control(
+            "redo",
+            ("object", "decided", "redoable"),
+            _("Do the step again that was taken back. Not Ctrl+Y: Slicer's main window owns that key."),
+            ("Y",),
+        ),
+        Control(
+            "finish",
+            ("correcting",),
+            _("Take the drawing as this slice's mask, lock it, and compute the slices beside it again."),
+            ("Return", "Enter"),
+        ),
+        Control("leave", ("correcting",), _("Forget the drawing."), ("Escape",)),
+        Control("save", ("segmentation",), _("Write the segmentation, with the state of its review, to a file.")),
+        Control(
+            "nextVolume",
+            ("otherVolume", "decided", "notCorrecting"),
+            _("Go on with the next volume of the scene that has no reviewed object."),
+        ),
+    )
+
+
+def whyNot(control: Control, state: PanelState) -> str:
+    """Why a control cannot be used; empty if it can."""
+    return next((reason for need in control.needs if (reason := _unmet(need, state))), "")
+
+
+def toolTipOf(control: Control, reason: str = "") -> str:
+    """What the user reads over a control: what it is for, its keys, why it is disabled."""
+    keys = " (" + ", ".join(_keyName(key) for key in control.keys if key != "Enter") + ")" if control.keys else ""
+    return control.toolTip + keys + (f"\n{_('Not now:')} {reason}" if reason else "")
+
+
+def _keyName(key: str) -> str:
+    return {"Return": _("Enter"), "Up": _("up arrow"), "Down": _("down arrow")}.get(key, key)
+
+
+def _unmet(need: str, state: PanelState) -> str:
+    """Why a condition is not met; empty if it is."""
+    met, reason = {
+        "scene": (state.hasScene, _("The scene is being closed.")),
+        "volume": (state.hasVolume, _("Choose a volume first, or press 'Try it on a sample'.")),
+        "segmentation": (state.hasSegmentation, _("There is no segmentation yet.")),
+        "newSegment": (state.newSegment, _("A segment is chosen. Press 'Next object' for a new one.")),
+        "recoverable": (state.recoverable, _("There is nothing to recover.")),
+        "decided": (not state.recoverable, _("Press 'Recover' or 'Discard' at the top first: new work would replace that journal.")),
+        "object": (state.hasObject, _("Mark an object first: press 'Draw box' (B).")),
+        "notLocked": (state.lockedCount == 0, _("Slices of this object are accepted or corrected. Drag its box, or press 'Next object'.")),
+        "correcting": (state.correcting, _("No slice is being corrected.")),
+        "notCorrecting": (not state.correcting, _("A slice is being corrected. Finish it (Enter) or leave it (Escape).")),
+        "running": (state.running, _("Nothing is being computed.")),
+        "notRunning": (not state.running, _("Slices are being computed.")),
+        "due": (state.due > 0, _("All slices are accepted or corrected, or prompted.")),
+        "onSlice": (state.onSlice, _("No view shows a slice of this volume in the object's direction.")),
+        "inExtent": (state.status is not None, _("The slice shown is outside the object's first and last slice.")),
+        "computed": (state.status is not SliceStatus.EMPTY, _("This slice has no mask yet. Press 'Propagate' (Enter).")),
+        "upToDate": (state.status is not SliceStatus.STALE, _("This slice is out of date. Press 'Propagate' (Enter), or correct it (C).")),
+        "sliceNotLocked": (state.status not in _LOCKED, _("This slice is accepted or corrected already.")),
+        "sliceLocked": (state.status in _LOCKED, _("This slice is neither accepted nor corrected.")),
+        "acceptable": (state.acceptable > 0, _("From the center slice to this one no slice is proposed.")),
+        "open": (state.open > 0, _("No slice is left to look at.")),
+        "undoable": (bool(state.undoLabel) or state.correcting, _("There is nothing to take back.")),
+        "redoable": (bool(state.redoLabel) or state.correcting, _("Nothing was taken back.")),
+        "otherVolume": (state.otherVolume, _("Every volume of the scene has a reviewed object, or this is the only one.")),
+    }[need]
+    return "" if met else reason

@@ -1,0 +1,51 @@
+"""SetUpDialog: the set-up page in a window of its own, made when it is asked for. Imports qt, slicer and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from .Installer import Installer
+from .SetUpPage import SetUpPage
+
+_SIZE = (760, 640)  # so that all columns of both tables are seen
+
+
+class SetUpDialog:
+    """The window.
+
+    Args:
+        installer: does the work.
+        changed: told when packages or models may be there that were not.
+    """
+
+    def __init__(self, installer: Installer, changed: Callable[[], None]):
+        self._installer, self._changed = installer, changed
+        self.page: SetUpPage | None = None
+        self.dialog = None
+
+    def open(self, model: str) -> None:
+        """Show the window, with a model selected."""
+        if self.page is None:
+            self.page, self.dialog = SetUpPage(self._installer), qt.QDialog(slicer.util.mainWindow())
+            self.dialog.setWindowTitle(_("SAM2Annotate: Set-up"))
+            qt.QVBoxLayout(self.dialog).addWidget(self.page.widget)
+            self.page.changed.connect(self._changed)
+            self.dialog.resize(*_SIZE)
+        self.page.refresh()
+        self.page.chooseModel(model)
+        self.dialog.show()
+        self.dialog.raise_()
+
+    def cleanup(self) -> None:
+        """Close the window and end what runs."""
+        if self.page is not None:
+            self.page.changed.disconnect(self._changed)
+            self.page.cleanup()
+            self.dialog.close()
+            self.dialog.deleteLater()
+            self.page = self.dialog = None
+        self._installer.cleanup()

@@ -1,0 +1,132 @@
+"""FakeService: the public interface of ModelService, answered at once and in this process by the scripted model. Imports the library."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+from SAM2AnnotateLib.engine import ScriptedEngine
+from SAM2AnnotateLib.errors import Cancelled, SAM2AnnotateError
+from SAM2AnnotateLib.geometry import SliceStack
+from SAM2AnnotateLib.propagation import SliceEncoder, propagate
+from SAM2AnnotateLib.propagation.propagate import predict_slice
+from SAM2AnnotateSlicer.Event import Event
+from SAM2AnnotateSlicer.ModelService import ModelChoice, Request
+
+
+class FakeService:
+    """A model that answers before the call returns.
+
+    Attributes:
+        held: if True, propagations wait: `letThrough` gives their slices one by one, so that a test can look at the panel meanwhile.
+        fault: if not None, the next request fails with it.
+        asked: the kinds of all requests.
+    """
+
+    def __init__(self, logFolder: Path, secondsPerSlice: float | None = None):
+        self.stateChanged, self.modelLoaded = Event(), Event()
+        self.choice = ModelChoice()
+        self.description: dict | None = None
+        self.secondsPerSlice = secondsPerSlice
+        self.logFile = Path(logFolder) / "worker.log"
+        self.processId = None
+        self.held, self.closed = False, False
+        self.fault: SAM2AnnotateError | None = None
+        self.asked: list[str] = []
+        self._engine = ScriptedEngine()
+        self._running: tuple[Request, Iterator] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a propagation is held."""
+        return self._running is not None
+
+    def use(self, choice: ModelChoice) -> None:
+        """Remember the choice."""
+        self.choice = choice
+
+    def warmUp(self) -> None:
+        """Load."""
+        self._load()
+
+    def preview(self, opened, position, prompt, policy, crop=None, **then) -> Request:
+        """One slice, at once."""
+        request = Request("preview", opened, lambda: 0, **then)
+        if self._begin(request):
+            result = predict_slice(self._encoder(opened), position, prompt, policy, crop)
+            request.onSlice(result, 1, 1)
+            request.onDone()
+        return request
+
+    def propagate(self, opened, work, policy, **then) -> Request:
+        """All slices that are due: at once, or one by one with `letThrough`."""
+        request = Request("propagate", opened, lambda: 0, **then)
+        if self._begin(request):
+            progress = []
+            results = propagate(
+                self._encoder(opened),
+                work.prompts,
+                work.extent,
+                policy,
+                locked=work.locked,
+                changed=work.changed,
+                crops=work.crops,
+                progress=progress.append,
+            )
+            self._running = (request, ((result, progress[-1]) for result in results))
+            self.stateChanged.emit("Propagating", True)
+            if not self.held:
+                self.letThrough(None)
+        return request
+
+    def prefetch(self, opened, center, extent, crop) -> None:
+        """Nothing to be done ahead."""
+        self.asked.append("prefetch")
+
+    def cancel(self, request: Request) -> None:
+        """Stop the propagation that is held."""
+        if self._running is not None and self._running[0] is request:
+            self._running = None
+            request.cancelled = True
+            request.onFailed(Cancelled("Stopped."))
+            self.stateChanged.emit("Ready", False)
+
+    def cancelAll(self) -> None:
+        """Stop everything."""
+        if self._running is not None:
+            self.cancel(self._running[0])
+
+    def close(self) -> None:
+        """Answer nothing any more."""
+        self._running, self.closed = None, True
+
+    def letThrough(self, count: int | None) -> None:
+        """Give that many slices of the propagation that is held; None: all."""
+        request, results = self._running
+        for result, progress in itertools.islice(results, count):
+            request.onSlice(result, progress.done, progress.total)
+            if request.cancelled or self._running is None or self._running[0] is not request:
+                return
+        if count is None:
+            self._running = None
+            request.onDone()
+            self.stateChanged.emit("Ready", False)
+
+    def _begin(self, request: Request) -> bool:
+        self.asked.append(request.kind)
+        error, self.fault = self.fault, None
+        if error is not None:
+            request.onFailed(error)
+            return False
+        self._load()
+        return True
+
+    def _load(self) -> None:
+        if self.description is None:
+            self.description = self._engine.describe()
+            self.modelLoaded.emit(self.description)
+            self.stateChanged.emit("Ready", False)
+
+    def _encoder(self, opened) -> SliceEncoder:
+        return SliceEncoder(self._engine, opened.volume, SliceStack.along(opened.volume.grid, opened.axis), opened.mapping)
