@@ -1,8 +1,8 @@
 """Where stand-ins for Slicer's and CTK's own Qt classes are registered. Imports nothing of the host.
 
 A stand-in is a plain PySide6 class with PySide6 manners (methods that are called); the proxies of `pythonqt` give it PythonQt's manners
-and let through only what the facts list. Slots, invokables and property accessors have the names that C++ has: property ``collapsed`` is read by a
-method `isCollapsed` or `collapsed` and written by `setCollapsed`. Signals are PySide6 signals of ``object`` arguments.
+and let through only what the facts list. Slots, invokables and property accessors have the names that C++ has: property ``collapsed`` is
+read by a method `isCollapsed` or `collapsed` and written by `setCollapsed`. Signals are PySide6 signals of ``object`` arguments.
 """
 
 from __future__ import annotations
