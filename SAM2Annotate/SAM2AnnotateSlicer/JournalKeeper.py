@@ -18,6 +18,7 @@ from .AnnotatedSegment import AnnotatedSegment
 from .SceneBridge import ijkToLocal, volumeFromNode, voxelsStamp
 
 SUFFIX = ".sam2annotate.json"
+_PREVIOUS = "previous-"
 
 
 class JournalKeeper:
@@ -31,6 +32,7 @@ class JournalKeeper:
         self._settingsFolder = Path(settingsFolder)
         self._identities: dict[str, tuple[tuple, dict]] = {}
         self._closedUrl = ""
+        self._written: set[Path] = set()
 
     def pathFor(self, volumeNode) -> Path:
         """The journal of a volume in the settings' folder; the file need not exist."""
@@ -42,21 +44,35 @@ class JournalKeeper:
         Raises:
             OutputError: if it cannot be written; the last journal stands.
         """
+        objects = list(objects)
         identity, content = self._identity(volumeNode), {one.segmentId: one.journaled() for one in objects}
         for folder in self._folders(volumeNode):
+            path = folder / self._fileName(volumeNode)
             try:
                 folder.mkdir(parents=True, exist_ok=True)
+                if path not in self._written and path.is_file() and self.holdsMoreThan(path, volumeNode, objects):
+                    path.replace(_previous(path))  # from before a crash, and nobody has decided on it yet
             except OSError as exc:
-                raise OutputError(f"Cannot make the folder '{folder}': {exc.strerror}.") from exc
-            write_journal(folder / self._fileName(volumeNode), identity, content)
+                raise OutputError(f"The folder of journals '{folder}' cannot be written to: {exc.strerror}.") from exc
+            write_journal(path, identity, content)
+            self._written.add(path)
 
-    def find(self, volumeNode) -> Path | None:
-        """The newest journal of this volume on disk; None if there is none."""
+    def candidates(self, volumeNode) -> list[Path]:
+        """The journals of this volume on disk, the newest first."""
         paths = [folder / self._fileName(volumeNode) for folder in self._folders(volumeNode)]
-        return max((path for path in paths if path.is_file()), key=lambda path: path.stat().st_mtime_ns, default=None)
+        found = [path for one in paths for path in (one, _previous(one)) if path.is_file()]
+        return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+    def recovered(self, path: str | Path) -> None:
+        """What a journal held is in the scene now: if it was put aside, it has served."""
+        if Path(path).name.startswith(_PREVIOUS):
+            Path(path).unlink(missing_ok=True)
+        else:
+            self._written.add(Path(path))
 
     def sceneClosed(self, scene) -> None:
-        """The scene was closed: it keeps its address although the file is another's now."""
+        """The scene was closed: it keeps its address although the file is another's now; what was written is from before."""
+        self._written.clear()
         self._closedUrl = scene.GetURL()
 
     def sceneLoaded(self) -> None:
@@ -74,17 +90,23 @@ class JournalKeeper:
 
     def discard(self, volumeNode) -> None:
         """Remove the journals of a volume; the person has no use for them any more."""
-        for folder in self._folders(volumeNode):
-            (folder / self._fileName(volumeNode)).unlink(missing_ok=True)
+        for path in self.candidates(volumeNode):
+            path.unlink(missing_ok=True)
 
     def holdsMoreThan(self, path: str | Path, volumeNode, objects: Iterable[AnnotatedSegment]) -> bool:
-        """Whether a journal has something to offer: an object, or a decision, that the scene lacks. A foreign or damaged one has not."""
-        known = {one.segmentId: one.journaled().session.to_json() for one in objects}
+        """Whether a journal has something to offer that the scene lacks. A foreign or damaged one has not.
+
+        Of a journal that was written since the scene was opened, only objects that were deleted: for the others the scene is ahead.
+        """
+        objects = list(objects)
         try:
             stored = self.read(path, volumeNode)
         except SAM2AnnotateError:
             return False
-        return any(known.get(segmentId) != one.session.to_json() for segmentId, one in stored.items())
+        if Path(path) in self._written:
+            return bool(stored.keys() - {one.segmentId for one in objects})
+        known = [one.session.to_json() for one in objects]
+        return any(one.session.to_json() not in known for one in stored.values())
 
     def _folders(self, volumeNode) -> list[Path]:
         url = volumeNode.GetScene().GetURL()
@@ -103,3 +125,8 @@ class JournalKeeper:
             known = (stamp, volume_identity(volumeFromNode(volumeNode)))
             self._identities[volumeNode.GetID()] = known
         return known[1]
+
+
+def _previous(path: Path) -> Path:
+    """Where a journal is put aside that the first decision of a new session would have replaced."""
+    return path.with_name(_PREVIOUS + path.name)

@@ -107,7 +107,7 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
         self.leaveObject()
         self.parameters.segmentId = ""
         self.parameters.newSegmentName = ""
-        self.parameters.newSegmentTerminology = ""
+        self.parameters.newSegmentTerminology = self.parameters.newSegmentColor = ""
 
     def leaveObject(self) -> None:
         """Keep the current object and let go of it."""
@@ -240,6 +240,8 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
         segmentId = segmentation.AddEmptySegment("", name or _freeName(segmentation))
         if terminology:
             segmentation.GetSegment(segmentId).SetTerminology(terminology)
+            if self.parameters.newSegmentColor:
+                segmentation.GetSegment(segmentId).SetColor(*(float(part) for part in self.parameters.newSegmentColor.split(",")))
         parameters.segmentId = segmentId
         return node, segmentId
 

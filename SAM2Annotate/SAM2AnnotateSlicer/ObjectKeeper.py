@@ -100,9 +100,9 @@ class ObjectKeeper:
         self.journals.write(annotated.volumeNode, self.on(annotated.volumeNode))
 
     def recoverable(self, volumeNode):
-        """The journal of a volume that holds more than the scene does; None if there is none."""
-        path = self.journals.find(volumeNode)
-        return path if path is not None and self.journals.holdsMoreThan(path, volumeNode, self.on(volumeNode)) else None
+        """The newest journal of a volume that holds more than the scene does; None if there is none."""
+        objects = self.on(volumeNode)
+        return next((path for path in self.journals.candidates(volumeNode) if self.journals.holdsMoreThan(path, volumeNode, objects)), None)
 
     def recover(self, path, volumeNode, makeSegment: Callable[[str], tuple]) -> list[AnnotatedSegment]:
         """Bring the objects of a journal into the scene, each in a new segment, but for those that the scene has just so.
@@ -123,6 +123,7 @@ class ObjectKeeper:
                 recovered.append(existing)
             else:
                 recovered.append(self._recoverOne(stored, volumeNode, makeSegment))
+        self.journals.recovered(path)
         return recovered
 
     def _recoverOne(self, stored: JournaledObject, volumeNode, makeSegment: Callable[[str], tuple]) -> AnnotatedSegment:

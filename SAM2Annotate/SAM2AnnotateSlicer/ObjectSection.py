@@ -149,6 +149,7 @@ class ObjectSection:
         choice = self.askTerminology(slicer.util.mainWindow(), parameters.newSegmentTerminology)
         if choice is not None:
             parameters.newSegmentTerminology, parameters.newSegmentName = choice[0], choice[1]
+            parameters.newSegmentColor = ",".join(f"{part:.4f}" for part in choice[2])
 
 
 def _choose(box: qt.QComboBox, value: str, textOf: Callable[[str], str]) -> None:

@@ -25,6 +25,7 @@ class SAM2AnnotateParameterNode:
     segmentId: the segment being worked on; empty for one that is made with the next box.
     newSegmentName: what that new segment will be called.
     newSegmentTerminology: its serialized terminology entry; empty for none.
+    newSegmentColor: the color that goes with it, three numbers 0..1 with commas; empty for none.
     roi: box and extent of the current object.
     positivePoints, negativePoints: clicks that refine the box.
     window: gray window, as `choose_mapping` knows it, or ``shown`` for the window that the views show.
@@ -38,6 +39,7 @@ class SAM2AnnotateParameterNode:
     segmentId: str
     newSegmentName: str
     newSegmentTerminology: str
+    newSegmentColor: str
     roi: vtkMRMLMarkupsROINode
     positivePoints: vtkMRMLMarkupsFiducialNode
     negativePoints: vtkMRMLMarkupsFiducialNode

@@ -172,6 +172,18 @@ def test_the_next_object_gets_a_segment_of_its_own_and_both_can_be_gone_back_to(
     assert logic.parameters.roi.GetDisplayVisibility() and logic.current is first
 
 
+def test_a_new_segment_gets_name_code_and_color_of_its_terminology_and_the_next_one_not(world):
+    logic, _ = world(aVolume())
+    logic.parameters.newSegmentTerminology, logic.parameters.newSegmentName = "some~entry", "Tissue"
+    logic.parameters.newSegmentColor = "0.1000,0.5000,0.9000"
+    segment = markBall(logic).labelmap.segment
+    assert (segment.GetTerminology(), segment.GetName()) == ("some~entry", "Tissue") and np.allclose(segment.GetColor(), (0.1, 0.5, 0.9))
+    waitFor(lambda: not logic.service.busy)
+    logic.nextObject()
+    other = markBall(logic).labelmap.segment
+    assert other.GetName() == "Object 1" and other.GetTerminology() != "some~entry" and not np.allclose(other.GetColor(), (0.1, 0.5, 0.9))
+
+
 def test_a_box_drawn_anew_before_any_decision_replaces_the_object(world):
     logic, _ = world(aVolume())
     first = propagateBall(logic)
@@ -469,6 +481,23 @@ def test_the_journal_lies_beside_the_scene_too_once_that_has_a_file(world, tmp_p
     again.keeper.journals.sceneClosed(slicer.mrmlScene)
     propagateBall(again)
     assert beside.read_bytes() == before  # the closed scene's file is another's now
+
+
+def test_a_journal_that_nobody_decided_on_is_put_aside_and_still_offered(world):
+    logic, _ = world(aVolume())
+    annotated = propagateBall(logic)
+    logic.accept(annotated.center)
+    state = annotated.session.to_json()
+    logic.sceneClosing()
+    slicer.mrmlScene.Clear(0)
+    again, _ = world(aVolume())
+    other = markBall(again)  # a script does not ask the panel
+    waitFor(lambda: not again.service.busy)
+    path = again.recoverable()
+    assert path is not None and path.name.startswith("previous-")
+    (recovered,) = again.recover(path)
+    assert recovered.session.to_json() == state and other.exists
+    assert again.recoverable() is None and not path.exists()
 
 
 def test_the_journal_of_another_volume_is_refused(world):
