@@ -7,31 +7,26 @@ with the segmentation's own file.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import json
-import zlib
 from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 import vtk
 
-from SAM2AnnotateLib.errors import InputError, PromptError
+from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.geometry import Box2D, Extent, SliceStack, VolumeGrid
 from SAM2AnnotateLib.prompts import Point, SlicePrompt
 from SAM2AnnotateLib.propagation import SliceResult
 from SAM2AnnotateLib.review import ReviewSession, SliceStatus
 from SAM2AnnotateLib.review.journal import JournaledObject
 from SAM2AnnotateLib.review.session import Snapshot
+from SAM2AnnotateLib.review.stored_object import TAG, pack_object, unpack_object
 
 from .Effort import Effort
 from .SceneBridge import ijkToLocal
 from .SegmentLabelmap import SegmentLabelmap
 
-TAG = "SAM2Annotate.Object"
-_FORMAT = 1
 _MOST_UNDO_STEPS = 200
 
 
@@ -195,14 +190,12 @@ class AnnotatedSegment:
 
     def journaled(self) -> JournaledObject:
         """What the journal keeps."""
-        return JournaledObject(self.axis, self.session, {**self.about, "effort": self.effort.toJson(), "segment": self.name})
+        kept = {**self.about, "effort": self.effort.toJson(), "segment": self.name, "grid": _gridOf(self.volumeNode)}
+        return JournaledObject(self.axis, self.session, kept)
 
     def store(self) -> None:
         """Keep the review in the segment's tag, and the volume as a reference of the segmentation's node."""
-        stored = self.journaled()
-        content = {"format": _FORMAT, "axis": stored.axis, "session": stored.session.to_json(), "about": stored.about}
-        # Level 1: done after every decision, on the thread that draws.
-        packed = base64.b64encode(zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 1)).decode()
+        packed = pack_object(self.journaled())
         self.segmentationNode.SetNodeReferenceID(_volumeRole(self.segmentId), self.volumeNode.GetID())
         if packed != tagOf(self.segmentationNode, self.segmentId):
             self.labelmap.segment.SetTag(TAG, packed)
@@ -218,19 +211,14 @@ class AnnotatedSegment:
         if not packed:
             return None
         name = segmentationNode.GetSegmentation().GetSegment(segmentId).GetName()
-        volumeNode = segmentationNode.GetNodeReference(_volumeRole(segmentId))
+        stored = unpack_object(packed, name)
+        if "center" not in stored.about:
+            raise InputError(f"The stored review of the segment '{name}' lacks its center slice. The segment itself is untouched.")
+        volumeNode = segmentationNode.GetNodeReference(_volumeRole(segmentId)) or _volumeOnGrid(segmentationNode, stored.about.get("grid"))
         if volumeNode is None or volumeNode.GetImageData() is None:
-            raise InputError(f"The segment '{name}' was annotated on a volume that is no longer in the scene. Load that volume again.")
-        try:
-            content = json.loads(zlib.decompress(base64.b64decode(packed, validate=True)))
-            if content["format"] != _FORMAT:
-                raise InputError(f"The review of '{name}' was stored by another version of SAM2Annotate (format {content['format']}).")
-            session = ReviewSession.from_json(content["session"])
-            about, axis = content["about"], content["axis"]
-            int(about["center"])
-        except (binascii.Error, zlib.error, ValueError, KeyError, TypeError, PromptError) as exc:
-            raise InputError(f"The stored review of the segment '{name}' is damaged ({exc}). The segment itself is untouched.") from exc
-        restored = cls(segmentationNode, segmentId, volumeNode, axis, session, about)
+            raise InputError(f"The segment '{name}' was annotated on a volume that is not in the scene. Load that volume.")
+        restored = cls(segmentationNode, segmentId, volumeNode, stored.axis, stored.session, stored.about)
+        session = stored.session
         if session.frame_shape_rc != restored.stack.frame_shape_rc or session.extent.last >= restored.stack.shape_src[0]:
             raise InputError(f"The review of '{name}' was made on a volume of another size than '{volumeNode.GetName()}'.")
         return restored
@@ -308,3 +296,16 @@ def tagOf(segmentationNode, segmentId: str) -> str:
 def _volumeRole(segmentId: str) -> str:
     # Roles stand in XML with separators of their own, and a segment's id may be any text.
     return "SAM2Annotate.volume." + hashlib.sha256(segmentId.encode()).hexdigest()[:12]
+
+
+def _gridOf(volumeNode) -> dict:
+    """Shape and place of a volume's voxels as plain JSON."""
+    return {"shapeIjk": list(volumeNode.GetImageData().GetDimensions()), "ijkToLocal": np.round(ijkToLocal(volumeNode), 4).tolist()}
+
+
+def _volumeOnGrid(segmentationNode, grid: dict | None):
+    """The one volume of the scene that lies on a stored grid, for a segmentation that was loaded from its own file; None if unclear."""
+    scene = segmentationNode.GetScene()
+    nodes = [scene.GetNthNodeByClass(n, "vtkMRMLScalarVolumeNode") for n in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode"))]
+    fitting = [node for node in nodes if node.GetImageData() is not None and _gridOf(node) == grid]
+    return fitting[0] if len(fitting) == 1 else None

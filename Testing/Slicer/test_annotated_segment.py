@@ -175,6 +175,24 @@ def test_a_review_is_kept_in_the_segment_and_comes_back_whole(rng):
     assert AnnotatedSegment.restore(aSegmentation(volume, "b"), "b") is None
 
 
+def test_a_segmentation_loaded_from_its_own_file_finds_the_volume_it_was_made_on(rng, tmp_path):
+    volume = volumeNode(np.zeros(SHAPE_KJI, np.int16), OBLIQUE)
+    node = aSegmentation(volume, "a")
+    annotated = begin(volume, node)
+    proposeAll(annotated, rng)
+    annotated.session.accept(4)
+    annotated.store()
+    assert slicer.util.saveNode(node, str(tmp_path / "one.seg.nrrd"))
+    slicer.mrmlScene.RemoveNode(node)
+    back = slicer.util.loadSegmentation(str(tmp_path / "one.seg.nrrd"))
+    segmentId = back.GetSegmentation().GetNthSegmentID(0)
+    restored = AnnotatedSegment.restore(back, segmentId)
+    assert restored.volumeNode is volume and restored.session.to_json() == annotated.session.to_json() and restored.noticeEdits() == []
+    volumeNode(np.ones(SHAPE_KJI, np.int16), OBLIQUE, "Twin")  # which of the two is meant is unclear now
+    with pytest.raises(InputError, match="not in the scene"):
+        AnnotatedSegment.restore(back, segmentId)
+
+
 def test_a_kept_review_that_cannot_be_used_says_why_and_touches_nothing(rng):
     volume = volumeNode(np.zeros(SHAPE_KJI, np.int16), directions()["LPS"])
     node = aSegmentation(volume, "a")
@@ -191,7 +209,7 @@ def test_a_kept_review_that_cannot_be_used_says_why_and_touches_nothing(rng):
     segment.RemoveTag(TAG)
     annotated.store()
     slicer.mrmlScene.RemoveNode(volume)
-    with pytest.raises(InputError, match="no longer in the scene"):
+    with pytest.raises(InputError, match="not in the scene"):
         AnnotatedSegment.restore(node, "a")
     other = volumeNode(np.zeros(SHAPE_KJI, np.int16), directions()["LPS"])
     assert np.array_equal(whole(node, "a", other), voxels)
