@@ -48,6 +48,8 @@ WHEELS = ("numpy", "SimpleITK", "scipy", "Pillow", "safetensors", "tqdm", "nibab
 # Slicer's non-Qt half, a Qt to stand in for the other half, and CMake for the packaging: for the tests of the Slicer module.
 SLICER_TESTS = ("slicer-core>=5.13", "PySide6-Essentials>=6.8", "cmake")
 SAM2_NEEDS = ("hydra-core", "iopath")
+# Readers of Slicer's and DICOM's segmentations, and the trainer that data sets are written for.
+NNUNET = ("slicerio", "highdicom", "matplotlib", "nnunetv2>=2.8")
 SAM2 = "sam2>=1.1,<2"
 
 # Set by another program (3D Slicer, an IDE, a user's pip set-up), these would send the environment's Python or pip elsewhere.
@@ -112,6 +114,8 @@ def plan_steps(root: Path) -> list[Step]:
         # sam2 is a source package that names torchvision, which our use of it never imports, and compiles a CUDA kernel unless told not
         # to; a build of its own (isolation) would fetch a second torch.
         Step("sam2", "SAM 2 (under 1 MB, built here)", (("--no-build-isolation", "--no-deps", SAM2),), (("SAM2_BUILD_CUDA", "0"),)),
+        # Some of what nnU-Net needs is published as (pure Python) source only.
+        Step("nnunet", "nnU-Net and readers of segmentations (about 250 MB, some built here)", (NNUNET,)),
         Step(
             "project",
             "SAM2Annotate itself, from this folder",
