@@ -24,7 +24,7 @@ from SAM2AnnotateLib.review.session import Snapshot
 from SAM2AnnotateLib.review.stored_object import TAG, pack_object, unpack_object
 
 from .Effort import Effort
-from .SceneBridge import ijkToLocal
+from .SceneBridge import ijkToLocal, ijkToLocalOf
 from .SegmentLabelmap import SegmentLabelmap
 
 _MOST_UNDO_STEPS = 200
@@ -50,8 +50,10 @@ class AnnotatedSegment:
         self.stack = stackOf(volumeNode, axis)
         self.labelmap = SegmentLabelmap(segmentationNode, segmentId, volumeNode, axis)
         self.writing = False  # whether a change of the segment is our own
-        self._undo: list[tuple[str, Snapshot]] = []
-        self._redo: list[tuple[str, Snapshot]] = []
+        self._undo: list[tuple[str, Snapshot, int]] = []  # with the center slice
+        self._redo: list[tuple[str, Snapshot, int]] = []
+        self._adopted: dict[int, np.ndarray] = {}  # slices that were drawn before they came into the extent, as they were
+        self._placed = ijkToLocalOf(volumeNode, segmentationNode)
 
     @classmethod
     def begin(cls, segmentationNode, segmentId: str, volumeNode, axis: str, center: int, box: Box2D, extent: Extent) -> AnnotatedSegment:
@@ -91,6 +93,11 @@ class AnnotatedSegment:
             and self.segmentationNode.GetSegmentation().GetSegment(self.segmentId) is not None
         )
 
+    @property
+    def inPlace(self) -> bool:
+        """Whether volume and segmentation still lie to each other as when a slice was written last."""
+        return bool(np.allclose(ijkToLocalOf(self.volumeNode, self.segmentationNode), self._placed, rtol=0, atol=1e-3))
+
     def counts(self) -> dict[SliceStatus, int]:
         """Number of slices of the extent by status."""
         found = dict.fromkeys(SliceStatus, 0)
@@ -126,6 +133,10 @@ class AnnotatedSegment:
         Args:
             blocked: (rows, cols) bool of pixels that other segments own and the object must keep off.
         """
+        if self.labelmap.sliceDiffers(self.stack.index_of(result.position), self._expected(result.position)):
+            self.remember("edit of the segment")  # a stroke that nobody has noticed yet: it must not be painted over
+            self.session.correct(result.position, self._drawn(result.position))
+            return False
         if blocked is not None and (result.mask & blocked).any():
             result = replace(result, mask=result.mask & ~blocked)
         if not self.session.add_result(result):
@@ -135,7 +146,7 @@ class AnnotatedSegment:
 
     def remember(self, label: str) -> None:
         """Begin a step that `undo` takes back whole; call it before the step."""
-        self._undo.append((label, self.session.snapshot()))
+        self._undo.append((label, self.session.snapshot(), self.center))
         del self._undo[:-_MOST_UNDO_STEPS]
         self._redo.clear()
 
@@ -165,19 +176,32 @@ class AnnotatedSegment:
         """
         before = self.session.extent
         self.session.set_extent(extent)
-        self._clear(position for position in before.indices if position not in extent)
+        self._leave(position for position in before.indices if position not in extent)
         self._adoptDrawnSlices(position for position in extent.indices if position not in before)
 
+    def markAnew(self, center: int, box: Box2D, extent: Extent) -> None:
+        """Begin the object anew with another box on the same axis, as one step of undo."""
+        self.remember("box")
+        self._leave(self.session.extent.indices)
+        self.session.restore(Snapshot(extent, {center: SlicePrompt(box=box)}, {}, {}, {}))
+        self.about["center"] = center
+        self._adoptDrawnSlices(extent)
+
     def clear(self) -> None:
-        """Take the object out of the segment: all slices of its extent are emptied."""
-        self._clear(self.session.extent.indices)
+        """Take the object out of the segment: its slices are as they were before it."""
+        self._leave(self.session.extent.indices)
 
     def show(self, positions: Iterable[int]) -> None:
         """Write slices of the review into the segment; slices of which nothing is known are emptied."""
         self._write({self.stack.index_of(position): self._expected(position) for position in positions})
 
     def noticeEdits(self) -> list[int]:
-        """Take over what a person changed in the segment within the extent; returns the positions, which are corrected and locked now."""
+        """Take over what a person changed in the segment within the extent; returns the positions, which are corrected and locked now.
+
+        Nothing is taken over while volume and segmentation are moved against each other: then every slice would seem edited.
+        """
+        if not self.inPlace:
+            return []
         expected = {self.stack.index_of(position): self._expected(position) for position in self.session.extent.indices}
         edited = sorted(self.stack.position_of(index) for index in self.labelmap.differingSlices(expected))
         if edited:
@@ -233,14 +257,11 @@ class AnnotatedSegment:
     def _drawn(self, position: int) -> np.ndarray:
         return self.stack.frame_from_slice(self.labelmap.readSlice(self.stack.index_of(position)))
 
-    def _clear(self, positions: Iterable[int]) -> None:
-        nothing = self.stack.slice_from_frame(np.zeros(self.stack.frame_shape_rc, dtype=bool))
-        self._write({self.stack.index_of(position): nothing for position in positions})
-
     def _write(self, masks: dict[int, np.ndarray]) -> None:
         self.writing = True
         try:
             self.labelmap.writeSlices(masks)
+            self._placed = ijkToLocalOf(self.volumeNode, self.segmentationNode)
         finally:
             self.writing = False
 
@@ -249,20 +270,28 @@ class AnnotatedSegment:
         for index in self.labelmap.occupiedSlices():
             position = self.stack.position_of(index)
             if position in wanted:
-                self.session.correct(position, self._drawn(position))
+                self._adopted[position] = self._drawn(position).copy()
+                self.session.correct(position, self._adopted[position])
 
     def _step(self, source: list, target: list) -> str:
         if not source:
             return ""
-        label, snapshot = source.pop()
-        target.append((label, self.session.snapshot()))
+        label, snapshot, center = source.pop()
+        target.append((label, self.session.snapshot(), self.center))
         before = {position: self.session.mask(position) for position in self.session.extent.indices}
         self.session.restore(snapshot)
+        self.about["center"] = center
         after = self.session.extent
         changed = [p for p in after.indices if p not in before or self.session.mask(p) is not before[p]]
-        self._clear(position for position in before if position not in after)
+        self._leave(position for position in before if position not in after)
         self.show(changed)
         return label
+
+    def _leave(self, positions: Iterable[int]) -> None:
+        """Slices go out of the extent: what was drawn there before comes back, our own masks go."""
+        nothing = np.zeros(self.stack.frame_shape_rc, dtype=bool)
+        masks = {position: self._adopted.get(position, nothing) for position in positions}
+        self._write({self.stack.index_of(position): self.stack.slice_from_frame(mask) for position, mask in masks.items()})
 
 
 def stackOf(volumeNode, axis: str) -> SliceStack:

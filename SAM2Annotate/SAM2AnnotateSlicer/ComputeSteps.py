@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from SAM2AnnotateLib.errors import Cancelled, SAM2AnnotateError
+from SAM2AnnotateLib.errors import Cancelled, PromptError, SAM2AnnotateError
 from SAM2AnnotateLib.intensity import IntensityMapping
 from SAM2AnnotateLib.propagation import SliceResult
 
@@ -77,13 +77,16 @@ class ComputeSteps(Workspace):
             self.propagated.emit()
             self.changed.emit()
             return
+        opened = self._opened(annotated)  # may refuse the volume
         self._run = PropagationRun(annotated, changed, self._arrived, self._ended)
-        self._run.start(self.service, self._opened(annotated), self.policy)
+        self._run.start(self.service, opened, self.policy)
         self.changed.emit()
 
     def _arrived(self, result: SliceResult) -> None:
         run = self._run
         if run is not None:
+            if not run.annotated.inPlace:
+                raise PromptError("The volume and its segmentation were moved against each other. Put both under the same transform.")
             run.annotated.addResult(result, self._blocked(run.annotated, result.position))
             self._store(force=False)
             self.sliceArrived.emit(result.position, run.done, run.total)
@@ -137,5 +140,5 @@ class ComputeSteps(Workspace):
         for segmentId in annotated.segmentationNode.GetSegmentation().GetSegmentIDs():
             if segmentId != annotated.segmentId:
                 other = SegmentLabelmap(annotated.segmentationNode, segmentId, annotated.volumeNode, annotated.axis)
-                blocked |= annotated.stack.frame_from_slice(other.readSlice(index))
+                blocked |= annotated.stack.frame_from_slice(other.plane(index))
         return blocked

@@ -27,6 +27,7 @@ from .AnnotatedSegment import AnnotatedSegment, boxAndExtent, stackOf
 from .PythonCommand import pythonCommand
 from .RoiBox import readRoi
 from .SceneBridge import volumeFromNode, voxelsStamp
+from .SegmentLabelmap import requireLabelmaps
 
 LOG_NAME = "SAM2Annotate-console-worker.log"
 
@@ -80,6 +81,8 @@ class Console:
         Raises:
             SAM2AnnotateError: if something does not fit; what is done is kept.
         """
+        if segmentationNode is not None:
+            requireLabelmaps(segmentationNode)
         volume = volumeFromNode(volumeNode)
         indexAxis = SliceStack.along(volume.grid, axis).index_axis
         stack = stackOf(volumeNode, indexAxis)

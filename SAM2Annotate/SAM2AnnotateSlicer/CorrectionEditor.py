@@ -1,7 +1,7 @@
 """CorrectionEditor: one slice in the Segment Editor, and nothing else within reach. Imports slicer, vtk and SceneBridge.
 
 The slice's mask is copied into a segmentation of its own whose geometry is that one slice, so that Paint, Erase, Draw and Threshold cannot
-reach further, whatever their brush. The object's segment is hidden meanwhile and is not touched before `finish`.
+reach further, whatever their brush. The object's segment is hidden meanwhile and is not touched before the drawing is made the correction.
 """
 
 from __future__ import annotations
@@ -74,19 +74,29 @@ class CorrectionEditor:
         scratch = SegmentLabelmap(self.node, SEGMENT_ID, annotated.volumeNode, annotated.axis)
         return annotated.stack.frame_from_slice(scratch.readSlice(annotated.stack.index_of(self.position)))
 
-    def finish(self) -> tuple[int, np.ndarray]:
-        """Close the slice; returns its position and its mask, which the caller makes the correction."""
-        self._require()
-        position, mask = self.position, self.mask()
-        self.leave()
-        return position, mask
+    def changed(self) -> bool:
+        """Whether the drawing differs from the slice's mask; False if no slice is open."""
+        if self.annotated is None or not self.annotated.exists:
+            return False
+        before = self.annotated.session.mask(self.position)
+        mask = self.mask()
+        return bool(mask.any()) if before is None else not np.array_equal(mask, before)
+
+    def unhide(self) -> None:
+        """Show the object's segment as before, e.g. while the scene is saved. Does nothing if no slice is open."""
+        if self.annotated is not None and self.annotated.exists and self.annotated.segmentationNode.GetDisplayNode() is not None:
+            self.annotated.segmentationNode.GetDisplayNode().SetSegmentVisibility(self.annotated.segmentId, self._wasVisible)
+
+    def hideAgain(self) -> None:
+        """Hide it again. Does nothing if no slice is open."""
+        if self.annotated is not None and self.annotated.exists and self.annotated.segmentationNode.GetDisplayNode() is not None:
+            self.annotated.segmentationNode.GetDisplayNode().SetSegmentVisibility(self.annotated.segmentId, False)
 
     def leave(self) -> None:
         """Close the slice and forget what was drawn. Does nothing if none is open."""
-        annotated, node = self.annotated, self.node
+        self.unhide()
+        node = self.node
         self.node = self.annotated = self.position = None
-        if annotated is not None and annotated.exists and annotated.segmentationNode.GetDisplayNode() is not None:
-            annotated.segmentationNode.GetDisplayNode().SetSegmentVisibility(annotated.segmentId, self._wasVisible)
         if node is not None and node.GetScene() is self._scene:
             self._scene.RemoveNode(node)
 

@@ -13,6 +13,7 @@ from SAM2AnnotateLib.intensity import IntensityMapping, choose_mapping
 from .SceneBridge import volumeFromNode, voxelsStamp
 
 AS_SHOWN = "shown"
+AUTO = "auto"
 
 
 class GrayWindow:
@@ -38,10 +39,17 @@ class GrayWindow:
                 raise PromptError("The volume is not shown anywhere, so there is no window to take. Choose another gray window.")
             half, level = max(displayNode.GetWindow(), 1e-6) / 2, displayNode.GetLevel()
             return IntensityMapping(level - half, level + half, AS_SHOWN, "the window of the views")
-        key = (volumeNode.GetID(), voxelsStamp(volumeNode), window)
+        # An automatic window is kept for the volume, whatever becomes of its voxels: slices of one object must be fed alike.
+        key = (volumeNode.GetID(), None if window == AUTO else voxelsStamp(volumeNode), window)
         if key not in self._mappings or settle:
             self._mappings[key] = choose_mapping(volumeFromNode(volumeNode), window, boxValues)
         return self._mappings[key]
+
+    def settle(self, volumeNode, stored: dict | None) -> None:
+        """Take the automatic window that an object was begun with, as it was stored, unless the volume has one."""
+        key = (volumeNode.GetID(), None, AUTO)
+        if stored and stored.get("name") not in (None, AS_SHOWN) and key not in self._mappings:
+            self._mappings[key] = IntensityMapping(**stored)
 
     def forget(self) -> None:
         """The scene was closed."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from .AnnotatedSegment import AnnotatedSegment
 from .SceneBridge import ijkToLocal, volumeFromNode, voxelsStamp
 
 SUFFIX = ".sam2annotate.json"
-_PREVIOUS = "previous-"
+PREVIOUS = "previous-"
 
 
 class JournalKeeper:
@@ -33,6 +34,7 @@ class JournalKeeper:
         self._identities: dict[str, tuple[tuple, dict]] = {}
         self._closedUrl = ""
         self._written: set[Path] = set()
+        self._told: set[Path] = set()
 
     def pathFor(self, volumeNode) -> Path:
         """The journal of a volume in the settings' folder; the file need not exist."""
@@ -46,16 +48,26 @@ class JournalKeeper:
         """
         objects = list(objects)
         identity, content = self._identity(volumeNode), {one.segmentId: one.journaled() for one in objects}
-        for folder in self._folders(volumeNode):
-            path = folder / self._fileName(volumeNode)
+        settings, *beside = self._folders(volumeNode)
+        self._writeOne(settings, volumeNode, identity, content, objects)
+        for folder in beside:
             try:
-                folder.mkdir(parents=True, exist_ok=True)
-                if path not in self._written and path.is_file() and self.holdsMoreThan(path, volumeNode, objects):
-                    path.replace(_previous(path))  # from before a crash, and nobody has decided on it yet
-            except OSError as exc:
-                raise OutputError(f"The folder of journals '{folder}' cannot be written to: {exc.strerror}.") from exc
-            write_journal(path, identity, content)
-            self._written.add(path)
+                self._writeOne(folder, volumeNode, identity, content, objects)
+            except OutputError as error:  # the one in the settings is there; a folder that is only read is common
+                if folder not in self._told:
+                    logging.warning("SAM2Annotate: no journal beside the scene: %s", error)
+                    self._told.add(folder)
+
+    def _writeOne(self, folder: Path, volumeNode, identity: dict, content: dict, objects: list[AnnotatedSegment]) -> None:
+        path = folder / self._fileName(volumeNode)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if path not in self._written and path.is_file() and self.holdsMoreThan(path, volumeNode, objects):
+                path.replace(_previous(path))  # from before a crash, and nobody has decided on it yet
+        except OSError as exc:
+            raise OutputError(f"The folder of journals '{folder}' cannot be written to: {exc.strerror}.") from exc
+        write_journal(path, identity, content)
+        self._written.add(path)
 
     def candidates(self, volumeNode) -> list[Path]:
         """The journals of this volume on disk, the newest first."""
@@ -65,7 +77,7 @@ class JournalKeeper:
 
     def recovered(self, path: str | Path) -> None:
         """What a journal held is in the scene now: if it was put aside, it has served."""
-        if Path(path).name.startswith(_PREVIOUS):
+        if Path(path).name.startswith(PREVIOUS):
             Path(path).unlink(missing_ok=True)
         else:
             self._written.add(Path(path))
@@ -129,4 +141,4 @@ class JournalKeeper:
 
 def _previous(path: Path) -> Path:
     """Where a journal is put aside that the first decision of a new session would have replaced."""
-    return path.with_name(_PREVIOUS + path.name)
+    return path.with_name(PREVIOUS + path.name)

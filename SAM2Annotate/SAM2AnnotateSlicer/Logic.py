@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from SAM2AnnotateLib.errors import PromptError
+from SAM2AnnotateLib.review import ReviewSession
 
-from .AnnotatedSegment import AnnotatedSegment, boxAndExtent, stackOf
+from .AnnotatedSegment import AnnotatedSegment, boxAndExtent, stackOf, tagOf
 from .PromptSteps import PromptSteps
 from .ReviewSteps import ReviewSteps
-from .SceneBridge import sliceAxis, sliceIndex, volumeFromNode, worldToIjk
+from .SceneBridge import screenCorners, sliceAxis, sliceIndex, volumeFromNode, worldToIjk
+from .SegmentLabelmap import requireLabelmaps
 from .Workspace import now
 
 
@@ -37,7 +39,7 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
         volumeNode = self.volumeNode
         axis, _parallel = sliceAxis(sliceNode, volumeNode)
         index = sliceIndex(sliceNode, volumeNode, axis)
-        corners = worldToIjk(volumeNode, cornersWorld)
+        corners = worldToIjk(volumeNode, screenCorners(sliceNode, cornersWorld))
         edges = np.floor(np.column_stack([corners.min(axis=0), corners.max(axis=0)]) + 0.5).astype(int)
         bounds = np.column_stack([edges[:, 0], edges[:, 1] + 1])
         at = "ijk".index(axis)
@@ -76,6 +78,17 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
         if current is not None:
             self._abandonRun()
             self.cancel()
+            if current.axis == axis and current.volumeNode is volumeNode:
+                current.markAnew(center, box, extent)
+                current.effort.note("box")
+                self._setCurrent(current)
+                self._store()
+                self.preview()
+                return current
+            if len(current.session.results) > 1:
+                raise PromptError(
+                    f"'{current.name}' has masks along another direction. Press 'Next object' to mark one along this direction."
+                )
             current.clear()
         segmentationNode, segmentId = self._segmentForObject()
         annotated = AnnotatedSegment.begin(segmentationNode, segmentId, volumeNode, axis, center, box, extent)
@@ -87,6 +100,22 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
         self._setCurrent(annotated)
         self._store()
         self.preview()
+        return annotated
+
+    def addObject(self, name: str, axis: str, session: ReviewSession, about: dict) -> AnnotatedSegment:
+        """Show an object that was proposed elsewhere, in a new segment of the chosen volume.
+
+        Args:
+            name: of the segment.
+            axis: index axis of the slices.
+            session: its review, on the volume's slices.
+            about: what else is kept of it; with its ``center``, a position.
+        """
+        segmentationNode, segmentId = self._newSegment(name)
+        annotated = AnnotatedSegment(segmentationNode, segmentId, self.volumeNode, axis, session, about)
+        annotated.show(session.extent.indices)
+        self.keeper.add(annotated)
+        annotated.store()
         return annotated
 
     def chooseVolume(self, volumeNode) -> None:
@@ -181,6 +210,7 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
         self.editor.leave()
         self.current = None
         self.keeper.forgetAll()
+        self.service.forgetVolumes()
         self._grays.forget()
         self.setParameters(None)
         self.objectChanged.emit()
@@ -197,11 +227,14 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
             self.editor.leave()
             what = "volume" if node is annotated.volumeNode else "segmentation"
             self._setCurrent(None)
+            self.parameters.segmentId = ""  # the next box must not go into this object's segment
             kept = "Its segment stays as it is." if what == "volume" else "The journal still holds it: choose the volume to recover it."
             self._say(f"The {what} '{node.GetName()}' was removed from the scene, so the review of its object ended. {kept}", error=True)
         elif self._parameters is not None and node is self._parameters.roi and annotated is not None:
             self._say("The box was removed from the scene; the object stays. Press 'Draw box' to mark it anew.", error=True)
         self.keeper.forgetNode(node)
+        if node.IsA("vtkMRMLVolumeNode"):
+            self.service.forgetVolume(node.GetID())
         self.changed.emit()
 
     def segmentRemoved(self, segmentationNode, segmentId: str) -> None:
@@ -222,7 +255,11 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
     def _segmentForObject(self):
         """The chosen segment, or a new one; and a new segmentation if none is chosen."""
         node, segmentId = self.parameters.segmentation, self.parameters.segmentId
-        if node is not None and segmentId and node.GetSegmentation().GetSegment(segmentId) is not None:
+        if node is not None:
+            requireLabelmaps(node)
+        there = node is not None and segmentId and node.GetSegmentation().GetSegment(segmentId) is not None
+        mine = self.current is not None and (self.current.segmentationNode, self.current.segmentId) == (node, segmentId)
+        if there and (mine or not tagOf(node, segmentId)):  # another object's segment is not written into
             return node, segmentId
         return self._newSegment(self.parameters.newSegmentName.strip(), self.parameters.newSegmentTerminology)
 
@@ -230,6 +267,8 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
         """A new segment in the chosen segmentation, or in a new one; becomes the chosen one."""
         parameters, volumeNode = self.parameters, self.volumeNode
         node = parameters.segmentation
+        if node is not None:
+            requireLabelmaps(node)
         if node is None:
             node = self.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{volumeNode.GetName()} segmentation")
             node.CreateDefaultDisplayNodes()

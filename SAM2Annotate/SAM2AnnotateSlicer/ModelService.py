@@ -6,6 +6,7 @@ process, the model, the volume) is seen to first. When the process dies, the req
 
 from __future__ import annotations
 
+import logging
 import statistics
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -174,9 +175,32 @@ class ModelService:
             self._cancelTimer.start()
 
     def cancelAll(self) -> None:
-        """Stop everything that runs or waits."""
+        """Stop everything that runs or waits. A model that is being loaded goes on loading: the next request wants it."""
         for request in [*self._waiting, *([self._current] if self._current is not None else [])]:
-            self.cancel(request)
+            if request.kind not in ("load", "open"):
+                self.cancel(request)
+
+    def forgetVolume(self, volumeId: str, but: str = "") -> None:
+        """Let go of a volume's voxels, here and in the worker.
+
+        Args:
+            volumeId: what file keys of the volume begin with, before an ``@``.
+            but: a file key to keep.
+        """
+        if self._laying is not None and self._laying[0].fileKey.startswith(volumeId + "@") and self._laying[0].fileKey != but:
+            self._laying = None
+        for fileKey in [key for key in self._laid if key.startswith(volumeId + "@") and key != but]:
+            for key in [key for key in self._open if key.startswith(fileKey + "|")]:
+                self._open.discard(key)
+                if self._process.running and self._ready:
+                    self._process.client.close_volume(key)
+            del self._laid[fileKey]
+            self._process.client.forget_voxels(fileKey)
+
+    def forgetVolumes(self) -> None:
+        """Let go of all voxels."""
+        for volumeId in {key.split("@")[0] for key in self._laid}:
+            self.forgetVolume(volumeId)
 
     def close(self) -> None:
         """End the process; nothing is answered any more."""
@@ -215,6 +239,7 @@ class ModelService:
             self._advance()
             return
         elif request.opened is not None and request.opened.fileKey not in self._laid:
+            self.forgetVolume(request.opened.fileKey.split("@")[0], but=request.opened.fileKey)  # as it was before its voxels changed
             self._laying = (request.opened, self._process.client.lay_down(request.opened.fileKey, request.opened.volume))
             self._layTimer.start()
         elif request.opened is not None and request.opened.key not in self._open:
@@ -274,7 +299,7 @@ class ModelService:
             if not result.prompted or message.total == 1:
                 self._times.append(result.seconds)
             if not current.cancelled:
-                current.onSlice(result, message.done, message.total)
+                self._show(current, result, message)
         elif isinstance(message, ModelLoaded):
             self._loaded, self._description = self._loading, message.engine
             self.modelLoaded.emit(message.engine)
@@ -288,6 +313,19 @@ class ModelService:
             else:
                 current.onDone()
             self._advance()
+
+    def _show(self, request: Request, result: SliceResult, message: SliceDone) -> None:
+        """Hand a slice over; if it cannot be shown, the request ends with that error instead of leaving everybody waiting."""
+        try:
+            request.onSlice(result, message.done, message.total)
+        except Exception as error:
+            if not isinstance(error, SAM2AnnotateError):
+                logging.exception("SAM2Annotate: a slice could not be shown")
+            known = isinstance(error, SAM2AnnotateError)
+            told = error if known else WorkerError(f"A slice could not be shown: {error}. Slicer's log says more.")
+            ended, request.onFailed = request.onFailed, lambda _: None
+            self.cancel(request)
+            ended(told)
 
     def _onEnd(self, error: WorkerError) -> None:
         wasReady, current = self._ready, self._current

@@ -10,7 +10,7 @@ from SAM2AnnotateLib.review import ReviewSession
 from SAM2AnnotateLib.review.journal import JournaledObject
 
 from .AnnotatedSegment import AnnotatedSegment, tagOf
-from .JournalKeeper import JournalKeeper
+from .JournalKeeper import PREVIOUS, JournalKeeper
 
 _STORE_SECONDS = 10.0  # how often, at most, tag and journal are written while slices arrive
 
@@ -98,6 +98,13 @@ class ObjectKeeper:
         self._lastStored = now
         annotated.store()
         self.journals.write(annotated.volumeNode, self.on(annotated.volumeNode))
+
+    def saved(self, volumeNode) -> None:
+        """All that the journal of a volume holds was saved to files: it has nothing to offer any more."""
+        objects = self.on(volumeNode)
+        for path in self.journals.candidates(volumeNode):
+            if not path.name.startswith(PREVIOUS) and not self.journals.holdsMoreThan(path, volumeNode, objects):
+                path.unlink(missing_ok=True)
 
     def recoverable(self, volumeNode):
         """The newest journal of a volume that holds more than the scene does; None if there is none."""

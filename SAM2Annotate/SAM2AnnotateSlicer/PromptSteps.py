@@ -28,6 +28,7 @@ class PromptSteps(ComputeSteps):
         annotated, roiNode = self.current, self.parameters.roi
         if annotated is None or roiNode is None or self._placing:
             return False
+        self._refuseWhileCorrecting()
         try:
             return self._setBoxAndExtent(*roiBoxAndExtent(annotated, roiNode), continues)
         except SAM2AnnotateError:
@@ -68,6 +69,7 @@ class PromptSteps(ComputeSteps):
         annotated = self.current
         if annotated is None or self._placing:
             return False
+        self._refuseWhileCorrecting()
         wanted, leftOut = pointPrompts(annotated, self.parameters.positivePoints, self.parameters.negativePoints)
         session, before = annotated.session, annotated.session.prompts
         changed = sorted(position for position in {*wanted, *before} if wanted.get(position) != before.get(position))
@@ -114,3 +116,9 @@ class PromptSteps(ComputeSteps):
         if promptChanges:
             self.preview()
         return True
+
+    def _refuseWhileCorrecting(self) -> None:
+        """Box and points are put back while a slice is open in the editor, or its drawing could fall out of the extent."""
+        if self.editor.active:
+            self._placeNodes()
+            raise PromptError("A slice is being corrected. Finish it (Enter) or leave it (Escape) before you change box or points.")

@@ -82,8 +82,10 @@ class ReviewSteps(ComputeSteps):
 
     def finishCorrection(self) -> None:
         """Take what was drawn as the correction."""
-        position, mask = self.editor.finish()
-        self.correct(position, mask)
+        position, mask = self.editor.position, self.editor.mask()
+        self.correct(position, mask)  # may refuse: then the drawing stays open
+        self.editor.leave()
+        self.changed.emit()
 
     def leaveCorrection(self) -> None:
         """Throw away what was drawn."""

@@ -99,6 +99,20 @@ def sliceAxis(sliceNode, volumeNode) -> tuple[str, bool]:
     return _AXES[nearest], bool(parallel)
 
 
+def showsVoxelRows(sliceNode, volumeNode) -> bool:
+    """Whether a view shows the volume's voxel rows level or upright, not turned within the slice."""
+    axes = ijkToWorld(volumeNode)[:3, :3]
+    level = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())[:3, 0]
+    return bool(np.abs((axes / np.linalg.norm(axes, axis=0)).T @ (level / np.linalg.norm(level))).max() > _PARALLEL_COSINE)
+
+
+def screenCorners(sliceNode, cornersWorld) -> np.ndarray:
+    """(4, 3) world RAS of all corners of a rectangle that is upright in a view, from two opposite ones."""
+    sliceToRas = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())
+    (x0, y0, z0), (x1, y1, _z1) = ((np.linalg.inv(sliceToRas) @ [*corner, 1.0])[:3] for corner in cornersWorld)
+    return np.array([(sliceToRas @ [x, y, z0, 1.0])[:3] for x in (x0, x1) for y in (y0, y1)])
+
+
 def sliceIndex(sliceNode, volumeNode, axis: str) -> int:
     """Index along `axis` of the voxel slice that a view shows at its middle; it may lie outside the volume."""
     return int(np.floor(_viewCenterIjk(sliceNode, volumeNode)[_AXES.index(axis)] + 0.5))

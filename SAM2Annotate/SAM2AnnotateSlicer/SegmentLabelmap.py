@@ -30,6 +30,17 @@ def binaryLabelmapName() -> str:
     return slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 
 
+def requireLabelmaps(segmentationNode) -> None:
+    """Raise InputError if a segmentation keeps its segments as something else than labelmaps, which is all that would be saved then."""
+    segmentation = segmentationNode.GetSegmentation()
+    source = segmentation.GetSourceRepresentationName()
+    if segmentation.GetNumberOfSegments() and source != binaryLabelmapName():
+        raise InputError(
+            f"The segmentation '{segmentationNode.GetName()}' keeps its segments as '{source}', so masks would not be saved with it. "
+            "Choose or make another segmentation, or make Binary labelmap its source representation (Segmentations module)."
+        )
+
+
 class SegmentLabelmap:
     """One segment, addressed by slices of a volume.
 
@@ -102,6 +113,27 @@ class SegmentLabelmap:
         values[inside] = array[tuple(voxels[inside][:, ::-1].T)]
         mask[tuple(slice(lo, hi) for lo, hi in region)] = values.reshape(grids[0].shape)
         return mask
+
+    def plane(self, index: int) -> np.ndarray:
+        """As `readSlice`, but on the volume's lattice without a look at any other slice, for a question that is asked for each slice."""
+        image = self.segment.GetRepresentation(binaryLabelmapName())
+        if image is None or image.IsEmpty() or image.GetPointData().GetScalars() is None:
+            return self._sliceOf(None, index)
+        offset = _offset(self._imageToIjk(image))
+        if offset is None:
+            return self.readSlice(index)
+        low = np.array(image.GetExtent()[::2])
+        plane = self._plane(_arrayOf(image), index - low[self._axis] - offset[self._axis])
+        mask = self._sliceOf(None, index)
+        _paste(mask, None if plane is None else plane == self.segment.GetLabelValue(), self._inPlane(low + offset))
+        return mask
+
+    def sliceDiffers(self, index: int, expected: np.ndarray) -> bool:
+        """Whether a slice holds something else than this mask, which `writeSlices` would write; on another lattice it takes longer."""
+        image = self.segment.GetRepresentation(binaryLabelmapName())
+        if image is not None and not image.IsEmpty() and _offset(self._imageToIjk(image)) is None:
+            return bool(self.differingSlices({index: expected}))
+        return not np.array_equal(self.plane(index), expected)
 
     def differingSlices(self, expected: Mapping[int, np.ndarray]) -> list[int]:
         """Which of these slices hold something else than these masks, which `writeSlices` would write."""

@@ -105,6 +105,11 @@ class Workspace:
             raise PromptError("No object is marked yet. Press 'Draw box' and drag a box around it on its center slice.")
         if not self.current.exists:
             raise PromptError("The object's volume or segment is no longer in the scene.")
+        if not self.current.inPlace:
+            raise PromptError(
+                "The volume and its segmentation were moved against each other, so masks would land in the wrong place. Put both under the "
+                "same transform (Transforms module), or take that move back. Nothing was changed."
+            )
         return self.current
 
     def _shown(self, position: int) -> int:
@@ -118,6 +123,8 @@ class Workspace:
         self.current = annotated
         if annotated is not None:
             self.keeper.add(annotated)
+            if self._parameters is not None and self._parameters.window == GrayWindow.AUTO:
+                self._grays.settle(annotated.volumeNode, annotated.about.get("mapping"))
         if self._parameters is not None:
             self._placeNodes()
         self.objectChanged.emit()

@@ -184,14 +184,31 @@ def test_a_new_segment_gets_name_code_and_color_of_its_terminology_and_the_next_
     assert other.GetName() == "Object 1" and other.GetTerminology() != "some~entry" and not np.allclose(other.GetColor(), (0.1, 0.5, 0.9))
 
 
-def test_a_box_drawn_anew_before_any_decision_replaces_the_object(world):
+def test_a_box_drawn_anew_is_one_step_of_undo(world):
+    volume = aVolume()
+    logic, _ = world(volume)
+    annotated = propagateBall(logic)
+    before, array = annotated.session.to_json(), segmentArray(logic).copy()
+    center = annotated.center
+    assert logic.markObject("k", 14, [[15, 25], [12, 22], [13, 16]]) is annotated
+    waitFor(lambda: not logic.service.busy)
+    assert annotated.center == 14 and list(np.flatnonzero(segmentArray(logic).any(axis=(1, 2)))) == [14]
+    assert logic.undo() == "box" and annotated.center == center
+    assert annotated.session.to_json() == before and np.array_equal(segmentArray(logic), array)
+
+
+def test_a_box_along_another_direction_replaces_a_preview_but_no_propagation(world):
     logic, _ = world(aVolume())
-    first = propagateBall(logic)
+    first = markBall(logic)
+    waitFor(lambda: not logic.service.busy)
     again = markBall(logic, "j")
     waitFor(lambda: not logic.service.busy)
     assert again.segmentId == first.segmentId and again.axis == "j"
-    occupied = np.flatnonzero(segmentArray(logic).any(axis=(0, 2)))
-    assert list(occupied) == [again.stack.index_of(again.center)]
+    assert list(np.flatnonzero(segmentArray(logic).any(axis=(0, 2)))) == [again.stack.index_of(again.center)]
+    logic.propagate()
+    waitFor(lambda: not logic.running)
+    with pytest.raises(PromptError, match="along another direction"):
+        markBall(logic, "k")
 
 
 def test_masks_keep_off_other_segments_if_asked(world):
