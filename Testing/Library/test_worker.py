@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from SAM2AnnotateLib.engine import ScriptedEngine
-from SAM2AnnotateLib.errors import Cancelled, CheckpointError, EngineError, PromptError, WorkerError
+from SAM2AnnotateLib.errors import Cancelled, CheckpointError, EngineError, OutputError, PromptError, WorkerError
 from SAM2AnnotateLib.geometry import Box2D, Extent, SliceStack, Volume, VolumeGrid
 from SAM2AnnotateLib.intensity import IntensityMapping
 from SAM2AnnotateLib.progress import CancelToken
@@ -309,3 +309,47 @@ def test_nonsense_on_its_input_is_answered_and_does_not_end_the_worker():
 def test_a_python_that_does_not_exist_is_told():
     with pytest.raises(WorkerError, match="cannot be started with 'no-such-python'"):
         SubprocessWorker(python=("no-such-python",))
+
+
+# -- handing volumes over ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def a_client(tmp_path):
+    client = WorkerClient(lambda _: None, tmp_path)
+    yield client
+    client.close()
+
+
+def _laid(tmp_path):
+    return list(tmp_path.rglob("*.npy"))
+
+
+def test_a_volume_is_laid_down_in_pieces_and_once_for_all_axes(a_client, tmp_path):
+    voxels = np.random.default_rng(0).integers(-1000, 2000, (40, 700, 600)).astype(np.int16)  # 34 MB
+    volume = Volume(VolumeGrid(voxels.shape, np.eye(4)), voxels[::-1][::-1])
+    pieces = list(a_client.lay_down("ct", volume))
+    assert len(pieces) > 3 and [piece.done for piece in pieces] == sorted({piece.done for piece in pieces}) and pieces[-1].done == 40
+    a_client.open_volume("axial", volume, "axial", MAPPING, "ct")
+    a_client.open_volume("coronal", volume, "coronal", MAPPING, "ct")
+    (file,) = _laid(tmp_path)
+    assert np.array_equal(np.load(file, mmap_mode="r"), voxels)
+    a_client.forget_voxels("ct")
+    assert _laid(tmp_path) == []
+
+
+def test_a_volume_that_is_given_up_or_finds_no_room_leaves_no_file(a_client, a_volume, tmp_path, monkeypatch):
+    big = Volume(VolumeGrid((30, 600, 600), np.eye(4)), np.zeros((30, 600, 600), np.int16))
+    laying = a_client.lay_down("ct", big)
+    next(laying)
+    assert len(_laid(tmp_path)) == 1
+    laying.close()
+    assert _laid(tmp_path) == []
+
+    def full(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np.lib.format, "open_memmap", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        list(a_client.lay_down("ct", a_volume))
+    assert _laid(tmp_path) == []
