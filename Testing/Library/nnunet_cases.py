@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from conftest import ROOT, an_anisotropic_volume
+from patients import ROOT, an_anisotropic_volume
 
 from SAM2AnnotateLib.geometry import Box2D, Extent, SliceStack, Volume, VolumeGrid
 from SAM2AnnotateLib.nnunet import CaseImage, DataSetPlan, ExportCase, LabelRule, SourceSegment, SplitRule

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import names_in
+from patients import names_in
 
 from SAM2AnnotateLib.atomic_files import replaced_atomically, write_text_atomically
 from SAM2AnnotateLib.errors import OutputError

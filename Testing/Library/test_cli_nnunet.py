@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import an_anisotropic_volume, names_in
 from nnunet_cases import a_plan
+from patients import an_anisotropic_volume, names_in
 
 from SAM2AnnotateLib.cli import nnunet
 from SAM2AnnotateLib.errors import InputError, SAM2AnnotateError, VolumeError

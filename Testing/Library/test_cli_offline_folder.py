@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import names_in
+from patients import names_in
 
 from SAM2AnnotateLib.cli.main import main
 from SAM2AnnotateLib.engine.checkpoints import CHECKPOINTS

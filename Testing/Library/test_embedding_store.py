@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import names_in, run_python
+from patients import names_in, run_python
 
 from SAM2AnnotateLib.engine import embedding_store
 from SAM2AnnotateLib.engine.embedding_store import DEFAULT_LIMIT_BYTES, EmbeddingStore

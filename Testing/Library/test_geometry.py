@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import all_48_orientations, an_anisotropic_volume, an_oblique_rotation, drawn
+from patients import all_48_orientations, an_anisotropic_volume, an_oblique_rotation, drawn
 
 from SAM2AnnotateLib.errors import GridMismatchError, PromptError, VolumeError
 from SAM2AnnotateLib.geometry import Box2D, Box3D, Extent, Volume, VolumeGrid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import an_anisotropic_volume, drawn
+from patients import an_anisotropic_volume, drawn
 
 from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.geometry import Box2D, Extent, SliceStack, VolumeGrid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import an_anisotropic_volume
+from patients import an_anisotropic_volume
 
 from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid

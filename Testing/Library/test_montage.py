@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import names_in
+from patients import names_in
 
 from SAM2AnnotateLib.errors import MissingPackageError, OutputError
 from SAM2AnnotateLib.geometry import Box2D, Extent, SliceStack, Volume, VolumeGrid

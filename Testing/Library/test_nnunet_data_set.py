@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import an_anisotropic_volume, names_in
 from nnunet_cases import a_case, a_plan, a_review, a_segment, contents, label_at, reviewed
+from patients import an_anisotropic_volume, names_in
 
 from SAM2AnnotateLib.errors import InputError, OutputError
 from SAM2AnnotateLib.geometry import Volume

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 import pytest
-from conftest import names_in
+from patients import names_in
 
 from SAM2AnnotateLib.cli import nnunet_evaluation
 from SAM2AnnotateLib.errors import GridMismatchError, InputError, OutputError

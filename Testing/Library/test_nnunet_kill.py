@@ -6,7 +6,7 @@ import os
 import sys
 
 import pytest
-from conftest import ROOT, run_python
+from patients import ROOT, run_python
 
 pytest.importorskip("SimpleITK")
 pytestmark = pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "fork"), reason="kills a forked process")

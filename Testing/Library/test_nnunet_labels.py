@@ -6,8 +6,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from conftest import an_anisotropic_volume
 from nnunet_cases import ORGAN, TUMOR, a_case, a_plan, a_review, a_segment, label_at, reviewed
+from patients import an_anisotropic_volume
 
 from SAM2AnnotateLib.errors import GridMismatchError, InputError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid

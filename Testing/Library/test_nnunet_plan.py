@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import an_anisotropic_volume
 from nnunet_cases import ORGAN, TUMOR, a_plan, a_segment
+from patients import an_anisotropic_volume
 
 from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.nnunet import DataSetPlan, LabelRule, Region, SplitRule

@@ -8,7 +8,7 @@ from dataclasses import replace
 import nnunet_stand_in
 import numpy as np
 import pytest
-from conftest import names_in
+from patients import names_in
 
 from SAM2AnnotateLib.errors import GridMismatchError, InputError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import all_48_orientations, an_anisotropic_volume, run_python
 from nnunet_cases import SHARED, a_plan, a_review, a_segment, label_at
+from patients import all_48_orientations, an_anisotropic_volume, run_python
 
 from SAM2AnnotateLib.errors import GridMismatchError, InputError, MissingPackageError, VolumeError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from conftest import drawn
+from patients import drawn
 
 from SAM2AnnotateLib.errors import PromptError
 from SAM2AnnotateLib.geometry import Box2D

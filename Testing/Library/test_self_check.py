@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from patients import ROOT
 
 from SAM2AnnotateLib import self_check as module
 from SAM2AnnotateLib.benchmark.phantom import make_phantom

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, names_in, run_python
+from patients import ROOT, names_in, run_python
 
 from SAM2AnnotateLib.engine.checkpoints import CHECKPOINTS
 from SAM2AnnotateLib.errors import Cancelled, CheckpointError, InputError, MissingPackageError

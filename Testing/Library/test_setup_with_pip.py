@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from patients import ROOT
 
 from SAM2AnnotateLib.setup_plan import (
     InstallStep,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import SHAPE_KJI, SPACING_IJK_MM, Orientation, all_48_orientations, an_anisotropic_volume
+from patients import SHAPE_KJI, SPACING_IJK_MM, Orientation, all_48_orientations, an_anisotropic_volume
 
 from SAM2AnnotateLib.errors import InputError, PromptError
 from SAM2AnnotateLib.geometry import Box2D, Extent, SliceStack, VolumeGrid

@@ -7,8 +7,8 @@ import json
 import zlib
 
 import pytest
-from conftest import an_anisotropic_volume
 from nnunet_cases import a_review
+from patients import an_anisotropic_volume
 
 from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.review.stored_object import pack_object, unpack_object

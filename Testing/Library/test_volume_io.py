@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHAPE_KJI, an_anisotropic_volume, names_in, run_python
+from patients import SHAPE_KJI, an_anisotropic_volume, names_in, run_python
 
 from SAM2AnnotateLib.errors import MissingPackageError, OutputError, VolumeError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
