@@ -11,6 +11,7 @@ from SAM2AnnotateLib.geometry import Extent
 
 from .AnnotatedSegment import AnnotatedSegment
 from .BoxTool import BoxTool
+from .Following import Following
 from .Logic import AnnotationLogic
 from .PanelState import PanelState
 from .PointTool import PointTool
@@ -43,7 +44,7 @@ class BoxSection:
         self._ui, self._logic, self._views = ui, logic, views
         self._boxTool, self._pointTool = boxTool, pointTool
         self._attempt, self._say = attempt, say
-        self._returnTo: int | None = None  # where the views were when a propagation that they follow began
+        self.following = Following(logic, views, lambda: ui.followCheckBox.checked)
         for button in (ui.drawBoxButton, ui.addPositiveButton, ui.addNegativeButton):
             button.checkable = True
         ui.extentRange.connect("valuesChanged(double,double)", self._onExtent)
@@ -57,6 +58,7 @@ class BoxSection:
             self._showExtent(annotated)
         self.refreshProgress(state.running)
         if not state.running:
+            self.following.stop()
             ui.estimateLabel.text = estimateText(state.due, logic.estimateSeconds()) if state.hasObject else _("No object is marked yet.")
 
     def refreshTools(self, hasScene: bool) -> None:
@@ -74,17 +76,6 @@ class BoxSection:
             ui.progressBar.setRange(0, max(total, 1))
             ui.progressBar.setValue(done)
             ui.estimateLabel.text = progressText(done, total, self._logic.estimateSeconds())
-
-    def followTo(self, position: int) -> None:
-        """A slice was computed: show it, if the user wants the views to follow and pressed 'Propagate'."""
-        if self._returnTo is not None and self._ui.followCheckBox.checked and self._logic.current is not None:
-            self._views.goTo(self._logic.current, position)
-
-    def endFollowing(self) -> None:
-        """The propagation ended: show the slice again that it began on."""
-        position, self._returnTo = self._returnTo, None
-        if position is not None and self._ui.followCheckBox.checked and self._logic.current is not None:
-            self._views.goTo(self._logic.current, position)
 
     # -- what the user does ---------------------------------------------------------------------------------------------------------
 
@@ -120,8 +111,7 @@ class BoxSection:
 
     def propagate(self) -> None:
         """Compute; the views follow."""
-        position = self._views.position(self._logic.current)
-        self._returnTo = self._logic.current.center if position is None else position
+        self.following.begin()
         self._logic.propagate()
 
     def _onExtent(self, low: float, high: float) -> None:

@@ -1,14 +1,18 @@
-"""CorrectionSection: Slicer's segment editor inside the panel, for one slice at a time. Imports slicer and the CorrectionEditor's segment.
+"""CorrectionSection: Slicer's segment editor inside the panel, for one slice at a time. Imports slicer and vtk.
 
 It has an editor node of its own, which is not saved, so that the Segment Editor module's settings stay as the user left them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from .CorrectionEditor import SEGMENT_ID
+from .NodeWatcher import NodeWatcher
 
 EFFECTS = ("Paint", "Erase", "Draw", "Threshold")
 
@@ -20,10 +24,12 @@ class CorrectionSection:
         frame: widget that is shown meanwhile.
         place: layout in it that takes the editor.
         scene: the MRML scene.
+        effectChanged: told when another effect may be active.
     """
 
-    def __init__(self, frame, place, scene):
-        self._frame, self._place, self._scene = frame, place, scene
+    def __init__(self, frame, place, scene, effectChanged: Callable[[], None]):
+        self._frame, self._place, self._scene, self._effectChanged = frame, place, scene, effectChanged
+        self._watcher = NodeWatcher()
         self._editorNode = None
         self._effect = ""
         self.editor = None  # made with the first correction: all its effects come with it
@@ -35,6 +41,11 @@ class CorrectionSection:
         """Whether a slice is being edited here."""
         return self.node is not None
 
+    @property
+    def effectName(self) -> str:
+        """The active effect; "" if there is none."""
+        return "" if self._editorNode is None else self._editorNode.GetActiveEffectName() or ""
+
     def open(self, segmentationNode, volumeNode) -> None:
         """Show the editor on a node whose segment `SEGMENT_ID` is to be edited."""
         self.close()
@@ -45,6 +56,7 @@ class CorrectionSection:
         self._editorNode.SetHideFromEditors(True)
         self._editorNode.SetSaveWithScene(False)
         self._scene.AddNode(self._editorNode)
+        self._watcher.watch("editor", self._editorNode, {vtk.vtkCommand.ModifiedEvent: self._effectChanged})
         self.node = segmentationNode
         self.editor.setMRMLScene(self._scene)
         self.editor.setMRMLSegmentEditorNode(self._editorNode)
@@ -60,6 +72,7 @@ class CorrectionSection:
         if self.node is None:
             return
         self.suspend()
+        self._watcher.release()
         self.editor.setSegmentationNode(None)
         self.editor.setSourceVolumeNode(None)
         self.editor.setMRMLSegmentEditorNode(None)
@@ -67,11 +80,19 @@ class CorrectionSection:
         if editorNode.GetScene() is self._scene:
             self._scene.RemoveNode(editorNode)
         self._frame.visible = False
+        self._effectChanged()
+
+    def putEffectAway(self) -> bool:
+        """End the active effect; returns whether there was one."""
+        if not self.effectName:
+            return False
+        self.editor.setActiveEffectByName("")
+        return True
 
     def suspend(self) -> None:
         """Let go of the views while the panel is not shown."""
         if self.node is not None:
-            self._effect = self._editorNode.GetActiveEffectName() or ""
+            self._effect = self.effectName
             self.editor.setActiveEffectByName("")
             self.editor.removeViewObservations()
 

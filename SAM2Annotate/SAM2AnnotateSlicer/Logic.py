@@ -175,6 +175,9 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
             annotated = next((one for one in self.keeper.all() if (one.segmentationNode, one.segmentId) == key), None)
         self._setCurrent(annotated)
         if annotated is not None:
+            displayNode = annotated.segmentationNode.GetDisplayNode()
+            if displayNode is not None:  # it is hidden if the scene was saved while one of its slices was open in the editor
+                displayNode.SetSegmentVisibility(annotated.segmentId, True)
             self._noticeEditsQuietly()
         return self.keeper.all()
 

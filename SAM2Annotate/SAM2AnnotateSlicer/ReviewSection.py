@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from .AnnotatedSegment import AnnotatedSegment
 from .CorrectionSection import CorrectionSection
+from .Following import Following
 from .Logic import AnnotationLogic
 from .PanelState import PanelState
 from .ReviewStrip import Cell, ReviewStrip
@@ -26,17 +27,41 @@ class ReviewSection:
         views: the slice views.
         attempt: calls a step and shows what goes wrong.
         say: shows a message.
+        following: what moves the views during a propagation.
+        effectChanged: told when another effect of the editor may be active.
     """
 
-    def __init__(self, ui, logic: AnnotationLogic, views: ViewNavigator, attempt: Callable, say: Callable[[str], None]):
+    def __init__(
+        self,
+        ui,
+        logic: AnnotationLogic,
+        views: ViewNavigator,
+        attempt: Callable,
+        say: Callable[[str], None],
+        following: Following,
+        effectChanged: Callable[[], None],
+    ):
         self._ui, self._logic, self._views, self._say = ui, logic, views, say
         self.strip = ReviewStrip()
         self.strip.setObjectName("reviewStrip")
         ui.stripLayout.addWidget(self.strip)
-        self.strip.clicked.connect(lambda position: attempt(self.show, position))
+        self._following = following
+        self.strip.clicked.connect(lambda position: attempt(self._onStripClicked, position))
+        self._entered = False  # badges stand in the views only while the panel is shown
         self.badges = StatusBadges()
         self._madeRoom: list = []  # sections that were closed so that the editor is in sight
-        self.correction = CorrectionSection(ui.correctionFrame, ui.correctionLayout, logic.scene)
+        self.correction = CorrectionSection(ui.correctionFrame, ui.correctionLayout, logic.scene, effectChanged)
+
+    def enter(self) -> None:
+        """The panel is shown."""
+        self._entered = True
+        self.correction.resume()
+
+    def exit(self) -> None:
+        """Another module is shown: leave the views to it."""
+        self._entered = False
+        self.badges.remove()
+        self.correction.suspend()
 
     def refresh(self, state: PanelState) -> None:
         """Show how things stand."""
@@ -64,7 +89,8 @@ class ReviewSection:
         annotated, ui = self._logic.current, self._ui
         position = self._views.position(annotated)
         self.strip.setCurrent(position)
-        self.badges.show(self._looks(annotated))
+        if self._entered:
+            self.badges.show(self._looks(annotated))
         if annotated is None or not annotated.exists:
             ui.sliceLabel.text = ""
         elif position is None:
@@ -134,6 +160,10 @@ class ReviewSection:
             self.correction.redo()
         else:
             self._tell(_("Done again: {step}."), self._logic.redo())
+
+    def _onStripClicked(self, position: int) -> None:
+        self._following.stop()
+        self.show(position)
 
     def _makeRoom(self, correcting: bool) -> None:
         """Close the sections above while a slice is corrected, so that editor and 'Finish' are in sight; open them again afterwards."""

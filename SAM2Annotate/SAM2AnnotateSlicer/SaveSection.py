@@ -13,9 +13,8 @@ from SAM2AnnotateLib.errors import OutputError
 
 from .Logic import AnnotationLogic
 from .PanelState import PanelState
+from .SegmentationFile import SUFFIX, storedPath, withSuffix, writeSegmentation
 from .ViewNavigator import ViewNavigator
-
-_SUFFIX = ".seg.nrrd"
 
 
 class SaveSection:
@@ -88,13 +87,27 @@ class SaveSection:
         if not self.recoverable:
             self._logic.storeNow()
         node = self._logic.parameters.segmentation
-        storageNode = node.GetStorageNode()
-        path = (storageNode.GetFileName() if storageNode is not None else "") or self.askFile(f"{node.GetName()}{_SUFFIX}")
-        if not path:
-            return
-        if not slicer.util.saveNode(node, path):
-            raise OutputError(_("The segmentation was not written to '{path}'. Is there room, and may you write there?").format(path=path))
+        stored = storedPath(node)
+        failure = writeSegmentation(node, stored) if stored else ""
+        path = stored
+        if failure or not stored:
+            if failure:
+                self._say(_("{failure} Choose another file.").format(failure=failure))
+            path = self._askPath(stored or node.GetName())
+            if not path:
+                return
+            failure = writeSegmentation(node, path)
+            if failure:
+                raise OutputError(failure)
+        self.noticeSaved()
         self._say(_("Saved '{name}' to {path}.").format(name=node.GetName(), path=path))
+
+    def noticeSaved(self) -> None:
+        """Segmentations were saved, here or with the scene: a journal that holds nothing else is no offer any more."""
+        keeper = self._logic.keeper
+        for volumeNode in dict.fromkeys(one.volumeNode for one in keeper.all()):
+            if not any(one.segmentationNode.GetModifiedSinceRead() for one in keeper.on(volumeNode)):
+                keeper.saved(volumeNode)
 
     def nextVolume(self) -> None:
         """Go on with the next volume."""
@@ -116,6 +129,15 @@ class SaveSection:
             self._logic.storeNow()
             self.lookForJournal()
 
+    def _askPath(self, suggested: str) -> str:
+        """The file that the user wants, with its suffix; "" if they thought better of it."""
+        asked = self.askFile(withSuffix(suggested))
+        path = withSuffix(asked) if asked else ""
+        if path != asked and Path(path).exists():  # the dialog asked about another name
+            question = _("The file '{path}' exists already. Replace it?").format(path=path)
+            return path if self.confirm(question) else ""
+        return path
+
     def _volumeId(self) -> str:
         volumeNode = self._logic.parameters.volume if self._logic.hasParameters else None
         return "" if volumeNode is None or volumeNode.GetImageData() is None else volumeNode.GetID()
@@ -130,4 +152,4 @@ def _isPlain(node) -> bool:
 
 
 def _askFile(suggested: str) -> str:
-    return qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Save segmentation"), suggested, f"(*{_SUFFIX})")
+    return qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Save segmentation"), suggested, f"(*{SUFFIX})")

@@ -29,7 +29,8 @@ class SceneEvents:
         refresh: shows how things stand.
         refreshViews: shows which slice the views show, and what the mouse does.
         refreshWindow: shows the gray window.
-        parametersChanged, closing, closed, importing, imported, saved: told when the parameter node changes, and of the scene.
+        parametersChanged, closing, closed, importing, imported, saving, saved: told when the parameter node changes, and of the scene.
+        viewMoved: told at once when a slice view changes; it must be quick.
         nodeRemoved: told of a node that leaves.
         segmentRemoved: told of a segment that left, by its segmentation node and id.
     """
@@ -47,7 +48,9 @@ class SceneEvents:
         closed: Callable[[], None],
         importing: Callable[[], None],
         imported: Callable[[], None],
+        saving: Callable[[], None],
         saved: Callable[[], None],
+        viewMoved: Callable[[], None],
         nodeRemoved: Callable,
         segmentRemoved: Callable,
     ):
@@ -59,7 +62,8 @@ class SceneEvents:
             slicer.vtkMRMLScene.StartImportEvent: importing,
             slicer.vtkMRMLScene.EndImportEvent: imported,
             slicer.vtkMRMLScene.EndBatchProcessEvent: refresh,
-            slicer.vtkMRMLScene.StartSaveEvent: saved,
+            slicer.vtkMRMLScene.StartSaveEvent: saving,
+            slicer.vtkMRMLScene.EndSaveEvent: saved,
             slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent: withNode(self._onNodeRemoved),
             slicer.vtkMRMLScene.NodeAddedEvent: withNode(self._onNodeCame),
             slicer.vtkMRMLScene.NodeRemovedEvent: withNode(self._onNodeCame),
@@ -68,6 +72,7 @@ class SceneEvents:
         self._roi = PromptDrag(lambda continues: self._take(logic.syncFromRoi, continues))
         self._points = PromptDrag(lambda continues: self._take(logic.syncPoints, continues))
         self._edits = Coalescer(self._onEdits, _EDIT_MILLISECONDS)
+        self._viewMoved = viewMoved
         self._views = Coalescer(refreshViews, _VIEW_MILLISECONDS)
         self._window = Coalescer(refreshWindow, _EDIT_MILLISECONDS)
         self._list = Coalescer(refresh, 0)
@@ -110,7 +115,10 @@ class SceneEvents:
         interactionNode = slicer.app.applicationLogic().GetInteractionNode()
         watch("mouse", interactionNode, {slicer.vtkMRMLInteractionNode.InteractionModeChangedEvent: self._views.ask})
         for sliceNode in sliceNodes():
-            watch(f"view {sliceNode.GetID()}", sliceNode, {modified: self._views.ask})
+            watch(f"view {sliceNode.GetID()}", sliceNode, {modified: self._onViewChanged})
+        layoutManager = slicer.app.layoutManager()
+        layoutNode = None if layoutManager is None else layoutManager.layoutLogic().GetLayoutNode()
+        watch("layout", layoutNode, {modified: self._views.ask})
 
     def _segmentationSlots(self) -> dict:
         segmentation = slicer.vtkSegmentation
@@ -123,6 +131,10 @@ class SceneEvents:
 
     def _take(self, step: Callable[[bool], bool], continues: bool) -> bool:
         return self._logic.hasParameters and bool(self._attempt(step, continues))
+
+    def _onViewChanged(self) -> None:
+        self._viewMoved()
+        self._views.ask()
 
     def _onParameters(self) -> None:
         if not self._logic.scene.IsBatchProcessing():

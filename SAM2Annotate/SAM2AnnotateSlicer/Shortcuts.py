@@ -1,11 +1,12 @@
 """Shortcuts: keys of the panel on Slicer's main window, alive only between `install` and `remove`. Imports qt and slicer.
 
-While the cursor is in a text or number field no key is taken: letters, Enter and the arrows belong to the field then.
+While the cursor is in a text or number field no key is taken: letters, Enter and the arrows belong to the field then. Single keys are given
+up with `leave`, e.g. to the effect that is drawn with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import qt
 import slicer
@@ -23,7 +24,9 @@ class Shortcuts:
 
     def __init__(self, slots: Mapping[str, Callable[[], None]]):
         self._slots = dict(slots)
-        self._shortcuts: list[qt.QShortcut] = []
+        self._shortcuts: dict[str, qt.QShortcut] = {}
+        self._left: frozenset[str] = frozenset()
+        self._inField = False
 
     @property
     def installed(self) -> bool:
@@ -39,7 +42,7 @@ class Shortcuts:
             shortcut = qt.QShortcut(qt.QKeySequence(key), mainWindow)
             shortcut.setAutoRepeat(key in _REPEATING)
             shortcut.connect("activated()", slot)
-            self._shortcuts.append(shortcut)
+            self._shortcuts[key] = shortcut
         slicer.app.connect("focusChanged(QWidget*,QWidget*)", self._onFocusChanged)
         self._onFocusChanged(None, qt.QApplication.focusWidget())
 
@@ -48,12 +51,21 @@ class Shortcuts:
         if not self._shortcuts:
             return
         slicer.app.disconnect("focusChanged(QWidget*,QWidget*)", self._onFocusChanged)
-        for shortcut in self._shortcuts:
+        for shortcut in self._shortcuts.values():
             shortcut.setParent(None)
             shortcut.deleteLater()
         self._shortcuts.clear()
 
+    def leave(self, keys: Collection[str]) -> None:
+        """Leave these keys to others, and take all the rest; holds also for the next `install`."""
+        if self._left != frozenset(keys):
+            self._left = frozenset(keys)
+            self._enable()
+
     def _onFocusChanged(self, _before, widget) -> None:
-        inField = bool(widget) and any(widget.inherits(name) for name in _FIELDS)
-        for shortcut in self._shortcuts:
-            shortcut.setEnabled(not inField)
+        self._inField = bool(widget) and any(widget.inherits(name) for name in _FIELDS)
+        self._enable()
+
+    def _enable(self) -> None:
+        for key, shortcut in self._shortcuts.items():
+            shortcut.setEnabled(not self._inField and key not in self._left)

@@ -1,6 +1,7 @@
 """ViewNavigator: which slice of the object the views show, and showing another one. Imports slicer, SceneBridge.
 
-Every view whose slices are those of the object moves along; views that cut across stay where they are.
+Every view whose slices are those of the object moves along; views that cut across stay where they are. What a view shows counts only
+while the current layout has it: nobody sees the others.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class ViewNavigator:
         if annotated is None or not annotated.exists:
             return None
         try:
-            views = self._parallelViews(annotated)
+            views = [node for node in self._parallelViews(annotated) if _isSeen(node)]
             return annotated.stack.position_of(sliceIndex(views[0], annotated.volumeNode, annotated.axis)) if views else None
         except SAM2AnnotateError:  # outside the volume, or under a transform that the panel tells of elsewhere
             return None
@@ -41,7 +42,7 @@ class ViewNavigator:
             return {}
         shown = {}
         for node in self._parallelViews(annotated):
-            if sliceAxis(node, annotated.volumeNode)[1]:
+            if _isSeen(node) and sliceAxis(node, annotated.volumeNode)[1]:
                 index = sliceIndex(node, annotated.volumeNode, annotated.axis)
                 if 0 <= index < annotated.stack.shape_src[0]:
                     shown[node.GetLayoutName()] = annotated.stack.position_of(index)
@@ -89,3 +90,10 @@ class ViewNavigator:
 def sliceNodes() -> list:
     """All slice nodes of the scene."""
     return slicer.util.getNodesByClass("vtkMRMLSliceNode")
+
+
+def _isSeen(sliceNode) -> bool:
+    """Whether the current layout has the view of a slice node."""
+    layoutManager = slicer.app.layoutManager()
+    sliceWidget = layoutManager.sliceWidget(sliceNode.GetLayoutName()) if layoutManager is not None else None
+    return sliceWidget is not None and bool(sliceWidget.visible)

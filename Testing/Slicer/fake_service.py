@@ -97,6 +97,12 @@ class FakeService:
         if self._running is not None:
             self.cancel(self._running[0])
 
+    def forgetVolume(self, volumeId: str, but: str = "") -> None:
+        """Nothing is kept of a volume."""
+
+    def forgetVolumes(self) -> None:
+        """Nothing is kept of any volume."""
+
     def close(self) -> None:
         """Answer nothing any more."""
         self._running, self.closed = None, True
