@@ -14,6 +14,12 @@ from SAM2AnnotateLib.review import SliceStatus
 from .PanelState import PanelState
 
 _LOCKED = (SliceStatus.ACCEPTED, SliceStatus.CORRECTED)
+_EDITING_KEYS = frozenset({"A", "Shift+A", "C", "X", "B", "F", "L", "U", "N"})
+_DRAW_KEYS = frozenset({"Return", "Enter"})
+
+# What is done to the slice shown, so that the user must have seen it; and what shows another one.
+DECISIONS = frozenset({"accept", "acceptUpTo", "correct", "noObject", "unlock", "firstSlice", "lastSlice"})
+MOVES = frozenset({"goToCenter", "nextDoubtful", "sliceUp", "sliceDown"})
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,12 @@ class Control:
 def controls() -> tuple[Control, ...]:
     """All controls, in the order of the panel."""
     change = ("object", "decided", "notCorrecting")
-    decide = (*change, "inExtent")
+    decide = (*change, "onSlice", "inExtent")
     return (
         Control("recover", ("recoverable",), _("Bring the objects of the journal into the scene, in new segments; nothing is replaced.")),
         Control("discard", ("recoverable",), _("Remove the journal. What it holds is lost.")),
         Control("volume", ("scene", "decided", "notCorrecting"), _("The image to annotate."), widgets=("volumeSelector",)),
+        Control("worklist", (), _("A folder of volumes to annotate one after another, and how far each one is.")),
         Control(
             "segmentation",
             ("volume", "decided", "notCorrecting"),
@@ -145,11 +152,26 @@ def controls() -> tuple[Control, ...]:
         Control(
             "finish",
             ("correcting",),
-            _("Take the drawing as this slice's mask, lock it, and compute the slices beside it again."),
-            ("Return", "Enter"),
+            _(
+                "Take the drawing as this slice's mask, lock it, and compute the slices beside it again. "
+                "While Draw is active Enter belongs to it and closes its contour: then this button or Ctrl+Enter finishes."
+            ),
+            ("Return", "Enter", "Ctrl+Return", "Ctrl+Enter"),
         ),
-        Control("leave", ("correcting",), _("Forget the drawing."), ("Escape",)),
+        Control(
+            "leave", ("correcting",), _("Forget the drawing. The first Escape puts the effect away, the next one forgets."), ("Escape",)
+        ),
         Control("save", ("segmentation",), _("Write the segmentation, with the state of its review, to a file.")),
+        Control(
+            "exportNnunet",
+            ("volume", "segmentation", "decided", "notCorrecting"),
+            _("Write image and segments as a case of an nnU-Net data set, and check the data set."),
+        ),
+        Control(
+            "loadProposals",
+            ("volume", "decided", "notCorrecting"),
+            _("Bring what a trained nnU-Net predicted on this volume as segments to review, slice by slice."),
+        ),
         Control(
             "nextVolume",
             ("otherVolume", "decided", "notCorrecting"),
@@ -165,12 +187,24 @@ def whyNot(control: Control, state: PanelState) -> str:
 
 def toolTipOf(control: Control, reason: str = "") -> str:
     """What the user reads over a control: what it is for, its keys, why it is disabled."""
-    keys = " (" + ", ".join(_keyName(key) for key in control.keys if key != "Enter") + ")" if control.keys else ""
+    keys = " (" + ", ".join(_keyName(key) for key in control.keys if not key.endswith("Enter")) + ")" if control.keys else ""
     return control.toolTip + keys + (f"\n{_('Not now:')} {reason}" if reason else "")
 
 
+def keysOfEffect(correcting: bool, effectName: str) -> frozenset[str]:
+    """Keys that the panel leaves to the Segment Editor's effects while a slice is corrected: Draw, for one, takes A, X and Enter.
+
+    Args:
+        correcting: whether a slice is being corrected.
+        effectName: of the active effect; "" if none is.
+    """
+    if not correcting:
+        return frozenset()
+    return _EDITING_KEYS | _DRAW_KEYS if effectName == "Draw" else _EDITING_KEYS
+
+
 def _keyName(key: str) -> str:
-    return {"Return": _("Enter"), "Up": _("up arrow"), "Down": _("down arrow")}.get(key, key)
+    return {"Return": _("Enter"), "Ctrl+Return": _("Ctrl+Enter"), "Up": _("up arrow"), "Down": _("down arrow")}.get(key, key)
 
 
 def _unmet(need: str, state: PanelState) -> str:

@@ -14,11 +14,12 @@ from slicer.i18n import tr as _
 
 from .BoxSection import BoxSection
 from .BoxTool import BoxTool
+from .DataSetTools import DataSetTools
 from .Installer import Installer
 from .Logic import AnnotationLogic
 from .Messages import Messages
 from .ObjectSection import ObjectSection
-from .PanelControls import Control, controls, toolTipOf, whyNot
+from .PanelControls import DECISIONS, MOVES, Control, controls, keysOfEffect, toolTipOf, whyNot
 from .PanelState import PanelState, readState
 from .PointTool import PointTool
 from .ReviewSection import ReviewSection
@@ -68,8 +69,9 @@ class Widget:
         self.views = ViewNavigator(self.boxTool.currentSliceNode)
         self.object = ObjectSection(ui, logic, self.views, installer, self.attempt)
         self.box = BoxSection(ui, logic, self.views, self.boxTool, self.points, self.attempt, self.say)
-        self.review = ReviewSection(ui, logic, self.views, self.attempt, self.say)
+        self.review = ReviewSection(ui, logic, self.views, self.attempt, self.say, self.box.following, self._leaveKeys)
         self.saving = SaveSection(ui, logic, self.views, self.say)
+        self.dataSets = DataSetTools(logic, self.views, self.say, self._whySceneStays, self._lookForJournal)
         if not dialogs:
             self.saving.confirm = lambda _question: True
         self._controls = {control.name: control for control in controls()}
@@ -88,7 +90,9 @@ class Widget:
             closed=self.sceneClosed,
             importing=self.sceneImporting,
             imported=self.sceneImported,
-            saved=self._onSceneSave,
+            saving=self._onSceneSave,
+            saved=self._onSceneSaved,
+            viewMoved=self.box.following.viewMoved,
             nodeRemoved=self.nodeRemoved,
             segmentRemoved=self._onSegmentRemoved,
         )
@@ -108,7 +112,7 @@ class Widget:
         self.object.refreshModels()
         self.boxTool.install()
         self.shortcuts.install()
-        self.review.correction.resume()
+        self.review.enter()
         self.refresh()
 
     def exit(self) -> None:
@@ -116,19 +120,18 @@ class Widget:
         self._entered = False
         self.shortcuts.remove()
         self.boxTool.remove()
-        self.review.badges.remove()
+        self.review.exit()
         if self.logic.hasParameters:
             self.points.stop()
-        self.review.correction.suspend()
 
     def cleanup(self) -> None:
         """The panel goes, by reload or at the end of Slicer."""
         self.shortcuts.remove()
         self.boxTool.remove()
-        self.review.badges.remove()
+        self.review.exit()
+        self._keepDrawing()
         self._disconnectLogic()
         self.events.stop()
-        self.review.correction.close()
         if self.logic.hasParameters:
             if not self.saving.recoverable:  # it would write its journal over the one that waits for a decision
                 self.attempt(self.logic.leaveObject)
@@ -136,6 +139,7 @@ class Widget:
         self.logic.setParameters(None)
         self.logic.service.close()
         self.setUp.cleanup()
+        self.dataSets.cleanup()
 
     def takeParameters(self) -> None:
         """Work with the scene's parameter node, and with the objects that the scene keeps."""
@@ -170,7 +174,7 @@ class Widget:
 
     def sceneImporting(self) -> None:
         """Another scene is about to be read into this one: it may bring a parameter node."""
-        self.review.correction.close()
+        self._keepDrawing()
         if self.logic.hasParameters and not self.saving.recoverable:
             self.attempt(self.logic.leaveObject)
 
@@ -191,8 +195,24 @@ class Widget:
         self._lookForJournal()
 
     def _onSceneSave(self) -> None:
+        self.logic.editor.unhide()  # a scene that is loaded again must not have an invisible segment
         if self.logic.hasParameters and not self.saving.recoverable:
             self.attempt(self.logic.storeNow)
+
+    def _onSceneSaved(self) -> None:
+        self.logic.editor.hideAgain()
+        self.attempt(self.saving.noticeSaved)
+
+    def _keepDrawing(self) -> None:
+        """End a correction because what it is drawn in goes; what was drawn becomes the correction."""
+        self.review.correction.close()
+        editor = self.logic.editor
+        if self.logic.hasParameters and editor.changed():
+            number = editor.annotated.stack.index_of(editor.position)
+            if self.attempt(self.logic.finishCorrection):
+                self.say(_("The drawing on slice {number} was taken as its correction.").format(number=number))
+        if editor.active:  # nothing was drawn, or it was refused, which the panel has said
+            editor.leave()
 
     def _onParametersChanged(self) -> None:
         logic = self.logic
@@ -210,8 +230,11 @@ class Widget:
     def trigger(self, name: str) -> None:
         """Do what a button or key stands for; if it cannot be done now, say why."""
         self.messages.forget()
+        wasFollowing = name in DECISIONS | MOVES and self.box.following.stop()
         reason = whyNot(self._controls[name], self.state())
-        if reason:
+        if wasFollowing and name in DECISIONS:
+            self.say(_("The views were following the propagation; look at this slice, then press again."))
+        elif reason:
             self.say(reason)
         else:
             self.attempt(self._steps[name], clicked=True)
@@ -249,6 +272,9 @@ class Widget:
             "leave": review.leave,
             "save": saving.save,
             "nextVolume": saving.nextVolume,
+            "worklist": self.dataSets.cases.open,
+            "exportNnunet": self.dataSets.export.open,
+            "loadProposals": self.dataSets.loadProposals,
         }
 
     def _connectButtons(self) -> None:
@@ -270,13 +296,13 @@ class Widget:
         self.trigger("finish" if self.logic.editor.active else "propagate")
 
     def onEscapeKey(self) -> None:
-        """Escape ends what the mouse is doing, else it leaves a correction."""
+        """Escape ends what the mouse is doing, an effect too, else it leaves a correction."""
         if self.boxTool.active:
             self.boxTool.cancel()
         elif self.logic.hasParameters and self.points.placing is not None:
             self.points.stop()
             self.refreshViews()
-        elif self.logic.editor.active:
+        elif self.logic.editor.active and not self.review.correction.putEffectAway():
             self.trigger("leave")
 
     def _drawBox(self) -> None:
@@ -322,8 +348,16 @@ class Widget:
         for section in (self.object, self.box, self.review, self.saving):
             section.refresh(state)
         self._enable(state)
+        self._leaveKeys()
         self.messages.hint(hintText(state))
+        self.dataSets.refresh()
         self.events.follow()
+
+    def _whySceneStays(self) -> str:
+        """Why another case cannot be opened now; empty if it can."""
+        if not self._entered:
+            return _("Go back to the module SAM2Annotate first.")
+        return whyNot(self._controls["volume"], self.state())
 
     def refreshViews(self) -> None:
         """Show which slice the views show, and what the mouse does; called for every slice that a person scrolls past."""
@@ -341,6 +375,9 @@ class Widget:
             for widget in self._widgets[name]:
                 widget.enabled = not reason
                 widget.toolTip = toolTip
+
+    def _leaveKeys(self) -> None:
+        self.shortcuts.leave(keysOfEffect(self.logic.editor.active, self.review.correction.effectName))
 
     def _refreshWindow(self) -> None:
         if self.logic.hasParameters:
@@ -366,7 +403,7 @@ class Widget:
         return (
             (logic.changed, self.refresh),
             (logic.sliceArrived, self._onSliceArrived),
-            (logic.propagated, self.box.endFollowing),
+            (logic.propagated, self.box.following.end),
             (logic.message, self.say),
             (logic.service.stateChanged, self.object.showModelState),
             (self.boxTool.activeChanged, self.refreshViews),
@@ -376,4 +413,4 @@ class Widget:
         """Cheap, as it happens many times a second."""
         self.review.sliceArrived(position)
         self.box.refreshProgress(self.logic.running)
-        self.box.followTo(position)
+        self.box.following.to(position)

@@ -172,7 +172,7 @@ def read_job(path: str | Path) -> ExportJob:
         )
         folder = Path(content.pop("folder"))
         return ExportJob(folder, None if plan is None else DataSetPlan.from_json(plan), images=images, segments=segments, **content)
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise InputError(f"The job '{path}' cannot be read: {exc}. Start the export again.") from exc
 
 

@@ -35,12 +35,12 @@ RUNNING = PanelState(status=SliceStatus.EMPTY, running=True, **OBJECT)
 CORRECTING = PanelState(status=SliceStatus.PROPOSED, correcting=True, **OBJECT)
 OUTSIDE = PanelState(**OBJECT)
 RECOVERABLE = PanelState(status=SliceStatus.PROPOSED, acceptable=1, recoverable=True, **OBJECT)
-ALWAYS = {"setUp", "follow"}
+ALWAYS = {"setUp", "follow", "worklist"}
 SCENE = ALWAYS | {"volume", "model", "keepOff", "trySample"}
-CHOOSING = SCENE | {"segmentation", "segment", "window", "showFed"}
+CHOOSING = SCENE | {"segmentation", "segment", "window", "showFed", "loadProposals"}
 WITH_OBJECT = CHOOSING | {
     *("addPositive", "addNegative", "firstSlice", "lastSlice", "extent", "goToCenter", "nextObject"),
-    *("nextDoubtful", "sliceUp", "sliceDown", "save"),
+    *("nextDoubtful", "sliceUp", "sliceDown", "save", "exportNnunet"),
 }
 ENABLED = {
     "closing": (PanelState(hasScene=False), ALWAYS),
@@ -165,7 +165,7 @@ def test_keys_are_dead_after_the_module_is_left_and_alive_when_it_is_entered(ben
 def test_no_key_is_taken_twice(bench):
     bench.mark()
     names = [shortcut.key.toString() for shortcut in slicer.util.mainWindow().findChildren(qt.QShortcut)]
-    assert len(names) == len(set(names)) == 16
+    assert len(names) == len(set(names)) == 18
     assert not {"Ctrl+Z", "Ctrl+Y"} & set(names)
 
 

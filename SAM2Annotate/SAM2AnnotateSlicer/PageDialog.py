@@ -1,0 +1,41 @@
+"""PageDialog: a page in a window of its own, made when it is asked for, open beside the panel. Imports qt and slicer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import qt
+import slicer
+
+
+class PageDialog:
+    """The window.
+
+    Args:
+        makePage: makes the page: `widget`, `refresh()` when it is shown, `cleanup()` when it goes.
+        title: of the window.
+        size: (width, height) to begin with.
+    """
+
+    def __init__(self, makePage: Callable, title: str, size: tuple[int, int]):
+        self._makePage, self._title, self._size = makePage, title, size
+        self.page = self.dialog = None
+
+    def open(self) -> None:
+        """Show the window, with the page as things stand."""
+        if self.dialog is None:
+            self.page, self.dialog = self._makePage(), qt.QDialog(slicer.util.mainWindow())
+            self.dialog.setWindowTitle(self._title)
+            qt.QVBoxLayout(self.dialog).addWidget(self.page.widget)
+            self.dialog.resize(*self._size)
+        self.page.refresh()
+        self.dialog.show()
+        self.dialog.raise_()
+
+    def cleanup(self) -> None:
+        """Close the window and end what runs."""
+        if self.dialog is not None:
+            self.page.cleanup()
+            self.dialog.close()
+            self.dialog.deleteLater()
+            self.page = self.dialog = None
