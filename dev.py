@@ -114,8 +114,9 @@ def plan_steps(root: Path) -> list[Step]:
         # sam2 is a source package that names torchvision, which our use of it never imports, and compiles a CUDA kernel unless told not
         # to; a build of its own (isolation) would fetch a second torch.
         Step("sam2", "SAM 2 (under 1 MB, built here)", (("--no-build-isolation", "--no-deps", SAM2),), (("SAM2_BUILD_CUDA", "0"),)),
-        # Some of what nnU-Net needs is published as (pure Python) source only.
-        Step("nnunet", "nnU-Net and readers of segmentations (about 250 MB, some built here)", (NNUNET,)),
+        # Some of what nnU-Net needs is published as (pure Python) source only. It names torchvision, whose newest release would replace the
+        # pinned torch unless that is named again.
+        Step("nnunet", "nnU-Net and readers of segmentations (about 250 MB, some built here)", ((TORCH_PINNED, *NNUNET), NNUNET)),
         Step(
             "project",
             "SAM2Annotate itself, from this folder",
