@@ -7,8 +7,8 @@ import json
 
 import numpy as np
 import pytest
-from conftest import an_anisotropic_volume
 from nnunet_cases import a_case, a_plan, a_review, reviewed
+from patients import an_anisotropic_volume
 
 from SAM2AnnotateLib.cli import nnunet
 from SAM2AnnotateLib.errors import InputError, OutputError

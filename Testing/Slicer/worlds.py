@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
@@ -55,8 +54,9 @@ def makeLogic(folder: Path, volume=None, delaySeconds: float = 0.0):
     from SAM2AnnotateSlicer.Logic import AnnotationLogic
     from SAM2AnnotateSlicer.ModelService import ModelService
     from SAM2AnnotateSlicer.ParameterNode import SAM2AnnotateParameterNode
+    from SAM2AnnotateSlicer.PythonCommand import pythonCommand
 
-    command = [sys.executable, "-u", str(WORKER), str(folder / "fault"), str(delaySeconds)]
+    command = [*pythonCommand(), "-u", str(WORKER), str(folder / "fault"), str(delaySeconds)]
     service = ModelService(folder, command)
     logic = AnnotationLogic(slicer.mrmlScene, service, JournalKeeper(folder / "journals"))
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
