@@ -44,12 +44,14 @@ TORCH_ANY = "torch>=2.5.1"  # the oldest that sam2 accepts, for platforms and Py
 
 # Names and bounds agree with pyproject.toml's extras; Testing/Library/test_dev.py compares them.
 PACKAGING_TOOLS = ("pip>=22.3", "setuptools>=77", "wheel")
-WHEELS = ("numpy", "SimpleITK", "scipy", "Pillow", "safetensors", "tqdm", "nibabel", "pytest", "ruff", "mypy")
+WHEELS = ("numpy", "SimpleITK", "scipy", "Pillow", "safetensors", "tqdm", "nibabel", "PyYAML", "pytest", "ruff", "mypy")
 # Slicer's non-Qt half, a Qt to stand in for the other half, and CMake for the packaging: for the tests of the Slicer module.
 SLICER_TESTS = ("slicer-core>=5.13", "PySide6-Essentials>=6.8", "cmake")
 SAM2_NEEDS = ("hydra-core", "iopath")
 # Readers of Slicer's and DICOM's segmentations, and the trainer that data sets are written for.
 NNUNET = ("slicerio", "highdicom", "matplotlib", "nnunetv2>=2.8")
+# Runs a study on a cluster; its tests start one on this machine.
+CLUSTER = "ray>=2.9"
 SAM2 = "sam2>=1.1,<2"
 
 # Set by another program (3D Slicer, an IDE, a user's pip set-up), these would send the environment's Python or pip elsewhere.
@@ -117,6 +119,8 @@ def plan_steps(root: Path) -> list[Step]:
         # Some of what nnU-Net needs is published as (pure Python) source only. It names torchvision, whose newest release would replace the
         # pinned torch unless that is named again.
         Step("nnunet", "nnU-Net and readers of segmentations (about 250 MB, some built here)", ((TORCH_PINNED, *NNUNET), NNUNET)),
+        # Ray has no build for some machines that all else runs on; there its tests are left out, and the second attempt changes nothing.
+        Step("cluster", "Ray, for studies on a cluster (about 70 MB)", (("--only-binary", ":all:", CLUSTER), WHEELS[:1])),
         Step(
             "project",
             "SAM2Annotate itself, from this folder",

@@ -1,4 +1,4 @@
-"""Center slice, box and extent as a person would give them, from ground truth. Imports geometry, errors and numpy.
+"""Center slice, box and extent as a person would give them, from ground truth. Imports simulation.objects, geometry, metrics, errors.
 
 The rules and bounds are those of study A (Misera et al.): center slice by center of mass; width and height of the tight box scaled
 independently by up to 2 mm but at most 5 % of that side; then a shift by up to 1 mm but at most 5 % of that side.
@@ -12,6 +12,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..geometry import Box2D, Extent, SliceStack
+from ..metrics.surface_elements import bounding_box
+from .objects import StackedTruth, TruthObject
 
 _SCALE_MM, _SHIFT_MM, _SHARE = 2.0, 1.0, 0.05
 
@@ -42,16 +44,14 @@ def gestures_from_truth(truth_kji: np.ndarray, stack: SliceStack, rng: np.random
     Raises:
         InputError: if the mask is empty.
     """
-    frames = stack.view(truth_kji)
-    counts = np.array([int(frame.sum()) for frame in frames])
-    present = np.flatnonzero(counts)
-    if present.size == 0:
+    box_kji = bounding_box(truth_kji)
+    if box_kji is None:
         raise InputError("The object's mask is empty, so no box can be drawn.")
-    center_of_mass = int(np.rint((counts * np.arange(counts.size)).sum() / counts.sum()))
-    center = int(present[np.argmin(np.abs(present - center_of_mass))])  # a hollow stack has nothing at its center of mass
-    tight = Box2D.around(frames[center])
+    k, j, i = (side.start for side in box_kji)
+    truth = StackedTruth.of(TruthObject(1, 1, (k, j, i), truth_kji[box_kji]), stack)
+    tight = truth.tight_box(truth.center)
     box = tight if rng is None else jittered_box(tight, stack.frame_spacing_rc_mm, stack.frame_shape_rc, rng)
-    return Gestures(center, box, Extent(int(present[0]), int(present[-1])))
+    return Gestures(truth.center, box, truth.extent)
 
 
 def jittered_box(box: Box2D, spacing_rc_mm: tuple[float, float], frame_shape_rc: tuple[int, int], rng: np.random.Generator) -> Box2D:

@@ -74,10 +74,20 @@ def test_a_first_setup_runs_every_step_in_order(dev, a_project):
     machine = FakeMachine(a_project)
     machine.setup(dev).bring_up_to_date()
     assert machine.commands[0][1:] == ["-m", "venv", "--clear", str(a_project / ".venv")]
-    assert machine.lines[0].startswith("[1/9] virtual environment")
-    assert [line[:5] for line in machine.lines if line.startswith("[")] == [f"[{n}/9]" for n in range(1, 10)]
+    assert machine.lines[0].startswith("[1/10] virtual environment")
+    assert [line[: line.index("]") + 1] for line in machine.lines if line.startswith("[")] == [f"[{n}/10]" for n in range(1, 11)]
     installs = machine.installs()
-    expected = ["wheel", "torch==2.13.0", dev.WHEELS[-1], dev.SLICER_TESTS[-1], "iopath", "sam2>=1.1,<2", dev.NNUNET[-1], str(a_project)]
+    expected = [
+        "wheel",
+        "torch==2.13.0",
+        dev.WHEELS[-1],
+        dev.SLICER_TESTS[-1],
+        "iopath",
+        "sam2>=1.1,<2",
+        dev.NNUNET[-1],
+        dev.CLUSTER,
+        str(a_project),
+    ]
     assert installs == expected
 
 
@@ -111,7 +121,7 @@ def test_a_working_environment_made_by_hand_is_kept_and_completed(dev, a_project
     machine = FakeMachine(a_project)
     machine.setup(dev).bring_up_to_date()
     assert not any("venv" in command for command in machine.commands)
-    assert len(machine.installs()) == 8
+    assert len(machine.installs()) == 9
 
 
 def test_an_interrupted_setup_goes_on_at_the_step_it_was_in(dev, a_project):
@@ -128,8 +138,8 @@ def test_an_interrupted_setup_goes_on_at_the_step_it_was_in(dev, a_project):
         setup.bring_up_to_date()
     later = FakeMachine(a_project)
     later.setup(dev).bring_up_to_date()
-    assert later.installs() == [dev.SAM2, dev.NNUNET[-1], str(a_project)]
-    assert later.lines[0].startswith("[7/9] SAM 2")
+    assert later.installs() == [dev.SAM2, dev.NNUNET[-1], dev.CLUSTER, str(a_project)]
+    assert later.lines[0].startswith("[7/10] SAM 2")
 
 
 def test_a_changed_requirement_repeats_its_step_only(dev, a_project, monkeypatch):
@@ -160,7 +170,7 @@ def test_another_python_repeats_every_step(dev, a_project):
     FakeMachine(a_project).setup(dev).bring_up_to_date()
     machine = FakeMachine(a_project, version="3.12 x86_64")
     machine.setup(dev).bring_up_to_date()
-    assert len(machine.installs()) == 8
+    assert len(machine.installs()) == 9
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"torch": 1}'])
@@ -169,7 +179,7 @@ def test_damaged_stamps_count_as_none(dev, a_project, content):
     (a_project / ".venv" / "setup-stamps.json").write_text(content, encoding="utf-8")
     machine = FakeMachine(a_project)
     machine.setup(dev).bring_up_to_date()
-    assert len(machine.installs()) == 8
+    assert len(machine.installs()) == 9
 
 
 def test_torch_falls_back_where_the_pinned_release_has_no_build(dev, a_project):
@@ -322,7 +332,7 @@ def test_dev_and_pyproject_ask_for_the_same_packages(dev):
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
     listed = chain(project["project"]["dependencies"], *project["project"]["optional-dependencies"].values())
     in_pyproject = {requirement for requirement in listed if not requirement.startswith("sam2annotate[")}
-    assert in_pyproject == {*dev.WHEELS, *dev.SLICER_TESTS, *dev.NNUNET, *dev.SAM2_NEEDS, dev.SAM2, dev.TORCH_ANY}
+    assert in_pyproject == {*dev.WHEELS, *dev.SLICER_TESTS, *dev.NNUNET, *dev.SAM2_NEEDS, dev.SAM2, dev.TORCH_ANY, dev.CLUSTER}
     assert set(project["build-system"]["requires"]) <= set(dev.PACKAGING_TOOLS)
 
 

@@ -60,6 +60,13 @@ def test_positions_rows_and_columns_are_those_of_the_upright_stack(orientation):
     assert expected.extent == Extent(1, 2)
 
 
+def test_where_the_center_of_mass_is_half_way_the_even_slice_is_taken_as_numpy_rounds():
+    """Wherever the object begins: its crop must not move the center."""
+    for first, expected in ((1, 2), (2, 2), (3, 4)):
+        truth = slabs(*[EMPTY] * first, SMALL, SMALL, EMPTY)
+        assert gestures_from_truth(truth, an_axial_stack(*truth.shape), None).center == expected
+
+
 def test_an_empty_mask_is_refused():
     with pytest.raises(InputError, match="The object's mask is empty, so no box can be drawn"):
         gestures_from_truth(slabs(EMPTY, EMPTY), an_axial_stack(2, 4, 5), None)

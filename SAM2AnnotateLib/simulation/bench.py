@@ -1,0 +1,48 @@
+"""Bench: one volume with a model, ready for any number of simulations. Imports annotator, engine, geometry and simulation.replay."""
+
+from __future__ import annotations
+
+from ..annotator import AnnotatedObject, Annotator
+from ..engine import EmbeddingStore, SegmentationEngine
+from ..geometry import Extent, SliceStack, Volume
+from ..prompts import SlicePrompt
+from ..propagation.propagate import predict_slice
+from ..propagation.results import SliceResult
+from .embedding_files import EmbeddingFiles
+from .objects import StackedTruth
+from .replay import ReplayEngine
+
+
+class Bench:
+    """What all simulations on one volume share: embeddings, and all that the model has answered.
+
+    Args:
+        volume: the image.
+        engine: a loaded model.
+        axis: as of `Annotator`.
+        window: as of `Annotator`; ``auto`` is settled by the first object.
+        files: where embeddings are kept between processes, or None.
+    """
+
+    def __init__(self, volume: Volume, engine: SegmentationEngine, axis: str, window: str, files: EmbeddingFiles | None = None):
+        self.volume, self._axis, self._window = volume, axis, window
+        self.engine = ReplayEngine(engine, files)
+        self.stack = SliceStack.along(volume.grid, axis)
+        self._store = EmbeddingStore()
+        self._annotators: dict[str, Annotator] = {}
+
+    def new_object(self, truth: StackedTruth, prompt: SlicePrompt, roi: str) -> AnnotatedObject:
+        """The object as the panel and the console make it, from a prompt on its center slice; with the extent of the truth."""
+        return AnnotatedObject(self._annotator(truth, roi), truth.center, prompt, Extent(truth.extent.first, truth.extent.last))
+
+    def predict(self, truth: StackedTruth, position: int, prompt: SlicePrompt, roi: str) -> SliceResult:
+        """One slice from its prompt alone, as a preview."""
+        annotator = self._annotator(truth, roi)
+        return predict_slice(annotator.encoder_for(position, truth.tight_box(truth.center)), position, prompt, annotator.policy)
+
+    def _annotator(self, truth: StackedTruth, roi: str) -> Annotator:
+        if roi not in self._annotators:
+            annotator = Annotator(self.volume, self.engine, self._axis, self._window, roi, self._store)
+            annotator.encoder_for(truth.center, truth.tight_box(truth.center))
+            self._annotators[roi] = annotator
+        return self._annotators[roi]

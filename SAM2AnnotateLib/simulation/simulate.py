@@ -1,0 +1,214 @@
+"""Simulate a person at work on one object, by any workflow. Imports review, propagation, annotator and the rest of this room.
+
+Propagation with review runs the very session, propagation and correction code of the panel and the console (`AnnotatedObject`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..annotator import AnnotatedObject
+from ..geometry import Box2D
+from ..prompts import SlicePrompt
+from ..propagation.results import SliceResult
+from ..review import SliceStatus
+from ..review.doubts import ShapeMemory, next_doubtful, session_doubts
+from .acceptance import Acceptance
+from .bench import Bench
+from .effort import Effort, EffortCount
+from .first_prompt import first_prompt
+from .gestures import jittered_box
+from .interpolation import interpolate_slices
+from .objects import StackedTruth
+from .reader import MaskMemory, ReviewedSlice, SimulatedReader
+from .workflow import Workflow
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedObject:
+    """What a workflow made of an object.
+
+    Args:
+        masks: final (rows, cols) bool masks by position, of every slice of the extent.
+        slices: as they were reviewed, by rising voxel index.
+        effort: what it cost.
+    """
+
+    masks: dict[int, np.ndarray]
+    slices: tuple[ReviewedSlice, ...]
+    effort: Effort
+
+    @property
+    def corrected(self) -> int:
+        """Slices that were corrected or drawn."""
+        return sum(one.corrected for one in self.slices)
+
+
+def simulate(bench: Bench, memory: MaskMemory, workflow: Workflow, acceptance: Acceptance, rng: np.random.Generator) -> SimulatedObject:
+    """Annotate one object from its first gesture to its last reviewed slice.
+
+    Args:
+        bench: the volume and the model.
+        memory: of the object.
+        workflow: how.
+        acceptance: when a mask is taken as it is.
+        rng: draws the jitter of boxes and dots. The same state gives the same result.
+    """
+    reader = SimulatedReader(memory, acceptance, bench.stack.index_of)
+    run = {"slice_boxes": _slice_boxes, "box_tracking": _box_tracking, "interpolation": _interpolation}.get(workflow.method, _propagation)
+    masks = run(bench, memory.truth, workflow, reader, rng)
+    slices = sorted(reader.reviewed.values(), key=lambda one: one.slice_index)
+    return SimulatedObject(masks, tuple(slices), reader.effort.total)
+
+
+def by_hand(memory: MaskMemory) -> Effort:
+    """What it costs to draw every slice of an object by hand."""
+    count = EffortCount(memory.rules.costs)
+    count.find_object()
+    for position in memory.truth.extent.indices:
+        frame = memory.truth.frame(position)
+        count.look()
+        if frame.any():
+            count.outline(frame, memory.spacing_rc_mm)
+    return count.total
+
+
+def outward(truth: StackedTruth) -> tuple[list[int], list[int]]:
+    """The positions beside the center slice down to the first slice, and up to the last one."""
+    return list(range(truth.center - 1, truth.extent.first - 1, -1)), list(range(truth.center + 1, truth.extent.last + 1))
+
+
+def _propagation(
+    bench: Bench, truth: StackedTruth, workflow: Workflow, reader: SimulatedReader, rng: np.random.Generator
+) -> dict[int, np.ndarray]:
+    def predict(prompt: SlicePrompt) -> np.ndarray:
+        return bench.predict(truth, truth.center, prompt, workflow.roi).mask
+
+    first = first_prompt(workflow, truth, bench.stack, predict, rng, reader.effort)
+    item = bench.new_object(truth, first.prompt, workflow.roi)
+    for _ in item.propagate():
+        pass
+    if workflow.order == "doubtful":
+        _review_doubtful_first(item, reader)
+    else:
+        _review_outward(item, truth, reader)
+    return {position: _known_mask(item, position) for position in truth.extent.indices}
+
+
+def _review_outward(item: AnnotatedObject, truth: StackedTruth, reader: SimulatedReader) -> None:
+    """From the center to each end; what a correction recomputes is looked at as it arrives."""
+    stack = item.annotator.stack
+    running: Iterator[SliceResult] = iter(())
+    below, above = outward(truth)
+    for position in (truth.center, *below, *above):
+        running = _computed_up_to(item, position, running)
+        drawn = reader.look(position, _known_mask(item, position))
+        if drawn is None:
+            item.accept(stack.index_of(position))
+        else:
+            running = item.correct(stack.index_of(position), stack.slice_from_frame(drawn))
+
+
+def _computed_up_to(item: AnnotatedObject, position: int, running: Iterator[SliceResult]) -> Iterator[SliceResult]:
+    """Go on with what a correction began until a slice is up to date."""
+    while item.review.status(position) in (SliceStatus.STALE, SliceStatus.EMPTY):
+        if next(running, None) is None:
+            running = item.propagate()  # the other side of a corrected center slice: a correction on this side ended it
+            if next(running, None) is None:
+                raise RuntimeError(f"Slice {position} is due, and nothing computes it.")
+    return running
+
+
+def _review_doubtful_first(item: AnnotatedObject, reader: SimulatedReader) -> None:
+    """As the panel's key for the next doubtful slice leads; each correction is followed by all that it recomputes."""
+    stack, memory, current = item.annotator.stack, ShapeMemory(), None
+    while True:
+        doubts = session_doubts(item.review, stack.frame_spacing_rc_mm, memory)
+        position = next_doubtful(doubts, current)
+        if position is None:
+            return
+        drawn = reader.look(position, _known_mask(item, position))
+        if drawn is None:
+            item.accept(stack.index_of(position))
+        else:
+            for _ in item.correct(stack.index_of(position), stack.slice_from_frame(drawn)):
+                pass
+        current = position
+
+
+def _known_mask(item: AnnotatedObject, position: int) -> np.ndarray:
+    mask = item.review.mask(position)
+    if mask is None:
+        raise RuntimeError(f"Slice {position} has no mask after propagation.")
+    return mask
+
+
+def _slice_boxes(
+    bench: Bench, truth: StackedTruth, workflow: Workflow, reader: SimulatedReader, rng: np.random.Generator
+) -> dict[int, np.ndarray]:
+    """Study C: a box on every slice that shows the object, a mask from each alone."""
+    stack, masks = bench.stack, {}
+    for position in truth.extent.indices:
+        mask = np.zeros(stack.frame_shape_rc, dtype=bool)
+        if truth.frame(position).any():
+            reader.effort.box()
+            box = jittered_box(truth.tight_box(position), stack.frame_spacing_rc_mm, stack.frame_shape_rc, rng)
+            mask = bench.predict(truth, position, SlicePrompt(box=box), workflow.roi).mask
+        drawn = reader.look(position, mask)
+        masks[position] = mask if drawn is None else drawn
+    return masks
+
+
+def _box_tracking(
+    bench: Bench, truth: StackedTruth, workflow: Workflow, reader: SimulatedReader, rng: np.random.Generator
+) -> dict[int, np.ndarray]:
+    """A box on the center slice; from there to both ends, the box of the last reviewed mask plus a margin. An empty mask ends it."""
+    stack, center = bench.stack, truth.center
+    reader.effort.find_object()
+    reader.effort.box()
+    first = jittered_box(truth.tight_box(center), stack.frame_spacing_rc_mm, stack.frame_shape_rc, rng)
+    masks: dict[int, np.ndarray] = {}
+
+    def segment(position: int, box: Box2D | None) -> None:
+        mask = np.zeros(stack.frame_shape_rc, dtype=bool)
+        if box is not None:
+            mask = bench.predict(truth, position, SlicePrompt(box=box), workflow.roi).mask
+        drawn = reader.look(position, mask)
+        masks[position] = mask if drawn is None else drawn
+
+    segment(center, first)
+    for side, back in zip(outward(truth), (1, -1), strict=True):
+        for position in side:
+            last = masks[position + back]
+            segment(position, _grown_box(last, workflow.margin_mm, stack.frame_spacing_rc_mm) if last.any() else None)
+    return masks
+
+
+def _grown_box(mask: np.ndarray, margin_mm: float, spacing_rc_mm: tuple[float, float]) -> Box2D:
+    """The box of a mask, grown by a margin to each side, rounded to whole pixels, within the slice."""
+    box = Box2D.around(mask)
+    rows, cols = (round(margin_mm / mm) for mm in spacing_rc_mm)
+    return Box2D(box.row_start - rows, box.row_stop + rows, box.col_start - cols, box.col_stop + cols).clipped(mask.shape)
+
+
+def _interpolation(
+    bench: Bench,
+    truth: StackedTruth,
+    workflow: Workflow,
+    reader: SimulatedReader,
+    rng: np.random.Generator,  # noqa: ARG001 - as the other methods; a person's outlines have no jitter
+) -> dict[int, np.ndarray]:
+    """Every n-th slice from the center and both ends are drawn by hand; the others are interpolated, then reviewed."""
+    reader.effort.find_object()
+    extent = truth.extent
+    by_turn = {position for position in extent.indices if (position - truth.center) % workflow.every == 0}
+    drawn = {position: reader.draw(position) for position in sorted(by_turn | {extent.first, extent.last})}
+    masks = interpolate_slices(drawn, extent, bench.stack.frame_spacing_rc_mm)
+    for position in extent.indices:
+        if position not in drawn:
+            corrected = reader.look(position, masks[position])
+            masks[position] = masks[position] if corrected is None else corrected
+    return masks
