@@ -8,12 +8,13 @@ import platform
 import sys
 from pathlib import Path
 
-_PARTS = ("propagation", "first-mask", "whole-volume", "memory")
+_PARTS = ("propagation", "first-mask", "whole-volume", "memory", "sweep")
 _EXPLANATION = """parts:
   propagation   (a) first propagation and (b) the one after a correction; hiera tiny, fp32, same frames, alternating runs
   first-mask    (c) from box to mask on an encoded slice
   whole-volume  (d) ours with its CPU defaults against stock at 1024 px on the whole volume through JPEG files (minutes)
   memory        (e) peak memory, each case in its own process
+  sweep         (f) a study's sweep of 38 thresholds on a case against one simulation of it; bundled model, real CT
 Official weights cannot be downloaded everywhere, so hiera tiny runs with random ones: times do not depend on them.
 
 examples:
@@ -42,12 +43,14 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     from ..atomic_files import write_text_atomically
     from ..benchmark import parts
+    from ..benchmark.sweep_cost import sweep_cost
 
     work = {
         "propagation": lambda: parts.propagation(options.repeats, options.slices, options.image_size),
         "first-mask": lambda: parts.first_mask(options.repeats),
         "whole-volume": lambda: parts.whole_volume(options.stock_slices),
         "memory": parts.memory,
+        "sweep": lambda: sweep_cost(options.repeats),
     }
     machine = {"processor": platform.processor() or platform.machine(), "threads": parts.thread_count(), "torch": parts.torch_version()}
     results = {}

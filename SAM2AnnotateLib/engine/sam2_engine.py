@@ -131,12 +131,16 @@ class Sam2Engine:
 
 
 class Sam2Track:
-    """One pass with a SAM 2 state of its own."""
+    """One pass with a SAM 2 state of its own.
+
+    The memory of a slice is encoded only when a next slice is asked for: a preview, and the last slice of a pass, need none.
+    """
 
     def __init__(self, engine: Sam2Engine, frame_shape_rc: tuple[int, int], slice_count: int, reverse: bool):
         self._engine, self._model = engine, engine._model
         self._shape_rc, self._slice_count, self._reverse = frame_shape_rc, slice_count, reverse
         self._memory: dict[str, dict[int, dict]] = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
+        self._due: list[tuple] = []  # what is to be remembered: position, features, outputs, whether prompted
 
     def condition(self, position: int, embedding: Embedding, prompt: SlicePrompt) -> SlicePrediction:
         """Make the slice a conditioning frame."""
@@ -149,9 +153,7 @@ class Sam2Track:
             if final is None:
                 sketch = None if outputs is None else outputs[3].clamp(-_SKETCH_LOGIT_BOUND, _SKETCH_LOGIT_BOUND)
                 outputs = self._run(position, features, point_inputs=self._point_inputs(prompt), sketch=sketch)
-            kept = self._kept(features, outputs, prompted=True)
-            self._memory["cond_frame_outputs"][position] = kept
-            self._memory["non_cond_frame_outputs"].pop(position, None)
+            self._due.append((position, features, outputs, True))
             if final is not None:
                 return SlicePrediction(np.where(final, np.float32(10), np.float32(-10)), 1.0, float(final.any()))
             return self._prediction(outputs)
@@ -161,16 +163,26 @@ class Sam2Track:
         with self._engine._running():
             features = self._engine.features(embedding)
             outputs = self._run(position, features, mask_inputs=self._mask_inputs(mask))
-            self._memory["non_cond_frame_outputs"][position] = self._kept(features, outputs, prompted=False)
+            self._due.append((position, features, outputs, False))
 
     def step(self, position: int, embedding: Embedding) -> SlicePrediction:
         """Predict the slice from memory, remember it, forget what no later step can read."""
         with self._engine._running():
+            self._encode_due()
             features = self._engine.features(embedding)
             outputs = self._run(position, features)
-            self._memory["non_cond_frame_outputs"][position] = self._kept(features, outputs, prompted=False)
+            self._due.append((position, features, outputs, False))
             self._forget(position)
             return self._prediction(outputs)
+
+    def _encode_due(self) -> None:
+        """Encode what was seen since the last step into the memory, in the order in which it was seen."""
+        for position, features, outputs, prompted in self._due:
+            kept = self._kept(features, outputs, prompted)
+            self._memory["cond_frame_outputs" if prompted else "non_cond_frame_outputs"][position] = kept
+            if prompted:
+                self._memory["non_cond_frame_outputs"].pop(position, None)
+        self._due.clear()
 
     def _run(self, position: int, features, point_inputs=None, mask_inputs=None, sketch=None):
         vision, places, sizes = features

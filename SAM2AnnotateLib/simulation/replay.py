@@ -20,7 +20,7 @@ from ..prompts import SlicePrompt
 from .embedding_files import EmbeddingFiles
 
 # A live track holds the model's memory of some slices, about a MB; one that has left is computed again from its beginning.
-_LIVE_TRACKS = 48
+_LIVE_TRACKS = 24
 _LOGIT = np.float32(10)
 
 

@@ -10,6 +10,7 @@ pytest.importorskip("sam2")
 
 from SAM2AnnotateLib.benchmark import parts
 from SAM2AnnotateLib.benchmark.phantom import make_phantom
+from SAM2AnnotateLib.benchmark.sweep_cost import sweep_cost
 from SAM2AnnotateLib.cli.main import main
 
 
@@ -39,3 +40,13 @@ def test_the_command_writes_its_figures_and_the_machine(tmp_path, capsys):
     assert {"processor", "threads", "torch"} <= stored["machine"].keys()
     assert stored["results"]["c box to first mask, bundled"]["milliseconds"] > 0
     assert "c box to first mask, hiera tiny" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_sweep_encodes_no_slice_twice_and_shares_predictions():
+    ((name, figures),) = sweep_cost(repeats=1)
+    assert name[0] == "f"
+    assert figures["ratio"] == pytest.approx(figures["sweep_seconds"] / figures["one_simulation_seconds"], rel=0.05)
+    assert figures["thresholds"] == 38
+    assert figures["encoded_by_sweep"] <= 2 * figures["slices"]  # crops may grow; a slice is encoded once a crop
+    assert figures["predicted_by_sweep"] < figures["thresholds"] / 3 * figures["predicted_by_one"]
