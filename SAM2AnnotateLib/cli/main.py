@@ -9,9 +9,9 @@ import sys
 
 from .. import __version__
 from ..errors import Cancelled, SAM2AnnotateError
-from . import benchmark, demo, models, nnunet, offline_folder, score, segment, self_check
+from . import benchmark, demo, models, nnunet, offline_folder, score, segment, self_check, study
 
-_COMMANDS = (segment, score, nnunet, models, offline_folder, self_check, benchmark, demo)
+_COMMANDS = (segment, score, nnunet, study, models, offline_folder, self_check, benchmark, demo)
 _EXIT_BAD_INPUT, _EXIT_STOPPED = 2, 130
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,41 +41,56 @@ def write_box_plots(
     """
     if path.suffix.lower() not in FORMATS:
         raise OutputError(f"Cannot write '{path.name}': expected a file name that ends in {', '.join(FORMATS)}.")
-    # Not pyplot: it would keep the figure in a list of its own and could choose a window system.
-    figure_module = import_for("Drawing box plots", "matplotlib.figure", "pip install matplotlib")
-    figure = figure_module.Figure(figsize=(max(2.6, 0.9 * len(evaluations) + 1.2) * len(metrics), 4.2), layout="constrained")
-    for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
-        _draw_panel(axes, evaluations, [one for one in comparisons if one.metric == metric and one.label == label], metric, label)
+    figure = box_plot_figure(evaluations, comparisons, metrics, label)
     with replaced_atomically(path) as partial:
         figure.savefig(partial, dpi=150)
 
 
-def _draw_panel(axes, evaluations: Sequence[Evaluation], comparisons: Sequence[Comparison], metric: str, label: str) -> None:
+def box_plot_figure(
+    evaluations: Sequence[Evaluation], comparisons: Sequence[Comparison], metrics: Sequence[str] = ("dsc", "nsd"), label: str = MEAN
+) -> Any:
+    """The Matplotlib figure that `write_box_plots` writes. Raises MissingPackageError."""
+    # Not pyplot: it would keep the figure in a list of its own and could choose a window system.
+    figure_module = import_for("Drawing box plots", "matplotlib.figure", "pip install matplotlib")
+    figure = figure_module.Figure(figsize=(max(2.6, 0.9 * len(evaluations) + 1.2) * len(metrics), 4.2), layout="constrained")
+    for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
+        names = [evaluation.model for evaluation in evaluations]
+        compared = [one for one in comparisons if one.metric == metric and one.label == label]
+        brackets = [(names.index(one.reference), names.index(one.model), one.mark) for one in compared]
+        draw_boxes(axes, {evaluation.model: evaluation.values(metric, label) for evaluation in evaluations}, brackets)
+        tolerance = f" ({evaluations[0].tolerance_mm:g} mm)" if metric == "nsd" else ""
+        axes.set_ylabel(_AXIS_NAMES[metric] + tolerance)
+        axes.set_title(label)
+    return figure
+
+
+def draw_boxes(axes: Any, values: Mapping[str, np.ndarray], brackets: Sequence[tuple[int, int, str]]) -> None:
+    """One box a name, every value as a dot, brackets above them.
+
+    Args:
+        axes: of Matplotlib.
+        values: (n,) by name; those that are not finite are left out, and their number stands under the name.
+        brackets: numbers of the two boxes that each joins, and its mark.
+    """
     shown, names = [], []
-    for evaluation in evaluations:
-        values = evaluation.values(metric, label)
-        shown.append(values[np.isfinite(values)])
-        hidden = values.size - shown[-1].size
-        names.append(f"{evaluation.model}\n({hidden} not shown)" if hidden else evaluation.model)
+    for name, given in values.items():
+        shown.append(given[np.isfinite(given)])
+        hidden = given.size - shown[-1].size
+        names.append(f"{name}\n({hidden} not shown)" if hidden else name)
     places = np.arange(len(shown))
     axes.boxplot(shown, positions=places, widths=0.55, showfliers=False, medianprops={"color": "tab:red"})
     rng = np.random.default_rng(0)  # sideways, so that dots of one height stay apart
-    for place, values in zip(places, shown, strict=True):
-        axes.plot(place + rng.uniform(-0.12, 0.12, values.size), values, ".", color="tab:blue", alpha=0.5, markersize=4)
+    for place, heights in zip(places, shown, strict=True):
+        axes.plot(place + rng.uniform(-0.12, 0.12, heights.size), heights, ".", color="tab:blue", alpha=0.5, markersize=4)
     axes.set_xticks(places, names)
-    tolerance = f" ({evaluations[0].tolerance_mm:g} mm)" if metric == "nsd" else ""
-    axes.set_ylabel(_AXIS_NAMES[metric] + tolerance)
-    axes.set_title(label)
-    _draw_brackets(axes, comparisons, [evaluation.model for evaluation in evaluations])
+    _draw_brackets(axes, brackets)
 
 
-def _draw_brackets(axes, comparisons: Sequence[Comparison], models: Sequence[str]) -> None:
+def _draw_brackets(axes: Any, brackets: Sequence[tuple[int, int, str]]) -> None:
     """Above the data, the narrowest lowest."""
     bottom, top = axes.get_ylim()
     height = top - bottom
-    spans = sorted(
-        ((models.index(one.reference), models.index(one.model), one.mark) for one in comparisons), key=lambda s: abs(s[0] - s[1])
-    )
+    spans = sorted(brackets, key=lambda span: abs(span[0] - span[1]))
     for level, (start, end, mark) in enumerate(spans):
         y = top + (level + 0.3) * _BRACKET_STEP * height
         drop = 0.2 * _BRACKET_STEP * height

@@ -37,8 +37,13 @@ class Comparison:
 
     @property
     def mark(self) -> str:
-        """``***`` below 0.001, ``**`` below 0.01, ``*`` below 0.05, ``ns`` otherwise, of the adjusted p-value."""
-        return next((mark for bound, mark in _MARKS if self.adjusted_p < bound), "ns")
+        """`significance_mark` of the adjusted p-value."""
+        return significance_mark(self.adjusted_p)
+
+
+def significance_mark(p_value: float) -> str:
+    """``***`` below 0.001, ``**`` below 0.01, ``*`` below 0.05, ``ns`` otherwise."""
+    return next((mark for bound, mark in _MARKS if p_value < bound), "ns")
 
 
 def compare(evaluations: Sequence[Evaluation], reference: str, *, level: float = 0.95, seed: int = 0) -> list[Comparison]:

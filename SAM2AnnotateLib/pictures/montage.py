@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,24 +53,20 @@ def write_montage(
     shown = _chosen_positions(extent, boxes, tiles)
     masks = stack.view(mask_kji)
     truths = None if truth_kji is None else stack.view(truth_kji)
-    view = _view_box([*(masks[p] for p in extent.indices), *([] if truths is None else [truths[p] for p in extent.indices])], boxes, stack)
+    around = [*(masks[p] for p in extent.indices), *([] if truths is None else [truths[p] for p in extent.indices])]
+    view = view_around(around, stack, list(boxes.values()))
     columns = min(len(shown), max(3, int(np.ceil(np.sqrt(len(shown) * 4 / 3)))))
     rows = -(-len(shown) // columns)
     legend = _CAPTION if truths is not None else 0
     sheet_size = columns * (_TILE + _GAP) + _GAP, rows * (_TILE + _CAPTION + _GAP) + _GAP + legend
     sheet = image_module.new("RGB", sheet_size, (24, 24, 28))
     draw = draw_module.Draw(sheet)
-    height_mm, width_mm = (count * mm for count, mm in zip(view.shape_rc, stack.frame_spacing_rc_mm, strict=True))
-    scale = _TILE / max(height_mm, width_mm)
-    size_rc = max(1, round(height_mm * scale)), max(1, round(width_mm * scale))
+    size_rc = _size_rc(view, stack, _TILE)
     for number, position in enumerate(shown):
         left = _GAP + (number % columns) * (_TILE + _GAP)
         top = _GAP + (number // columns) * (_TILE + _CAPTION + _GAP)
-        gray = mapping.to_uint8(stack.view(volume.array_kji)[position][view.slices_rc])
-        tile = np.array(image_module.fromarray(gray).resize(size_rc[::-1], image_module.Resampling.BICUBIC).convert("RGB"))
-        if truths is not None:
-            tile[_outline(truths[position][view.slices_rc], size_rc)] = _TRUTH_COLOR
-        tile[_outline(masks[position][view.slices_rc], size_rc)] = _MASK_COLOR
+        gray = mapping.to_uint8(stack.view(volume.array_kji)[position])
+        tile = outlined_tile(gray, masks[position], None if truths is None else truths[position], view, stack)
         sheet.paste(image_module.fromarray(tile), (left, top + _CAPTION))
         if position in boxes:
             draw.rectangle(_box_pixels(boxes[position], view, size_rc, left, top + _CAPTION), outline=_BOX_COLOR)
@@ -82,6 +78,34 @@ def write_montage(
         draw.text((_GAP + 312, bottom), "yellow: the one box", fill=_BOX_COLOR)
     with replaced_atomically(path) as partial:
         sheet.save(partial, format="PNG", optimize=True)
+
+
+def outlined_tile(
+    gray: np.ndarray, mask: np.ndarray, truth: np.ndarray | None, view: Box2D, stack: SliceStack, side: int = _TILE
+) -> np.ndarray:
+    """One slice, cut out and shown with square pixels: red outline of the mask, green one of the truth below it.
+
+    Args:
+        gray: (rows, cols) uint8 slice of the stack.
+        mask: (rows, cols) bool.
+        truth: (rows, cols) bool, or None.
+        view: what is cut out, see `view_around`.
+        side: pixels of the longer side of the picture.
+
+    Returns:
+        (height, width, 3) uint8.
+
+    Raises:
+        MissingPackageError: if Pillow is not installed.
+    """
+    image_module = import_for("Writing a preview", "PIL.Image", "pip install Pillow")
+    size_rc = _size_rc(view, stack, side)
+    cut = image_module.fromarray(np.ascontiguousarray(gray[view.slices_rc]))
+    tile = np.array(cut.resize(size_rc[::-1], image_module.Resampling.BICUBIC).convert("RGB"))
+    if truth is not None:
+        tile[_outline(truth[view.slices_rc], size_rc)] = _TRUTH_COLOR
+    tile[_outline(mask[view.slices_rc], size_rc)] = _MASK_COLOR
+    return tile
 
 
 def require_png_name(path: Path) -> None:
@@ -103,8 +127,9 @@ def _chosen_positions(extent: Extent, boxes: Mapping[int, Box2D], tiles: int) ->
     return sorted(spread)
 
 
-def _view_box(frames: list[np.ndarray], boxes: Mapping[int, Box2D], stack: SliceStack) -> Box2D:
-    found = [Box2D.around(frame) for frame in frames if frame.any()] + list(boxes.values())
+def view_around(frames: Sequence[np.ndarray], stack: SliceStack, boxes: Sequence[Box2D] = ()) -> Box2D:
+    """The part of a slice that shows all of these masks (rows, cols) and boxes with their surroundings; the whole slice without any."""
+    found = [Box2D.around(frame) for frame in frames if frame.any()] + list(boxes)
     if not found:
         return Box2D(0, stack.frame_shape_rc[0], 0, stack.frame_shape_rc[1])
     whole = found[0]
@@ -116,6 +141,13 @@ def _view_box(frames: list[np.ndarray], boxes: Mapping[int, Box2D], stack: Slice
     row = (whole.row_start + whole.row_stop - int(counts[0])) // 2
     col = (whole.col_start + whole.col_stop - int(counts[1])) // 2
     return Box2D(row, row + int(counts[0]), col, col + int(counts[1])).clipped(stack.frame_shape_rc)
+
+
+def _size_rc(view: Box2D, stack: SliceStack, side: int) -> tuple[int, int]:
+    """Pixels of the picture of a view, square in mm, `side` pixels along the longer side."""
+    height_mm, width_mm = (count * mm for count, mm in zip(view.shape_rc, stack.frame_spacing_rc_mm, strict=True))
+    scale = side / max(height_mm, width_mm)
+    return max(1, round(height_mm * scale)), max(1, round(width_mm * scale))
 
 
 def _nearest(count: int, size: int) -> np.ndarray:

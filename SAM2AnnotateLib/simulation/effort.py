@@ -101,9 +101,9 @@ class EffortCount:
         """A mask taken as it is."""
         self.total += Effort(accepted=1, seconds=self._costs.accept)
 
-    def correct(self, changed: np.ndarray, spacing_rc_mm: tuple[float, float]) -> None:
-        """A mask corrected; `changed` (rows, cols) bool are the pixels that the hand changed."""
-        mm, pixels = outline_mm(changed, spacing_rc_mm), int(np.count_nonzero(changed))
+    def correct(self, before: np.ndarray, after: np.ndarray, spacing_rc_mm: tuple[float, float]) -> None:
+        """A (rows, cols) bool mask corrected. The hand draws what is new of the outline; what is erased beyond it takes no care."""
+        mm, pixels = new_outline_mm(before, after, spacing_rc_mm), int(np.count_nonzero(before ^ after))
         seconds = self._costs.begin_correction + mm / self._costs.outline_mm_per_s
         self.total += Effort(corrections=1, corrected_pixels=pixels, outline_mm=mm, seconds=seconds)
 
@@ -112,6 +112,14 @@ class EffortCount:
         mm, pixels = outline_mm(mask, spacing_rc_mm), int(np.count_nonzero(mask))
         seconds = self._costs.begin_correction + mm / self._costs.outline_mm_per_s
         self.total += Effort(outlines=1, corrected_pixels=pixels, outline_mm=mm, seconds=seconds)
+
+
+def new_outline_mm(before: np.ndarray, after: np.ndarray, spacing_rc_mm: tuple[float, float]) -> float:
+    """Length in mm of the outlines of `after` that are not outlines of `before`: at most what drawing `after` from nothing would take."""
+    known = {(*corner, code) for corner, code in zip(*(part.tolist() for part in surface_corners(before)), strict=True)}
+    corners, codes = (part.tolist() for part in surface_corners(after))
+    sizes = element_sizes(tuple(float(mm) for mm in spacing_rc_mm))
+    return float(sum(sizes[code] for corner, code in zip(corners, codes, strict=True) if (*corner, code) not in known))
 
 
 def outline_mm(mask: np.ndarray, spacing_rc_mm: tuple[float, float]) -> float:

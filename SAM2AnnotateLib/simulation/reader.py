@@ -105,7 +105,7 @@ class SimulatedReader:
             self._note(position, score, False, 0)
             return None
         correction = self._memory.correction(position, mask)
-        self.effort.correct(correction.changed, self._memory.spacing_rc_mm)
+        self.effort.correct(mask, correction.mask, self._memory.spacing_rc_mm)
         self._note(position, score, True, int(np.count_nonzero(correction.changed)))
         return correction.mask
 

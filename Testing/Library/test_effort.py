@@ -9,7 +9,7 @@ import pytest
 from patients import drawn
 
 from SAM2AnnotateLib.errors import InputError
-from SAM2AnnotateLib.simulation.effort import Effort, EffortCount, GestureSeconds, outline_mm
+from SAM2AnnotateLib.simulation.effort import Effort, EffortCount, GestureSeconds, new_outline_mm, outline_mm
 
 COSTS = GestureSeconds(find=20, box=4, point=2, look=1, accept=0.5, begin_correction=8, outline_mm_per_s=5)
 PIXEL = drawn("...", ".#.", "...")
@@ -51,7 +51,7 @@ def test_an_object_annotated_with_one_correction_adds_up():
         count.look()  # 1 s
     count.accept()  # 0.5 s
     count.accept()
-    count.correct(BLOCK, (0.5, 2.0))
+    count.correct(np.zeros_like(BLOCK), BLOCK, (0.5, 2.0))
     mm = 9 + 4 * CUT
     assert (count.total.boxes, count.total.points, count.total.outlines, count.total.corrections) == (1, 2, 0, 1)
     assert (count.total.corrected_pixels, count.total.slices_viewed, count.total.accepted) == (6, 3, 2)
@@ -68,8 +68,20 @@ def test_a_slice_drawn_from_nothing_is_an_outline_and_no_correction():
 
 def test_a_correction_that_changes_nothing_still_takes_up_the_tool():
     count = EffortCount(COSTS)
-    count.correct(np.zeros((3, 3), dtype=bool), (0.5, 2.0))
+    count.correct(PIXEL, PIXEL, (0.5, 2.0))
     assert count.total == Effort(corrections=1, seconds=8)
+
+
+def test_a_correction_draws_only_what_is_new_of_the_outline():
+    """Two columns are added to a block of 2 x 2 pixels: the old side inside goes, the sides above and below grow by two columns each, and the
+    two cut corners move along with the old side, a row long, to the new end."""
+    before, after = drawn("......", ".##...", ".##...", "......"), drawn("......", ".####.", ".####.", "......")
+    assert new_outline_mm(before, after, (0.5, 2.0)) == pytest.approx(2 * 2 * 2.0 + 0.5 + 2 * CUT)
+    assert new_outline_mm(np.zeros_like(after), after, (0.5, 2.0)) == pytest.approx(outline_mm(after, (0.5, 2.0)))
+
+
+def test_erasing_a_part_of_its_own_draws_nothing():
+    assert new_outline_mm(drawn("....", "#..#", "...."), drawn("....", "#...", "...."), (0.5, 2.0)) == 0.0
 
 
 def test_efforts_add_up_field_by_field():

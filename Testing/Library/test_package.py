@@ -27,6 +27,7 @@ ROOMS = (
     ("annotator",),  # a single file: the steps of an annotation, joined
     ("pictures", "simulation", "worker"),
     ("training", "benchmark", "nnunet"),
+    ("study",),
     ("self_check",),  # a single file
     ("cli",),
     ("__main__",),
