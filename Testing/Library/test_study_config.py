@@ -171,7 +171,7 @@ def test_the_mini_study_has_every_part_that_a_study_can_have_but_a_comparison():
     assert config.prompts == PROMPTS and config.data.values == {1: "anterior", 2: "posterior"} and config.workflow.roi == "auto"
     assert config.calibration.joint == "to_target" and config.comparison is None and config.model.checkpoint == "bundled"
     options = config.downstream.training_options()
-    assert (options.epochs, options.iterations_per_epoch, options.validation_iterations, options.folds) == (12, 30, 3, ("all",))
+    assert (options.epochs, options.iterations_per_epoch, options.validation_iterations, options.folds) == (10, 25, 3, ("all",))
     assert (options.device, options.processes, options.seed, options.checkpoint_every, options.mirroring) == ("cpu", 1, 0, 1, False)
 
 
