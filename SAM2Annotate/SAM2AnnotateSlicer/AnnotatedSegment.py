@@ -2,7 +2,7 @@
 
 The review holds the truth about the slices of the extent; the segment shows it. Whatever else changes the segment there is a person's
 edit, and `noticeEdits` takes it over as a correction. The whole review is kept in a tag of the segment, so it is saved with the scene, or
-with the segmentation's own file.
+with the segmentation's own file. Panel and console get one and the same object of a segment by `of`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from dataclasses import replace
 import numpy as np
 import vtk
 
-from SAM2AnnotateLib.errors import InputError
+from SAM2AnnotateLib.errors import InputError, PromptError
 from SAM2AnnotateLib.geometry import Box2D, Extent, SliceStack, VolumeGrid
+from SAM2AnnotateLib.intensity import IntensityMapping
 from SAM2AnnotateLib.prompts import Point, SlicePrompt
 from SAM2AnnotateLib.propagation import SliceResult
 from SAM2AnnotateLib.review import ReviewSession, SliceStatus
@@ -24,10 +25,13 @@ from SAM2AnnotateLib.review.session import Snapshot
 from SAM2AnnotateLib.review.stored_object import TAG, pack_object, unpack_object
 
 from .Effort import Effort
-from .SceneBridge import ijkToLocal, ijkToLocalOf
+from .Event import Event
+from .SceneBridge import ijkToLocal, ijkToLocalOf, voxelsKey
+from .SegmentHolders import SegmentHolders
 from .SegmentLabelmap import SegmentLabelmap
 
 _MOST_UNDO_STEPS = 200
+_HOLDERS = SegmentHolders()
 
 
 class AnnotatedSegment:
@@ -40,6 +44,10 @@ class AnnotatedSegment:
         axis: index axis (``i``, ``j``, ``k``) of the slices.
         session: the review, in positions of the upright stack along `axis`.
         about: what else is kept of the object, as plain JSON: model, gray window, times.
+
+    Attributes:
+        segment: the vtkSegment.
+        changed: emitted by who changes the object beside the panel, which shows it then.
     """
 
     def __init__(self, segmentationNode, segmentId: str, volumeNode, axis: str, session: ReviewSession, about: dict | None = None):
@@ -49,11 +57,24 @@ class AnnotatedSegment:
         self.effort = Effort.fromJson(self.about.pop("effort", {}))
         self.stack = stackOf(volumeNode, axis)
         self.labelmap = SegmentLabelmap(segmentationNode, segmentId, volumeNode, axis)
+        self.segment = self.labelmap.segment
+        self.changed = Event()
         self.writing = False  # whether a change of the segment is our own
         self._undo: list[tuple[str, Snapshot, int]] = []  # with the center slice
         self._redo: list[tuple[str, Snapshot, int]] = []
         self._adopted: dict[int, np.ndarray] = {}  # slices that were drawn before they came into the extent, as they were
         self._placed = ijkToLocalOf(volumeNode, segmentationNode)
+        _HOLDERS.take(self)
+
+    @classmethod
+    def of(cls, segmentationNode, segmentId: str) -> AnnotatedSegment | None:
+        """The object of a segment: the one that somebody works on, else the one that its tag keeps; None if there is none.
+
+        Raises:
+            InputError: as `restore`.
+        """
+        held = _HOLDERS.of(segmentationNode.GetSegmentation().GetSegment(segmentId))
+        return held if held is not None and held.exists else cls.restore(segmentationNode, segmentId)
 
     @classmethod
     def begin(cls, segmentationNode, segmentId: str, volumeNode, axis: str, center: int, box: Box2D, extent: Extent) -> AnnotatedSegment:
@@ -85,18 +106,43 @@ class AnnotatedSegment:
 
     @property
     def exists(self) -> bool:
-        """Whether volume, segmentation and segment are still in the scene."""
+        """Whether volume, segmentation and this very segment are still in the scene, and not another one with its id."""
         scene = self.segmentationNode.GetScene()
         return (
             scene is not None
             and self.volumeNode.GetScene() is scene
-            and self.segmentationNode.GetSegmentation().GetSegment(self.segmentId) is not None
+            and self.segmentationNode.GetSegmentation().GetSegment(self.segmentId) is self.segment
         )
+
+    @property
+    def inCharge(self) -> bool:
+        """Whether no other object was made of the segment since."""
+        return _HOLDERS.of(self.segment) is self
 
     @property
     def inPlace(self) -> bool:
         """Whether volume and segmentation still lie to each other as when a slice was written last."""
         return bool(np.allclose(ijkToLocalOf(self.volumeNode, self.segmentationNode), self._placed, rtol=0, atol=1e-3))
+
+    def requireUsable(self) -> None:
+        """Raise PromptError unless the object is in the scene, in its place, and nobody else's."""
+        if not self.exists:
+            raise PromptError("The object's volume or segment is no longer in the scene.")
+        if not self.inCharge:
+            raise PromptError(
+                f"'{self.name}' was marked anew elsewhere, by the panel or a script, and what is known of it here is out of date. "
+                "Choose its segment again (in a script: call review again). Nothing was changed."
+            )
+        if not self.inPlace:
+            raise PromptError(
+                "The volume and its segmentation were moved against each other, so masks would land in the wrong place. Put both under the "
+                "same transform (Transforms module), or take that move back. Nothing was changed."
+            )
+
+    def imageKey(self, mapping: IntensityMapping) -> str:
+        """Names voxels, axis and gray window as the model is to see them; the part before the first ``|`` is `voxelsKey`."""
+        # The matrix tells upright from flipped, so a changed one is another volume for the model.
+        return f"{voxelsKey(self.volumeNode)}|{self.axis}|{mapping.lower}|{mapping.upper}|{self.stack.flipped}{self.stack.array_axes}"
 
     def counts(self) -> dict[SliceStatus, int]:
         """Number of slices of the extent by status."""
@@ -132,7 +178,11 @@ class AnnotatedSegment:
 
         Args:
             blocked: (rows, cols) bool of pixels that other segments own and the object must keep off.
+
+        Raises:
+            PromptError: as `requireUsable`.
         """
+        self.requireUsable()
         if self.labelmap.sliceDiffers(self.stack.index_of(result.position), self._expected(result.position)):
             self.remember("edit of the segment")  # a stroke that nobody has noticed yet: it must not be painted over
             self.session.correct(result.position, self._drawn(result.position))
@@ -146,9 +196,7 @@ class AnnotatedSegment:
 
     def remember(self, label: str) -> None:
         """Begin a step that `undo` takes back whole; call it before the step."""
-        self._undo.append((label, self.session.snapshot(), self.center))
-        del self._undo[:-_MOST_UNDO_STEPS]
-        self._redo.clear()
+        self._rememberStep((label, self.session.snapshot(), self.center))
 
     @property
     def undoLabel(self) -> str:
@@ -168,19 +216,26 @@ class AnnotatedSegment:
         """Do the step again that was taken back last."""
         return self._step(self._redo, self._undo)
 
-    def setExtent(self, extent: Extent) -> None:
+    def setExtent(self, extent: Extent, label: str = "") -> None:
         """Move the ends. Slices that leave lose their proposals in the segment too; drawn slices that come in count as corrected.
 
+        Args:
+            extent: positions of the first and last slice.
+            label: of a step of undo that begins with this; without one it belongs to the step before.
+
         Raises:
-            PromptError: if a prompted or locked slice would be left out.
+            PromptError: if a prompted or locked slice would be left out; then there is no step either.
         """
-        before = self.session.extent
+        before, step = self.session.extent, (label, self.session.snapshot(), self.center)
         self.session.set_extent(extent)
+        if label:
+            self._rememberStep(step)
         self._leave(position for position in before.indices if position not in extent)
         self._adoptDrawnSlices(position for position in extent.indices if position not in before)
 
     def markAnew(self, center: int, box: Box2D, extent: Extent) -> None:
-        """Begin the object anew with another box on the same axis, as one step of undo."""
+        """Begin the object anew with another box on the same axis, as one step of undo. Raises PromptError as `requireUsable`."""
+        self.requireUsable()
         self.remember("box")
         self._leave(self.session.extent.indices)
         self.session.restore(Snapshot(extent, {center: SlicePrompt(box=box)}, {}, {}, {}))
@@ -188,7 +243,8 @@ class AnnotatedSegment:
         self._adoptDrawnSlices(extent)
 
     def clear(self) -> None:
-        """Take the object out of the segment: its slices are as they were before it."""
+        """Take the object out of the segment: its slices are as they were before it. Raises PromptError as `requireUsable`."""
+        self.requireUsable()
         self._leave(self.session.extent.indices)
 
     def show(self, positions: Iterable[int]) -> None:
@@ -215,6 +271,7 @@ class AnnotatedSegment:
     def journaled(self) -> JournaledObject:
         """What the journal keeps."""
         kept = {**self.about, "effort": self.effort.toJson(), "segment": self.name, "grid": _gridOf(self.volumeNode)}
+        kept["placed"] = np.round(self._placed, 6).tolist()
         return JournaledObject(self.axis, self.session, kept)
 
     def store(self) -> None:
@@ -245,6 +302,8 @@ class AnnotatedSegment:
         session = stored.session
         if session.frame_shape_rc != restored.stack.frame_shape_rc or session.extent.last >= restored.stack.shape_src[0]:
             raise InputError(f"The review of '{name}' was made on a volume of another size than '{volumeNode.GetName()}'.")
+        if "placed" in stored.about:  # not as it is now: they may have been moved against each other before they were saved, or since
+            restored._placed = np.array(stored.about["placed"], dtype=float)
         return restored
 
     # -- within --------------------------------------------------------------------------------------------------------------------------
@@ -272,6 +331,11 @@ class AnnotatedSegment:
             if position in wanted:
                 self._adopted[position] = self._drawn(position).copy()
                 self.session.correct(position, self._adopted[position])
+
+    def _rememberStep(self, step: tuple[str, Snapshot, int]) -> None:
+        self._undo.append(step)
+        del self._undo[:-_MOST_UNDO_STEPS]
+        self._redo.clear()
 
     def _step(self, source: list, target: list) -> str:
         if not source:

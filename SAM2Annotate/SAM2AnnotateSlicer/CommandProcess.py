@@ -14,7 +14,7 @@ import qt
 import SAM2AnnotateLib
 from SAM2AnnotateLib.errors import Cancelled, SAM2AnnotateError, WorkerError
 
-from .WorkerProcess import pythonCommand
+from .PythonCommand import moduleCommand, pythonCommand
 
 _ERROR_PREFIX = "sam2annotate: error: "
 _END_MILLISECONDS = 3000
@@ -49,10 +49,10 @@ class CommandProcess:
         return self._process is not None
 
     def start(self, arguments: Sequence[str]) -> None:
-        """Start ``python -m SAM2AnnotateLib ARGUMENTS --json-lines``. The caller sees to it that none is running.
+        """Start the command line ``SAM2AnnotateLib ARGUMENTS --json-lines``. The caller sees to it that none is running.
 
         Raises:
-            WorkerError: if there is no interpreter, or a command is running.
+            WorkerError: if there is no interpreter, it cannot be started, or a command is running.
         """
         if self._process is not None:
             raise WorkerError("A command is running already. Wait until it has ended, or cancel it.")
@@ -62,9 +62,12 @@ class CommandProcess:
         process.connect("readyReadStandardOutput()", self._readOutput)
         process.connect("readyReadStandardError()", self._readError)
         process.connect("finished(int,QProcess::ExitStatus)", self._finished)
+        program, *rest = moduleCommand(python, "SAM2AnnotateLib", *arguments, "--json-lines")
+        process.start(program, rest)
+        if process.state() == qt.QProcess.NotRunning:  # Windows tells it at once, other systems by the signal
+            raise WorkerError(_notStarted(process))
         process.connect("errorOccurred(QProcess::ProcessError)", self._failed)
         self._process, self._output, self.log = process, b"", ""
-        process.start(python[0], [*python[1:], "-u", "-m", "SAM2AnnotateLib", *arguments, "--json-lines"])
 
     def cancel(self) -> None:
         """End the command at once; `onEnd` hears of it. What a download has received is kept, and the next one goes on from there."""
@@ -124,6 +127,10 @@ class CommandProcess:
 
     def _failed(self, error: int) -> None:
         if error == qt.QProcess.FailedToStart:
-            text = self._process.errorString()
+            text = _notStarted(self._process)
             self._forget()
-            self._onEnd(WorkerError(f"Slicer's Python cannot be started: {text}. Repair the installation of Slicer."))
+            self._onEnd(WorkerError(text))
+
+
+def _notStarted(process) -> str:
+    return f"Slicer's Python cannot be started: {process.errorString()}. Repair the installation of Slicer."

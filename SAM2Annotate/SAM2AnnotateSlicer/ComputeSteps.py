@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from SAM2AnnotateLib.errors import Cancelled, PromptError, SAM2AnnotateError
+from SAM2AnnotateLib.errors import Cancelled, SAM2AnnotateError
 from SAM2AnnotateLib.intensity import IntensityMapping
 from SAM2AnnotateLib.propagation import SliceResult
 
@@ -12,7 +12,7 @@ from .AnnotatedSegment import AnnotatedSegment
 from .ModelService import OpenedVolume
 from .ParameterNode import Overlap
 from .PropagationRun import PropagationRun, dueSlices
-from .SceneBridge import volumeFromNode, voxelsStamp
+from .SceneBridge import volumeFromNode, voxelsKey
 from .SegmentLabelmap import SegmentLabelmap
 from .Workspace import Workspace
 
@@ -85,8 +85,6 @@ class ComputeSteps(Workspace):
     def _arrived(self, result: SliceResult) -> None:
         run = self._run
         if run is not None:
-            if not run.annotated.inPlace:
-                raise PromptError("The volume and its segmentation were moved against each other. Put both under the same transform.")
             run.annotated.addResult(result, self._blocked(run.annotated, result.position))
             self._store(force=False)
             self.sliceArrived.emit(result.position, run.done, run.total)
@@ -121,10 +119,7 @@ class ComputeSteps(Workspace):
     def _opened(self, annotated: AnnotatedSegment) -> OpenedVolume:
         volumeNode = annotated.volumeNode
         mapping = self._mappingOf(annotated)
-        fileKey = f"{volumeNode.GetID()}@{voxelsStamp(volumeNode)}"
-        # The matrix tells upright from flipped, so a changed one is another volume for the model.
-        key = f"{fileKey}|{annotated.axis}|{mapping.lower}|{mapping.upper}|{annotated.stack.flipped}{annotated.stack.array_axes}"
-        return OpenedVolume(key, fileKey, volumeFromNode(volumeNode), annotated.axis, mapping)
+        return OpenedVolume(annotated.imageKey(mapping), voxelsKey(volumeNode), volumeFromNode(volumeNode), annotated.axis, mapping)
 
     def _mappingOf(self, annotated: AnnotatedSegment) -> IntensityMapping:
         mapping = self._grays.mapping(annotated.volumeNode, self.parameters.window)

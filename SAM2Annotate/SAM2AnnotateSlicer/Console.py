@@ -1,7 +1,8 @@
 """Console: annotate and review from Slicer's Python console or a script, without a widget. Imports the library's worker, AnnotatedSegment.
 
 The model runs in the same kind of process as for the panel and is loaded once. Every call returns when it is done. Slices are named by
-their voxel index along the object's axis.
+their voxel index along the object's axis. A segment that the panel is at as well is one object to both: the panel shows at once what a
+script decides, and each can take back what the other did.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from SAM2AnnotateLib.review.doubt import Doubt
 from SAM2AnnotateLib.review.doubts import session_doubts
 from SAM2AnnotateLib.worker.subprocess_worker import SubprocessWorker
 
-from .AnnotatedSegment import AnnotatedSegment, boxAndExtent, stackOf
+from .AnnotatedSegment import AnnotatedSegment, boxAndExtent, stackOf, tagOf
 from .PythonCommand import pythonCommand
 from .RoiBox import readRoi
-from .SceneBridge import volumeFromNode, voxelsStamp
+from .SceneBridge import newSegmentation, volumeFromNode, voxelsKey
 from .SegmentLabelmap import requireLabelmaps
 
 LOG_NAME = "SAM2Annotate-console-worker.log"
@@ -43,7 +44,7 @@ class Console:
         self._logFile = Path(logFolder if logFolder is not None else tempfile.gettempdir()) / LOG_NAME
         self._worker: SubprocessWorker | None = None
         self._loaded: tuple[str, str] | None = None
-        self._open: set[str] = set()
+        self._open: dict[str, str] = {}  # key of an open volume, and of its voxels
         self.description: dict = {}
 
     def annotate(
@@ -71,7 +72,7 @@ class Console:
                 a vtkMRMLMarkupsROINode, whose depth is the extent then.
             firstSlice, lastSlice: voxel indices along `axis`, both included; needed unless `box` is an ROI.
             segmentationNode: where the segment goes; by default a new node with the volume's geometry.
-            segmentId: an existing segment, whose drawn slices count as corrected; by default a new one, called `name`.
+            segmentId: an existing segment without a review, whose drawn slices count as corrected; by default a new one, called `name`.
             centerSlice: the slice that the box lies on; by default the middle of the extent.
             axis: ``axial``, ``coronal``, ``sagittal``, or an index axis ``i``, ``j``, ``k``.
             model, device: see `load_engine`.
@@ -98,6 +99,7 @@ class Console:
         annotated = AnnotatedSegment.begin(node, newId, volumeNode, indexAxis, center, boxOnSlice, extent)
         annotated.about |= {"mapping": mapping.to_json(), "roi": "auto"}
         annotated.effort.note("box")
+        annotated.store()
         review = ConsoleReview(self, annotated, model, device)
         review.propagate(progress)
         return review
@@ -106,13 +108,14 @@ class Console:
         """Go on with a segment that was annotated before, here or in the panel.
 
         Raises:
-            InputError: if the segment keeps no review, or one that cannot be used.
+            PromptError: if the segment keeps no review.
+            InputError: if it keeps one that cannot be used.
         """
-        annotated = AnnotatedSegment.restore(segmentationNode, segmentId)
+        annotated = AnnotatedSegment.of(segmentationNode, segmentId)
         if annotated is None:
             raise PromptError(f"The segment '{segmentId}' was not made with SAM2Annotate, so there is no review to go on with.")
         if annotated.noticeEdits():
-            annotated.store()
+            keep(annotated)
         return ConsoleReview(self, annotated, model, device)
 
     def close(self) -> None:
@@ -123,26 +126,45 @@ class Console:
         self._open.clear()
 
     def run(self, annotated: AnnotatedSegment, changed: int | None, model: str, device: str, progress) -> None:
-        """Compute the slices that are due and show each as it comes."""
+        """Compute the slices that are due and show each as it comes.
+
+        Raises:
+            PromptError: if the object was changed meanwhile, by what `progress` let happen; what is done is kept.
+        """
         worker = self._workerFor(model, device)
-        volumeNode, mapping = annotated.volumeNode, annotated.about["mapping"]
-        fileKey = f"{volumeNode.GetID()}@{voxelsStamp(volumeNode)}"
-        key = f"{fileKey}|{annotated.axis}|{mapping['lower']}|{mapping['upper']}|{annotated.stack.flipped}{annotated.stack.array_axes}"
-        if key not in self._open:
-            gray = choose_mapping(volumeFromNode(volumeNode), f"{mapping['lower']},{mapping['upper']}")
-            worker.wait(worker.client.open_volume(key, volumeFromNode(volumeNode), annotated.axis, gray, fileKey))
-            self._open.add(key)
-        work = annotated.session.due_work(changed)
+        key = self._openedKey(worker, annotated)
+        work, revision = annotated.session.due_work(changed), annotated.session.revision
         request = worker.client.propagate(key, work, RegionPolicy.parse(annotated.about.get("roi", "auto")))
         try:
             for message in worker.replies(request):
+                if annotated.session.revision != revision:
+                    raise PromptError(f"'{annotated.name}' was changed while its slices were computed. Call propagate again.")
                 annotated.addResult(message.result())
                 if progress is not None:
                     progress(Progress(message.done, message.total, "slices"))
         finally:
             annotated.about["engine"] = self.description
-            annotated.labelmap.updateSurface()
-            annotated.store()
+            if annotated.exists:
+                annotated.labelmap.updateSurface()
+                keep(annotated)
+
+    def _openedKey(self, worker: SubprocessWorker, annotated: AnnotatedSegment) -> str:
+        """The worker's name of the object's volume, which is open there now; volumes that are gone, or have changed, no longer are."""
+        volumeNode, stored = annotated.volumeNode, annotated.about.get("mapping")  # a prediction brings no gray window
+        window = f"{stored['lower']},{stored['upper']}" if stored else "auto"
+        mapping = choose_mapping(volumeFromNode(volumeNode), window)
+        annotated.about["mapping"] = stored or mapping.to_json()
+        for key, voxels in list(self._open.items()):
+            node = volumeNode.GetScene().GetNodeByID(voxels.split("@")[0])
+            if node is None or voxelsKey(node) != voxels:
+                worker.wait(worker.client.close_volume(key))
+                worker.client.forget_voxels(voxels)
+                del self._open[key]
+        key, voxels = annotated.imageKey(mapping), voxelsKey(volumeNode)
+        if key not in self._open:
+            worker.wait(worker.client.open_volume(key, volumeFromNode(volumeNode), annotated.axis, mapping, voxels))
+            self._open[key] = voxels
+        return key
 
     def _workerFor(self, model: str, device: str) -> SubprocessWorker:
         if self._worker is not None and self._worker.process.poll() is not None:
@@ -200,52 +222,66 @@ class ConsoleReview:
 
     def propagate(self, progress: Callable[[Progress], None] | None = None) -> None:
         """Compute every slice that is not locked."""
-        self._console.run(self._annotated, None, self._model, self._device, progress)
+        self._console.run(self._usable(), None, self._model, self._device, progress)
 
     def accept(self, *sliceIndices: int) -> None:
         """Lock slices as they are; without arguments all that are proposed."""
-        session = self._annotated.session
+        session = self._usable().session
         proposed = [p for p in session.extent.indices if session.status(p) is SliceStatus.PROPOSED]
         positions = [self._position(index) for index in sliceIndices] if sliceIndices else proposed
         self._annotated.remember(f"accept {len(positions)} slices")
         for position in positions:
             session.accept(position)
         self._annotated.effort.note("accept", len(positions))
-        self._annotated.store()
+        keep(self._annotated)
 
     def correct(self, sliceIndex: int, mask: np.ndarray, progress: Callable[[Progress], None] | None = None) -> None:
         """Lock a slice with a person's mask, and compute its neighbors anew up to the next locked slice; all False: not there."""
-        annotated, position = self._annotated, self._position(sliceIndex)
+        annotated, position = self._usable(), self._position(sliceIndex)
         frame = annotated.stack.frame_from_slice(np.asarray(mask, dtype=bool))
+        annotated.session.status(position)  # raises outside the extent
         annotated.remember("correct")
         annotated.session.correct(position, frame)
         annotated.show([position])
         annotated.effort.note("correct")
-        annotated.store()
+        keep(annotated)
         self._console.run(annotated, position, self._model, self._device, progress)
 
     def unlock(self, sliceIndex: int) -> None:
         """Make a locked slice a proposal again."""
-        position = self._position(sliceIndex)
-        self._annotated.remember("unlock")
-        self._annotated.session.unlock(position)
-        self._annotated.show([position])
-        self._annotated.store()
+        annotated, position = self._usable(), self._position(sliceIndex)
+        if position not in annotated.session.locked:
+            raise PromptError(f"Slice {sliceIndex} is neither accepted nor corrected.")
+        annotated.remember("unlock")
+        annotated.session.unlock(position)
+        annotated.show([position])
+        keep(annotated)
 
     def setExtent(self, firstSlice: int, lastSlice: int) -> None:
         """Move the object's ends; call `propagate` to compute slices that are new."""
-        self._annotated.remember("first and last slice")
-        self._annotated.setExtent(self._annotated.stack.extent_of(Extent(min(firstSlice, lastSlice), max(firstSlice, lastSlice))))
-        self._annotated.store()
+        annotated = self._usable()
+        extent = annotated.stack.extent_of(Extent(min(firstSlice, lastSlice), max(firstSlice, lastSlice)))
+        annotated.setExtent(extent, "first and last slice")
+        keep(annotated)
 
     def undo(self) -> str:
         """Take back the last step; returns what it was, empty if there is none."""
-        label = self._annotated.undo()
-        self._annotated.store()
+        label = self._usable().undo()
+        keep(self._annotated)
         return label
+
+    def _usable(self) -> AnnotatedSegment:
+        self._annotated.requireUsable()
+        return self._annotated
 
     def _position(self, sliceIndex: int) -> int:
         return self._annotated.stack.position_of(sliceIndex)
+
+
+def keep(annotated: AnnotatedSegment) -> None:
+    """Keep what a script did in the segment's tag, and let the panel show it, if the object is the one that it is at."""
+    annotated.store()
+    annotated.changed.emit()
 
 
 def _bounds(volumeNode, stack: SliceStack, box, firstSlice: int | None, lastSlice: int | None) -> np.ndarray:
@@ -266,12 +302,11 @@ def _bounds(volumeNode, stack: SliceStack, box, firstSlice: int | None, lastSlic
 
 def _segment(volumeNode, segmentationNode, segmentId: str | None, name: str):
     if segmentationNode is None:
-        segmentationNode = volumeNode.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", f"{volumeNode.GetName()} segmentation")
-        segmentationNode.CreateDefaultDisplayNodes()
-        segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
-        segmentationNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+        segmentationNode = newSegmentation(volumeNode)
     if segmentId is None:
         return segmentationNode, segmentationNode.GetSegmentation().AddEmptySegment("", name)
     if segmentationNode.GetSegmentation().GetSegment(segmentId) is None:
         raise PromptError(f"'{segmentationNode.GetName()}' has no segment '{segmentId}'.")
+    if tagOf(segmentationNode, segmentId):
+        raise PromptError(f"The segment '{segmentId}' already has a review, which a new box would throw away. Go on with it by review().")
     return segmentationNode, segmentId

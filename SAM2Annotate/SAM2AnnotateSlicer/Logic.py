@@ -16,7 +16,7 @@ from SAM2AnnotateLib.review import ReviewSession
 from .AnnotatedSegment import AnnotatedSegment, boxAndExtent, stackOf, tagOf
 from .PromptSteps import PromptSteps
 from .ReviewSteps import ReviewSteps
-from .SceneBridge import screenCorners, sliceAxis, sliceIndex, volumeFromNode, worldToIjk
+from .SceneBridge import newSegmentation, screenCorners, sliceAxis, sliceIndex, volumeFromNode, worldToIjk
 from .SegmentLabelmap import requireLabelmaps
 from .Workspace import now
 
@@ -152,8 +152,9 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
         Raises:
             InputError: if what is kept of it cannot be used.
         """
-        if self.current is not None and (self.current.segmentationNode, self.current.segmentId) == (segmentationNode, segmentId):
-            return self.current
+        current = self.current
+        if current is not None and current.inCharge and (current.segmentationNode, current.segmentId) == (segmentationNode, segmentId):
+            return current
         self.leaveObject()
         self.parameters.segmentation, self.parameters.segmentId = segmentationNode, segmentId or ""
         if segmentationNode is None or not segmentId:
@@ -184,7 +185,10 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
     # -- keeping, recovering ----------------------------------------------------------------------------------------------------------
 
     def storeNow(self) -> None:
-        """Bring tags and journal up to date, e.g. before the scene is saved."""
+        """Bring the tags of all objects, and the journal, up to date, e.g. before the scene is saved."""
+        for annotated in self.keeper.all():
+            if annotated.inCharge:  # undo in the Segment Editor takes tags back too
+                annotated.store()
         self._store()
 
     def recoverable(self) -> Path | None:
@@ -211,7 +215,7 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
         self._abandonRun()
         self.cancel()
         self.editor.leave()
-        self.current = None
+        self._attend(None)
         self.keeper.forgetAll()
         self.service.forgetVolumes()
         self._grays.forget()
@@ -268,16 +272,12 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
 
     def _newSegment(self, name: str = "", terminology: str = ""):
         """A new segment in the chosen segmentation, or in a new one; becomes the chosen one."""
-        parameters, volumeNode = self.parameters, self.volumeNode
+        parameters = self.parameters
         node = parameters.segmentation
         if node is not None:
             requireLabelmaps(node)
-        if node is None:
-            node = self.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{volumeNode.GetName()} segmentation")
-            node.CreateDefaultDisplayNodes()
-            node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
-            node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
-            parameters.segmentation = node
+        else:
+            node = parameters.segmentation = newSegmentation(self.volumeNode)
         segmentation = node.GetSegmentation()
         segmentId = segmentation.AddEmptySegment("", name or _freeName(segmentation))
         if terminology:

@@ -255,6 +255,7 @@ class ModelService:
             request.number = request.ask()
         except SAM2AnnotateError as error:
             request.onFailed(error)
+            self._advance()  # the others must not wait for an answer that does not come
             return
         if request.kind == "prefetch":
             self._prefetching = request  # any later request ends it

@@ -21,6 +21,7 @@ from .NnunetExport import ExportForm, NnunetExport
 from .NnunetPlan import dataSetsIn, defaultRows, freeNumber, planText
 from .NnunetTables import ChannelsTable, LabelsTable
 from .NnunetText import previewText, verifiedText
+from .PageDialog import enable
 from .SceneBridge import volumeFromNode
 
 _UI_FILE = Path(__file__).parents[1] / "Resources" / "UI" / "NnunetExport.ui"
@@ -292,14 +293,14 @@ class NnunetPage:
         stale = "" if self._previewed == form else _("Press 'Preview' first: it lists what will be written and what is left out.")
         noFolder = "" if form.dataSet or form.folder.is_dir() else _("There is no such data set yet.")
         planned = _("The channels are those of the data set.") if form.dataSet else ""
-        _enable(ui.previewButton, _("List what will be written and what is left out; nothing is written."), reason)
-        _enable(ui.exportButton, _("Write the case. Image and labels are written in the image's own frame."), reason or stale)
-        _enable(ui.verifyButton, _("Check the data set: our checks, and nnU-Net's own where it is installed."), busy or noFolder)
-        _enable(ui.openFolderButton, _("Show the data set in the file manager."), noFolder)
-        _enable(ui.addChannelButton, _("Add an image of the same patient, such as another MR sequence."), planned)
+        enable(ui.previewButton, _("List what will be written and what is left out; nothing is written."), reason)
+        enable(ui.exportButton, _("Write the case. Image and labels are written in the image's own frame."), reason or stale)
+        enable(ui.verifyButton, _("Check the data set: our checks, and nnU-Net's own where it is installed."), busy or noFolder)
+        enable(ui.openFolderButton, _("Show the data set in the file manager."), noFolder)
+        enable(ui.addChannelButton, _("Add an image of the same patient, such as another MR sequence."), planned)
         last = _("A case needs an image.") if len(form.channels) < 2 else ""
-        _enable(ui.removeChannelButton, _("Remove the last channel."), planned or last)
-        _enable(ui.cancelButton, _("Stop it; the data set stays as it was."), "" if self.exporter.busy else _("Nothing is running."))
+        enable(ui.removeChannelButton, _("Remove the last channel."), planned or last)
+        enable(ui.cancelButton, _("Stop it; the data set stays as it was."), "" if self.exporter.busy else _("Nothing is running."))
 
     def _begin(self, text: str, start: Callable[[], None]) -> None:
         self._say(text)
@@ -340,11 +341,6 @@ def _unreviewedTexts() -> tuple[str, ...]:
         _("Write them as they are"),
         _("Refuse the case"),
     )
-
-
-def _enable(widget, toolTip: str, reasonAgainst: str) -> None:
-    widget.enabled = not reasonAgainst
-    widget.toolTip = toolTip + (f"\n{_('Not now:')} {reasonAgainst}" if reasonAgainst else "")
 
 
 def _openFolder(folder: str) -> None:

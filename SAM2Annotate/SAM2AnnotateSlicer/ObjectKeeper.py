@@ -34,18 +34,15 @@ class ObjectKeeper:
         self._objects[annotated.segmentationNode.GetID(), annotated.segmentId] = annotated
 
     def find(self, segmentationNode, segmentId: str) -> AnnotatedSegment | None:
-        """The object of a segment, as it is known or as the segment's tag has it; None if it has none.
+        """The object of a segment, as it is known here or to a script, or as the segment's tag has it; None if it has none.
 
         Raises:
             InputError: if what the tag keeps cannot be used.
         """
-        key = (segmentationNode.GetID(), segmentId)
-        if key not in self._objects:
-            restored = AnnotatedSegment.restore(segmentationNode, segmentId)
-            if restored is None:
-                return None
-            self._objects[key] = restored
-        return self._objects[key]
+        found = AnnotatedSegment.of(segmentationNode, segmentId)
+        if found is not None:
+            self.add(found)
+        return found
 
     def on(self, volumeNode) -> list[AnnotatedSegment]:
         """All objects of a volume that are still in the scene."""
@@ -93,11 +90,17 @@ class ObjectKeeper:
             OutputError: if the journal cannot be written; the tag is.
         """
         now = self._clock()
-        if not annotated.exists or (not force and now - self._lastStored < _STORE_SECONDS):
+        if not annotated.exists or not annotated.inCharge or (not force and now - self._lastStored < _STORE_SECONDS):
             return
         self._lastStored = now
         annotated.store()
         self.journals.write(annotated.volumeNode, self.on(annotated.volumeNode))
+
+    def noticeSaved(self) -> None:
+        """Segmentations were saved to files: a journal that holds nothing beyond them is no offer any more."""
+        for volumeNode in dict.fromkeys(one.volumeNode for one in self.all()):
+            if not any(one.segmentationNode.GetModifiedSinceRead() for one in self.on(volumeNode)):
+                self.saved(volumeNode)
 
     def saved(self, volumeNode) -> None:
         """All that the journal of a volume holds was saved to files: it has nothing to offer any more."""

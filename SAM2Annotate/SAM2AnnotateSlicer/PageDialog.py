@@ -1,4 +1,4 @@
-"""PageDialog: a page in a window of its own, made when it is asked for, open beside the panel. Imports qt and slicer."""
+"""PageDialog: a page in a window of its own, made when it is asked for, open beside the panel; its buttons. Imports qt and slicer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 
 class PageDialog:
@@ -39,3 +40,10 @@ class PageDialog:
             self.dialog.close()
             self.dialog.deleteLater()
             self.page = self.dialog = None
+
+
+def enable(widget, toolTip: str, reasonAgainst: str) -> None:
+    """Enable a button of a page, or disable it with the reason in its tooltip; both texts may be empty."""
+    widget.enabled = not reasonAgainst
+    why = f"{_('Not now:')} {reasonAgainst}" if reasonAgainst else ""
+    widget.toolTip = "\n".join(text for text in (toolTip, why) if text)

@@ -103,11 +103,15 @@ class PromptSteps(ComputeSteps):
         promptChanges = newPrompt is not None and newPrompt != prompt
         if not promptChanges and extent == session.extent:
             return False
-        if not continues:
-            annotated.remember("box" if promptChanges else "first and last slice")
-            annotated.effort.note("box" if promptChanges else "extent")
+        if promptChanges and annotated.center in session.locked:
+            raise PromptError(f"Slice {self._shown(annotated.center)} is accepted or corrected. Unlock it (U) to change its box.")
+        label = "" if continues else "box" if promptChanges else "first and last slice"
         if extent != session.extent:
-            annotated.setExtent(extent)
+            annotated.setExtent(extent, label)
+        elif label:
+            annotated.remember(label)
+        if label:
+            annotated.effort.note("box" if promptChanges else "extent")
         if promptChanges:
             session.set_prompt(annotated.center, newPrompt)
         self._outdateRun()

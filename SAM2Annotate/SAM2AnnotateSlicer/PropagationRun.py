@@ -48,8 +48,13 @@ class PropagationRun:
         if self._request is not None:
             self._service.cancel(self._request)
 
+    @property
+    def outdated(self) -> bool:
+        """Whether the object was changed so that what is being computed does not fit it any more."""
+        return self.annotated.session.revision != self._revision
+
     def _arrived(self, result: SliceResult, done: int, total: int) -> None:
-        if not self._over and self.annotated.exists and self.annotated.session.revision == self._revision:
+        if not self._over and self.annotated.exists and not self.outdated:
             self.done, self.total = done, total
             self._onSlice(result)
 

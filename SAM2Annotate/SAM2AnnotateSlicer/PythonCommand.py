@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from SAM2AnnotateLib.errors import WorkerError
@@ -21,3 +22,8 @@ def pythonCommand() -> list[str]:
     if found is None:
         raise WorkerError("PythonSlicer, Slicer's Python interpreter, is not on the path. Repair the installation of Slicer.")
     return [found]
+
+
+def moduleCommand(python: Sequence[str], module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of SAM2AnnotateLib, whose folder must be the working one, until its caller kills `python`."""
+    return [*python, "-u", str(Path(__file__).with_name("RunWithParent.py")), module, *arguments]

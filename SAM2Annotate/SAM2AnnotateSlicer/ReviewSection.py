@@ -138,9 +138,14 @@ class ReviewSection:
         self.show(position)
 
     def finish(self) -> None:
-        """Take the drawing."""
-        self.correction.close()
-        self._logic.finishCorrection()
+        """Take the drawing; if it is refused, it stays open to be drawn on."""
+        self.correction.close()  # ends the effect, which may still have to write its last stroke
+        try:
+            self._logic.finishCorrection()
+        finally:
+            editor = self._logic.editor
+            if editor.annotated is not None:
+                self.correction.open(editor.node, editor.annotated.volumeNode)
 
     def leave(self) -> None:
         """Forget the drawing."""

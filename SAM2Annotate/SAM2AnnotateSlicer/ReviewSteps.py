@@ -162,8 +162,13 @@ class ReviewSteps(ComputeSteps):
         return each * (len(annotated.session.extent) - len(annotated.session.locked)) / 60
 
     def summary(self) -> str:
-        """One line on the current object: what was accepted, corrected, emptied, how many actions and minutes."""
-        annotated = self._requireObject()
+        """One line on the current object: what was accepted, corrected, emptied, how many actions and minutes.
+
+        It is also there while volume and segmentation are moved against each other. Raises PromptError if there is no object.
+        """
+        annotated = self.current
+        if annotated is None or not annotated.exists:
+            annotated = self._requireObject()  # which says what is missing
         counts = annotated.counts()
         emptied = sum(annotated.isEmptied(position) for position in annotated.session.extent.indices)
         minutes = annotated.effort.seconds / 60

@@ -99,15 +99,8 @@ class SaveSection:
             failure = writeSegmentation(node, path)
             if failure:
                 raise OutputError(failure)
-        self.noticeSaved()
+        self._logic.keeper.noticeSaved()
         self._say(_("Saved '{name}' to {path}.").format(name=node.GetName(), path=path))
-
-    def noticeSaved(self) -> None:
-        """Segmentations were saved, here or with the scene: a journal that holds nothing else is no offer any more."""
-        keeper = self._logic.keeper
-        for volumeNode in dict.fromkeys(one.volumeNode for one in keeper.all()):
-            if not any(one.segmentationNode.GetModifiedSinceRead() for one in keeper.on(volumeNode)):
-                keeper.saved(volumeNode)
 
     def nextVolume(self) -> None:
         """Go on with the next volume."""

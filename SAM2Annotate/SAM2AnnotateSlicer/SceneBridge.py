@@ -78,6 +78,20 @@ def voxelsStamp(volumeNode) -> int:
     return 0 if imageData is None else max(imageData.GetMTime(), imageData.GetPointData().GetScalars().GetMTime())
 
 
+def voxelsKey(volumeNode) -> str:
+    """Names the volume's voxels as they are now; begins with the node's ID and an ``@``."""
+    return f"{volumeNode.GetID()}@{voxelsStamp(volumeNode)}"
+
+
+def newSegmentation(volumeNode):
+    """A new segmentation node in a volume's scene, with its geometry, under its transform."""
+    node = volumeNode.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", f"{volumeNode.GetName()} segmentation")
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+    return node
+
+
 def _modality(volumeNode) -> str | None:
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volumeNode.GetScene())
     item = hierarchy.GetItemByDataNode(volumeNode) if hierarchy is not None else 0

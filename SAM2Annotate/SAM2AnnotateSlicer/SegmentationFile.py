@@ -1,4 +1,4 @@
-"""SegmentationFile: writing a segmentation to its .seg.nrrd file, and why that cannot be done. Imports slicer."""
+"""SegmentationFile: writing a segmentation to its .seg.nrrd file, whole or not at all, and why that cannot be done. Imports slicer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import slicer
 from slicer.i18n import tr as _
+
+from SAM2AnnotateLib.atomic_files import replaced_atomically
+from SAM2AnnotateLib.errors import OutputError
 
 SUFFIX = ".seg.nrrd"
 _OTHER_SUFFIXES = (".seg.nhdr", ".seg.vtm", ".nii.gz", ".nrrd", ".nhdr", ".nii", ".vtm", ".seg")
@@ -27,13 +30,24 @@ def storedPath(node) -> str:
 
 
 def writeSegmentation(node, path: str) -> str:
-    """Write a segmentation; returns why it was not written, "" if it was. The node keeps its file if it was not."""
+    """Write a segmentation; returns why it was not written, "" if it was. If not, the node keeps its file, and every file is as before."""
     before = storedPath(node)
-    reason = _whyUnfit(path)
-    if not reason and not slicer.util.saveNode(node, path):
-        node.GetStorageNode().SetFileName(before or None)
-        reason = _("Slicer could not write it; is there room on the disk? Its log has the details.")
+    reason = _whyUnfit(path) or _write(node, path)
+    if node.GetStorageNode() is not None:
+        node.GetStorageNode().SetFileName((before or None) if reason else path)
     return _("The segmentation was not written to '{path}': {reason}").format(path=path, reason=reason) if reason else ""
+
+
+def _write(node, path: str) -> str:
+    """Let Slicer write beside the file, then replace it; returns what went wrong, "" if nothing did."""
+    try:
+        with replaced_atomically(path) as partial:
+            if not slicer.util.saveNode(node, str(partial)) or not partial.is_file():
+                raise OutputError(_("Slicer could not write it; is there room on the disk? Its log has the details."))
+    except OutputError as error:
+        node.StorableModified()  # Slicer may take it for saved by now, and would let it go without a question
+        return str(error)
+    return ""
 
 
 def _whyUnfit(path: str) -> str:

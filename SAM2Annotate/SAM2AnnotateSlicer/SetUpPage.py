@@ -17,6 +17,7 @@ from SAM2AnnotateLib.progress import Progress
 
 from .Event import Event
 from .Installer import Installer, SetUpRow
+from .PageDialog import enable
 
 _UI_FILE = Path(__file__).parents[1] / "Resources" / "UI" / "SetUp.ui"
 _BAR_STEPS = 1000
@@ -181,28 +182,28 @@ class SetUpPage:
         allThere = _("Everything is installed.") if self._ready else ""
         if self.installer.restartNeeded and not self._ready:
             allThere = _("Slicer must be restarted first.")
-        _enable(ui.installButton, _("Install the missing packages from the internet. Nothing that is installed is replaced."), allThere)
-        _enable(ui.offlineButton, _("Install from a folder made with 'sam2annotate offline-folder', and copy the models in it."), "")
+        enable(ui.installButton, _("Install the missing packages from the internet. Nothing that is installed is replaced."), allThere)
+        enable(ui.offlineButton, _("Install from a folder made with 'sam2annotate offline-folder', and copy the models in it."), "")
         missing = "" if self._ready else _("Packages are missing; install them first.")
-        _enable(ui.checkButton, _("Run the bundled model on a small phantom, and say in one line whether all is well."), missing)
+        enable(ui.checkButton, _("Run the bundled model on a small phantom, and say in one line whether all is well."), missing)
         if row is None:
             reason = _("Choose a model in the list first.")
         elif row.state != "not downloaded":
             reason = _("The weights of this model are here.")
         else:
             reason = ""
-        _enable(ui.downloadButton, _("Download the weights of the chosen model. A broken download is taken up again."), reason)
+        enable(ui.downloadButton, _("Download the weights of the chosen model. A broken download is taken up again."), reason)
         byExtension = _("Slicer's PyTorch extension chooses the build.") if self.installer.usesPyTorchExtension() else ""
         torchThere = any(one.name == "torch" and one.state == "ready" for one in self._packages)
         reason = _("PyTorch is installed.") if torchThere else byExtension
-        _enable(ui.cpuTorchCheckBox, _("Take the smaller PyTorch without CUDA (about 200 MB). SAM 2 then runs on the processor."), reason)
-        _enable(ui.cancelButton, _("Stop the download or check."), _("Nothing is running."))
+        enable(ui.cpuTorchCheckBox, _("Take the smaller PyTorch without CUDA (about 200 MB). SAM 2 then runs on the processor."), reason)
+        enable(ui.cancelButton, _("Stop the download or check."), _("Nothing is running."))
 
     def _setButtonsBusy(self, reason: str, canCancel: bool) -> None:
         ui = self.ui
         for button in (ui.installButton, ui.offlineButton, ui.checkButton, ui.downloadButton, ui.cpuTorchCheckBox):
-            _enable(button, "", reason)
-        _enable(
+            enable(button, "", reason)
+        enable(
             ui.cancelButton, _("Stop it. What a download has received is kept."), "" if canCancel else _("pip cannot be stopped safely.")
         )
 
@@ -248,12 +249,6 @@ def _fill(table, rows: list[SetUpRow], texts: Callable[[SetUpRow], list[str]]) -
             item.setToolTip(f"{row.purpose}\n{row.where}" if column == 0 else text)
             table.setItem(position, column, item)
     table.resizeColumnsToContents()
-
-
-def _enable(button, toolTip: str, reasonAgainst: str) -> None:
-    """Enable a button, or disable it with the reason in its tooltip."""
-    button.enabled = not reasonAgainst
-    button.toolTip = " ".join(text for text in (toolTip, reasonAgainst) if text)
 
 
 def _stateText(row: SetUpRow) -> str:

@@ -159,8 +159,8 @@ class Widget:
     # -- the scene ------------------------------------------------------------------------------------------------------------------
 
     def sceneClosing(self) -> None:
-        """Let go of every node."""
-        self.review.correction.close()
+        """Let go of every node; what was being drawn goes into the journal first."""
+        self._keepDrawing()
         self.boxTool.cancel()
         self.events.release()
         self._disconnectGui()
@@ -201,7 +201,7 @@ class Widget:
 
     def _onSceneSaved(self) -> None:
         self.logic.editor.hideAgain()
-        self.attempt(self.saving.noticeSaved)
+        self.attempt(self.logic.keeper.noticeSaved)
 
     def _keepDrawing(self) -> None:
         """End a correction because what it is drawn in goes; what was drawn becomes the correction."""

@@ -17,7 +17,7 @@ from SAM2AnnotateLib.errors import WorkerError
 from SAM2AnnotateLib.worker.client import WorkerClient
 from SAM2AnnotateLib.worker.messages import Message
 
-from .PythonCommand import pythonCommand
+from .PythonCommand import moduleCommand, pythonCommand
 
 SILENCE_SECONDS = 20.0
 START_SECONDS = 120.0  # importing torch from a cold disk
@@ -67,17 +67,19 @@ class WorkerProcess:
         """
         if self._process is not None:
             return
-        command = self._command if self._command is not None else [*pythonCommand(), "-u", "-m", "SAM2AnnotateLib.worker"]
+        command = self._command if self._command is not None else moduleCommand(pythonCommand(), "SAM2AnnotateLib.worker")
         self.client.forget_process()
         process = qt.QProcess()
         process.setWorkingDirectory(str(Path(SAM2AnnotateLib.__file__).parents[1]))  # so that this very library is found
         process.setStandardErrorFile(str(self.logFile), qt.QIODevice.Append)
         process.connect("readyReadStandardOutput()", self._read)
         process.connect("finished(int,QProcess::ExitStatus)", self._finished)
+        process.start(command[0], command[1:])
+        if process.state() == qt.QProcess.NotRunning:  # Windows tells it at once, other systems by the signal
+            raise WorkerError(f"The model's process cannot be started: {process.errorString()}. Its log: {self.logFile}")
         process.connect("errorOccurred(QProcess::ProcessError)", self._failed)
         self._process, self._said = process, False
         self._heard = self._ticked = time.monotonic()
-        process.start(command[0], command[1:])
         self._watch.start()
 
     def kill(self) -> None:

@@ -11,15 +11,15 @@ from pathlib import Path
 import slicer
 import vtk
 
-from SAM2AnnotateLib.atomic_files import replaced_atomically
 from SAM2AnnotateLib.errors import InputError, OutputError, PromptError
 from SAM2AnnotateLib.nnunet.sources import read_image
 from SAM2AnnotateLib.review import SliceStatus
 
 from .Logic import AnnotationLogic
+from .SegmentationFile import storedPath, writeSegmentation
 from .WorklistFolder import WorklistCase, WorklistFolder
 
-_ATTRIBUTE = "SAM2Annotate.WorklistCase"  # of a volume's node: the path of the case
+_ATTRIBUTE = "SAM2Annotate.WorklistCase"  # of a volume's node, and of its segmentation's: the path of the case
 
 
 class Worklist:
@@ -62,7 +62,8 @@ class Worklist:
         """Write the case's segmentation beside its volume, whole or not at all; returns its file, None if there is no segment yet.
 
         Raises:
-            PromptError: if the volume is no case of the folder, or its objects lie in several segmentations.
+            PromptError: if the volume is no case of the folder, its objects lie in several segmentations, or the case's file holds another
+                segmentation than the scene's.
             OutputError: if it cannot be written; the last file stands.
         """
         case, logic = self.current, self._logic
@@ -71,19 +72,15 @@ class Worklist:
         node = self._segmentationOf(logic.parameters.volume)
         if node is None or node.GetSegmentation().GetNumberOfSegments() == 0:
             return None
+        self._requireOwnFile(node, case)
         logic.noticeEdits()
         for one in logic.keeper.on(logic.parameters.volume):
             logic.keeper.store(one)
-        before = node.GetStorageNode().GetFileName() if node.GetStorageNode() is not None else None
-        try:
-            with replaced_atomically(case.segmentation) as partial:
-                if not slicer.util.saveNode(node, str(partial)) or not partial.is_file():
-                    raise OutputError(f"The segmentation was not written to '{case.segmentation}'. Is there room, and may you write there?")
-        except OutputError:
-            if node.GetStorageNode() is not None:
-                node.GetStorageNode().SetFileName(before)
-            raise
-        node.GetStorageNode().SetFileName(str(case.segmentation))
+        failure = writeSegmentation(node, str(case.segmentation))
+        if failure:
+            raise OutputError(failure)
+        node.SetAttribute(_ATTRIBUTE, str(case.path))
+        logic.keeper.noticeSaved()
         self.folder.noteBegun(case)
         return case.segmentation
 
@@ -141,6 +138,16 @@ class Worklist:
             )
         return next(iter(nodes.values()), None)
 
+    @staticmethod
+    def _requireOwnFile(node, case: WorklistCase) -> None:
+        """Raise PromptError if saving would replace a file that the segmentation did not come from."""
+        own = node.GetAttribute(_ATTRIBUTE) == str(case.path) or Path(storedPath(node) or ".") == case.segmentation
+        if case.segmentation.is_file() and not own:
+            raise PromptError(
+                f"'{case.segmentation}' is there already and holds another segmentation than '{node.GetName()}', which would replace it. "
+                "Choose the one that was loaded from that file, or move the file away; then save again."
+            )
+
     def _loadSegmentation(self, case: WorklistCase, volumeNode):
         if not case.segmentation.is_file():
             return None
@@ -149,6 +156,7 @@ class Worklist:
         except RuntimeError as exc:
             raise InputError(f"The segmentation '{case.segmentation}' cannot be loaded. It may be damaged; its volume is open.") from exc
         node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+        node.SetAttribute(_ATTRIBUTE, str(case.path))
         return node
 
     def _selectFirstOpen(self, segmentationNode) -> None:

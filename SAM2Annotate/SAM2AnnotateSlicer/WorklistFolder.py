@@ -62,8 +62,11 @@ class WorklistFolder:
     Args:
         path: the folder.
 
+    Attributes:
+        unreadable: names of folders in it that may not be looked into, so that no case was looked for there.
+
     Raises:
-        InputError: if there is no such folder, or its list is damaged.
+        InputError: if there is no such folder, it cannot be read, or its list is damaged.
     """
 
     def __init__(self, path: str | Path):
@@ -71,6 +74,7 @@ class WorklistFolder:
         if not self.path.is_dir():
             raise InputError(f"There is no folder '{path}'. Choose the folder that the volumes lie in.")
         self._entries: dict[str, dict] = self._read()
+        self.unreadable: list[str] = []
         self._cases = self._look()
 
     def cases(self) -> list[WorklistCase]:
@@ -118,7 +122,19 @@ class WorklistFolder:
         self._write({**self._entries, case.name: entry})
 
     def _look(self) -> list[WorklistCase]:
-        found = [(path, stem) for path in sorted(self.path.iterdir()) if (stem := _stemOf(path))]
+        try:
+            paths = sorted(self.path.iterdir())
+        except OSError as exc:
+            raise InputError(f"The folder '{self.path}' cannot be read: {exc.strerror}. Choose another one.") from exc
+        found = []
+        for path in paths:
+            try:
+                stem = _stemOf(path)
+            except OSError:  # such as lost+found at the top of a disk: told, and no reason to refuse all others
+                self.unreadable.append(path.name)
+                continue
+            if stem:
+                found.append((path, stem))
         stems = Counter(stem.casefold() for _path, stem in found)
         return [WorklistCase(stem if stems[stem.casefold()] == 1 else path.name, path) for path, stem in found]
 

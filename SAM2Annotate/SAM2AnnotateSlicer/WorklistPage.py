@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from SAM2AnnotateLib.errors import SAM2AnnotateError
 
+from .PageDialog import enable
 from .Worklist import Worklist
 from .WorklistFolder import CaseState, WorklistCase
 
@@ -58,12 +59,12 @@ class WorklistPage:
         noChoice = _("Choose another case in the list first.") if chosen is None or chosen == current else ""
         noNext = _("All other cases are reviewed or exported.") if not noFolder and self._next() is None else ""
         noCase = _("The chosen volume is none of the worklist. Open a case first.") if current is None else ""
-        _enable(
+        enable(
             ui.nextButton, _("Save this case, close the scene, and load the next one that is not reviewed."), noFolder or blocked or noNext
         )
-        _enable(ui.openButton, _("Save this case, close the scene, and load the chosen one."), noFolder or blocked or noChoice)
-        _enable(ui.saveButton, _("Write the segmentation beside its volume."), noFolder or blocked or noCase)
-        _enable(ui.refreshButton, _("Look into the folder again."), "")
+        enable(ui.openButton, _("Save this case, close the scene, and load the chosen one."), noFolder or blocked or noChoice)
+        enable(ui.saveButton, _("Write the segmentation beside its volume."), noFolder or blocked or noCase)
+        enable(ui.refreshButton, _("Look into the folder again."), "")
 
     def cleanup(self) -> None:
         """The page goes; it holds nothing."""
@@ -120,7 +121,7 @@ class WorklistPage:
                 self._worklist.openFolder(path)
                 self._cases = self._worklist.folder.cases()
                 qt.QSettings().setValue(_SETTING, path)
-            self._say(_("{count} volumes.").format(count=len(self._cases)) if path else _("Choose a folder of volumes."))
+            self._say(self._foundText() if path else _("Choose a folder of volumes."))
         except SAM2AnnotateError as error:
             self._say(str(error), isError=True)
         table.setRowCount(len(self._cases))
@@ -137,6 +138,11 @@ class WorklistPage:
         if 0 <= chosen < len(self._cases):
             table.selectRow(chosen)
         self.refreshButtons()
+
+    def _foundText(self) -> str:
+        text = _("{count} volumes.").format(count=len(self._cases))
+        names = ", ".join(self._worklist.folder.unreadable)
+        return text + " " + _("These folders may not be looked into: {names}.").format(names=names) if names else text
 
     def _onDoubleClick(self, _row: int, _column: int) -> None:
         if self.ui.openButton.enabled:
@@ -170,8 +176,3 @@ class WorklistPage:
     def _say(self, text: str, isError: bool = False) -> None:
         self.ui.statusLabel.text = text
         self.ui.statusLabel.styleSheet = "color: #c0392b; font-weight: bold;" if isError else ""
-
-
-def _enable(widget, toolTip: str, reasonAgainst: str) -> None:
-    widget.enabled = not reasonAgainst
-    widget.toolTip = toolTip + (f"\n{_('Not now:')} {reasonAgainst}" if reasonAgainst else "")

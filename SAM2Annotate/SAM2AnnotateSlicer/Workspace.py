@@ -103,13 +103,7 @@ class Workspace:
     def _requireObject(self) -> AnnotatedSegment:
         if self.current is None:
             raise PromptError("No object is marked yet. Press 'Draw box' and drag a box around it on its center slice.")
-        if not self.current.exists:
-            raise PromptError("The object's volume or segment is no longer in the scene.")
-        if not self.current.inPlace:
-            raise PromptError(
-                "The volume and its segmentation were moved against each other, so masks would land in the wrong place. Put both under the "
-                "same transform (Transforms module), or take that move back. Nothing was changed."
-            )
+        self.current.requireUsable()
         return self.current
 
     def _shown(self, position: int) -> int:
@@ -120,7 +114,7 @@ class Workspace:
         self.message.emit(text, error)
 
     def _setCurrent(self, annotated: AnnotatedSegment | None) -> None:
-        self.current = annotated
+        self._attend(annotated)
         if annotated is not None:
             self.keeper.add(annotated)
             if self._parameters is not None and self._parameters.window == GrayWindow.AUTO:
@@ -128,6 +122,25 @@ class Workspace:
         if self._parameters is not None:
             self._placeNodes()
         self.objectChanged.emit()
+        self.changed.emit()
+
+    def _attend(self, annotated: AnnotatedSegment | None) -> None:
+        """Make an object the current one, and hear of what a script does to it."""
+        if self.current is not None:
+            self.current.changed.disconnect(self._changedElsewhere)
+        self.current = annotated
+        if annotated is not None:
+            annotated.changed.connect(self._changedElsewhere)
+
+    def _changedElsewhere(self) -> None:
+        """A script changed the current object by the console's means: bring box, points and journal up to date, and show it."""
+        if self._parameters is None:
+            return
+        if self._run is not None and self._run.outdated:
+            self._abandonRun()
+            self._say("The propagation was stopped because a script changed the object. Press 'Propagate' to go on.")
+        self._placeNodes()
+        self._store()
         self.changed.emit()
 
     def _placeNodes(self) -> None:

@@ -134,6 +134,20 @@ def test_an_roi_that_would_leave_out_a_locked_slice_is_put_back(world):
     with pytest.raises(PromptError, match="accepted or corrected"):
         logic.syncFromRoi()
     assert np.array_equal(readRoi(logic.parameters.roi, volume), before)
+    assert annotated.undoLabel == "accept"  # nothing was done that could be taken back
+
+
+def test_a_box_whose_slice_is_locked_is_put_back_whole(world):
+    volume = aVolume()
+    logic, _ = world(volume)
+    annotated = propagateBall(logic)
+    logic.accept(annotated.center)
+    before, effort = readRoi(logic.parameters.roi, volume), annotated.effort.actions
+    setRoi(logic.parameters.roi, volume, before + np.array([[2, 0], [0, 0], [1, 0]]))  # another box, and another end
+    with pytest.raises(PromptError, match="Unlock it"):
+        logic.syncFromRoi()
+    assert np.array_equal(readRoi(logic.parameters.roi, volume), before) and np.array_equal(annotated.boundsIjk(), before)
+    assert (annotated.undoLabel, annotated.effort.actions) == ("accept", effort)
 
 
 def test_points_refine_their_slice_and_points_outside_are_told(world):

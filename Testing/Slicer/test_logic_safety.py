@@ -15,7 +15,9 @@ from worlds import Heard, aVolume, ballArray, makeLogic, markBall, waitFor
 from SAM2AnnotateLib.errors import InputError, OutputError, PromptError, VolumeError
 from SAM2AnnotateLib.geometry import Extent
 from SAM2AnnotateLib.review import SliceStatus
+from SAM2AnnotateLib.review.stored_object import unpack_object
 from SAM2AnnotateSlicer import JournalKeeper
+from SAM2AnnotateSlicer.AnnotatedSegment import AnnotatedSegment, tagOf
 from SAM2AnnotateSlicer.RoiBox import readRoi, setRoi
 
 
@@ -264,3 +266,79 @@ def test_a_journal_of_work_that_was_saved_is_no_offer(world):
     slicer.mrmlScene.Clear(0)
     again, _ = world(aVolume())
     assert again.recoverable() is None
+
+
+def test_a_preview_that_comes_after_the_volume_was_moved_is_not_written(world):
+    volume = aVolume()
+    logic, heard = world(volume)
+    annotated = markBall(logic)
+    transform = linearTransform(0, (6.0, 5.4, 8.1))
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    waitFor(lambda: not logic.service.busy)
+    assert "moved against each other" in heard.errors[-1] and annotated.labelmap.occupiedSlices() == []
+    volume.SetAndObserveTransformNodeID(None)
+    logic.preview()
+    waitFor(lambda: not logic.service.busy)
+    assert annotated.labelmap.occupiedSlices() == [annotated.stack.index_of(annotated.center)]
+
+
+@pytest.mark.parametrize("axis", ["k", "i"])
+def test_a_box_drawn_again_on_a_volume_that_was_moved_alone_wipes_nothing(world, axis):
+    volume = aVolume()
+    logic, _ = world(volume)
+    annotated = marked(logic, propagated=False)
+    before = array(annotated)
+    volume.SetAndObserveTransformNodeID(linearTransform(0, (6.0, 5.4, 8.1)).GetID())
+    with pytest.raises(PromptError, match="moved against each other"):
+        markBall(logic, axis)
+    volume.SetAndObserveTransformNodeID(None)
+    assert np.array_equal(array(annotated), before) and annotated.undoLabel == ""
+
+
+def test_a_volume_that_was_moved_alone_makes_no_corrections_after_loading_either(world):
+    volume = aVolume()
+    logic, _ = world(volume)
+    annotated = marked(logic)
+    logic.accept(annotated.center)
+    before = array(annotated)
+    volume.SetAndObserveTransformNodeID(linearTransform(0, (6.0, 5.4, 0.0)).GetID())
+    node, segmentId = annotated.segmentationNode, annotated.segmentId
+    logic.storeNow()
+    tag = annotated.segment
+    back = AnnotatedSegment.restore(node, segmentId)  # as a scene or a segmentation's file that is loaded later
+    assert back.noticeEdits() == [] and back.session.locked == {annotated.center} and back.segment is tag
+    with pytest.raises(PromptError, match="moved against each other"):
+        back.requireUsable()
+    volume.SetAndObserveTransformNodeID(None)
+    back.requireUsable()
+    assert np.array_equal(array(back), before) and back.noticeEdits() == []
+
+
+def test_a_new_segment_with_the_id_of_one_that_was_removed_is_no_object(world):
+    logic, _ = world(aVolume())
+    annotated = marked(logic)
+    node, segmentId = annotated.segmentationNode, annotated.segmentId
+    logic.nextObject()
+    node.GetSegmentation().RemoveSegment(segmentId)  # in another module, with another segmentation chosen here
+    node.GetSegmentation().AddEmptySegment(segmentId, "New")
+    assert logic.selectSegment(node, segmentId) is None and logic.keeper.all() == []
+
+
+def test_undo_in_the_segment_editor_takes_no_decision_out_of_what_is_saved(world):
+    logic, _ = world(aVolume())
+    annotated = marked(logic)
+    node, segmentId = annotated.segmentationNode, annotated.segmentId
+    history = slicer.vtkSegmentationHistory()
+    history.SetSegmentation(node.GetSegmentation())
+    history.SaveState()
+    logic.accept(annotated.center)
+    draw(annotated, annotated.stack.index_of(annotated.session.extent.first), np.s_[2:5, 2:5])
+    logic.noticeEdits()
+    waitFor(lambda: not logic.running)
+    logic.nextObject()
+    history.SaveState()
+    decided = tagOf(node, segmentId)
+    history.RestorePreviousState()
+    assert annotated.exists and tagOf(node, segmentId) != decided  # Slicer takes the tag back with the voxels
+    logic.storeNow()
+    assert unpack_object(tagOf(node, segmentId), "Ball").session.locked == {annotated.center, annotated.session.extent.first}

@@ -9,11 +9,14 @@ import pytest
 import qt
 import slicer
 from fake_service import FakeService
+from orientations import linearTransform
 from panel_bench import MODULE, makeBench, segmentArray, settle
 from worlds import aVolume, markBall
 
 from SAM2AnnotateLib.review import SliceStatus
+from SAM2AnnotateSlicer.CorrectionEditor import SEGMENT_ID
 from SAM2AnnotateSlicer.ParameterNode import SAM2AnnotateParameterNode
+from SAM2AnnotateSlicer.SegmentLabelmap import SegmentLabelmap
 from slicer_host import util_functions
 from slicer_host.scripted_module import leave_module, reload_module, unload_module, without_main_window
 
@@ -171,6 +174,33 @@ def test_closing_the_scene_leaves_an_empty_panel_that_works(bench):
     bench.mark(aVolume(np.diag([1, -1, 1])))
     bench.click("propagate")
     assert bench.annotated.counts()[SliceStatus.PROPOSED] == 17
+
+
+def test_a_drawing_that_was_open_when_the_scene_was_closed_is_in_the_journal(bench):
+    annotated = bench.propagated()
+    bench.click("correct")
+    index, shape = annotated.stack.index_of(annotated.center), segmentArray(annotated).shape[1:]
+    drawn = np.zeros(shape, bool)
+    drawn[4:9, 5:11] = True
+    SegmentLabelmap(bench.logic.editor.node, SEGMENT_ID, annotated.volumeNode, "k").writeSlices({index: drawn})
+    slicer.mrmlScene.Clear(False)
+    bench.ui.volumeSelector.setCurrentNode(aVolume())
+    settle()
+    bench.click("recover")
+    assert np.array_equal(segmentArray(bench.annotated)[index], drawn) and len(bench.annotated.session.locked) == 1
+
+
+def test_a_drawing_that_is_refused_can_be_drawn_on(bench):
+    annotated = bench.propagated()
+    bench.click("correct")
+    annotated.volumeNode.SetAndObserveTransformNodeID(linearTransform(0, (6.0, 0.0, 0.0)).GetID())
+    bench.click("finish")
+    assert "moved against each other" in bench.message and bench.logic.editor.active
+    assert bench.panel.review.correction.isOpen and bench.ui.correctionFrame.visible
+    annotated.volumeNode.SetAndObserveTransformNodeID(None)
+    bench.click("finish")
+    assert not bench.logic.editor.active and not bench.panel.review.correction.isOpen
+    assert bench.status(annotated.center) is SliceStatus.CORRECTED
 
 
 def test_closing_the_scene_while_slices_are_computed(bench):

@@ -19,7 +19,8 @@ from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.volume_io import write_volume
 from SAM2AnnotateSlicer.NnunetCase import patientIdOf
 from SAM2AnnotateSlicer.SceneBridge import volumeFromNode
-from SAM2AnnotateSlicer.WorklistFolder import LIST_FILE, CaseState, WorklistFolder
+from SAM2AnnotateSlicer.SegmentationFile import writeSegmentation
+from SAM2AnnotateSlicer.WorklistFolder import LIST_FILE, CaseState, WorklistFolder, storedSessions
 from slicer_host import util_functions
 
 
@@ -203,7 +204,7 @@ def test_exported_stays_until_the_review_changes(bench, folder):
     assert states(page)["a (open)"] == "in work"
     bench.logic.accept(bench.annotated.center)
     press(page, "save")
-    assert states(page)["a (open)"] in ("reviewed", "exported")
+    assert states(page)["a (open)"] == "exported"  # word for word the review that was exported
 
 
 def test_the_scene_cannot_be_left_while_a_slice_is_corrected(bench, folder):
@@ -268,3 +269,62 @@ def test_statuses_of_a_file_are_read_from_its_header(bench, folder):
     assert fresh.state(fresh.find("a")) is CaseState.IN_WORK
     annotated = bench.logic.keeper.all()[0]
     assert annotated.counts()[SliceStatus.ACCEPTED] == 4
+
+
+def test_the_journal_of_a_case_that_was_saved_is_gone(bench, folder):
+    page = openPage(bench, folder)
+    press(page, "next")
+    annotate(bench, 3)
+    journals = bench.logic.keeper.journals
+    assert journals.candidates(bench.logic.volumeNode) != []
+    press(page, "save")
+    assert journals.candidates(bench.logic.volumeNode) == []
+    bench.logic.accept(bench.annotated.session.extent.last)
+    assert journals.candidates(bench.logic.volumeNode) != []  # what was decided since is not in the file
+
+
+def test_a_file_that_the_segmentation_did_not_come_from_is_not_replaced(bench, folder):
+    (folder / "a.seg.nrrd").write_bytes(b"damaged, but somebody may mend it")
+    page = openPage(bench, folder)
+    page.ui.casesTable.selectRow(0)
+    press(page, "open")
+    assert "cannot be loaded" in page.ui.statusLabel.text
+    volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+    bench.ui.volumeSelector.setCurrentNode(volume)
+    annotated = annotate(bench, 2) and bench.annotated
+    for button in ("save", "next"):
+        press(page, button)
+        assert "holds another segmentation" in page.ui.statusLabel.text and bench.annotated is annotated
+    assert (folder / "a.seg.nrrd").read_bytes() == b"damaged, but somebody may mend it"
+    (folder / "a.seg.nrrd").unlink()
+    press(page, "save")
+    bench.logic.accept(annotated.session.extent.last)
+    press(page, "save")  # its own file by now
+    assert "Saved" in page.ui.statusLabel.text and WorklistFolder(folder).state(page._worklist.current) is CaseState.IN_WORK
+
+
+def test_a_segmentation_that_was_saved_elsewhere_too_is_still_the_case_s_own(bench, folder, tmp_path):
+    page = openPage(bench, folder)
+    press(page, "next")
+    annotate(bench, 2)
+    press(page, "save")
+    assert writeSegmentation(bench.annotated.segmentationNode, str(tmp_path / "copy.seg.nrrd")) == ""
+    bench.logic.accept(bench.annotated.session.extent.last)
+    press(page, "save")
+    assert "Saved" in page.ui.statusLabel.text and len(storedSessions(folder / "a.seg.nrrd")[0].locked) == 3
+
+
+def test_a_folder_within_that_may_not_be_looked_into_is_told_and_hides_no_case(bench, folder, monkeypatch):
+    real = Path.iterdir
+
+    def refused(path):
+        if path.name in ("old", "secret"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    page = openPage(bench, folder)
+    assert len(states(page)) == 3 and "may not be looked into: old" in page.ui.statusLabel.text
+    (folder / "secret").mkdir()
+    page.ui.folderEdit.currentPath = str(folder / "secret")
+    assert "cannot be read: Permission denied" in page.ui.statusLabel.text and states(page) == {}
