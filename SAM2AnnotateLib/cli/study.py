@@ -113,10 +113,12 @@ def run_init(options: argparse.Namespace) -> int:
 def run_run(options: argparse.Namespace) -> int:
     """Run a study; returns 0. Library errors propagate."""
     from ..study import Study
+    from ..study.readiness import require_ready
     from ..study.run import run_study
 
     study = Study.open(options.folder)
     executor = _executor(options, study)
+    require_ready(study, models=options.until in ("models", "report"), here=options.ray is None)
     with _terminated_as_by_ctrl_c():
         report = run_study(study, executor, tell=lambda line: print(line, file=sys.stderr, flush=True), until=options.until)
     print(report or study.folder)

@@ -1,21 +1,24 @@
-"""Tables of workflows compared at equal acceptance rules. Imports statistics, study.results, study.workload_tables and study.tables."""
+"""Tables of workflows compared at equal acceptance rules, each case counting alike. Imports simulation, statistics, study."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-import numpy as np
+from dataclasses import replace
 
 from ..simulation.acceptance import Acceptance
-from ..statistics import holm_adjusted, summarize, wilcoxon_signed_rank
-from .results import Annotation, ObjectKey
-from .tables import MOST_SHOWN_ROWS, Column, Table
-from .workload_tables import WORKLOAD_COLUMNS, total, workload
+from ..simulation.workflow import Workflow
+from ..statistics import holm_adjusted
+from .case_means import case_means, paired_cases
+from .results import Annotation
+from .tables import Column, Table
+from .workload_tables import WORKLOAD_COLUMNS, accepted_by_case, common_objects, pixels_by_case, saved_by_case, workload
 
 Comparison = Mapping[tuple[str, int], Sequence[Annotation]]
 OURS, PAPER = "ours", "paper"
-# Two final DSCs that differ by no more are the same: "fewer corrected pixels for the same final DSC".
-SAME_DSC = 0.005
+STOCK = (
+    "the model sees whole slices, from the center to each end: study A's way. It repeats stock SAM 2 to the bit, masks, decisions and "
+    "corrections, as Testing/Library/test_paper_workflow.py shows"
+)
 
 
 def rule_text(rule: Acceptance) -> str:
@@ -42,6 +45,41 @@ def head_to_head(comparison: Comparison) -> tuple[str, str] | None:
     return (OURS, PAPER) if OURS in names and PAPER in names else (names[0], names[1])
 
 
+def alike(comparison: Comparison) -> Comparison:
+    """For each rule, only the objects that all of its workflows have finished: anything else would compare different cases."""
+    kept: dict[tuple[str, int], Sequence[Annotation]] = {}
+    for rule in rules_of(comparison):
+        kept.update(common_objects({key: objects for key, objects in comparison.items() if key[1] == rule}))
+    return {key: kept[key] for key in comparison}
+
+
+def workflow_table(workflows: Sequence[Workflow]) -> Table:
+    """One row a workflow: what it does."""
+    rows = tuple((workflow.name, workflow_text(workflow)) for workflow in workflows)
+    return Table("workflows", "The workflows.", (Column("workflow", "Workflow"), Column("what", "What it does")), rows)
+
+
+def workflow_text(workflow: Workflow) -> str:
+    """A workflow in words."""
+    sight = "whole slices" if workflow.roi == "full" else f"a region around the object ({workflow.roi})"
+    if workflow.method == "interpolation":
+        return f"One slice in {workflow.every} and both ends are drawn by hand, those between are interpolated; no model."
+    if workflow.method == "slice_boxes":
+        return f"A box on every slice, no memory (study C); the model sees {sight}."
+    if workflow.method == "box_tracking":
+        return f"The box of a slice is that of the last mask, grown by {workflow.margin_mm:g} mm; no memory; the model sees {sight}."
+    begin = f"One prompt ({workflow.prompt}) on the center slice, propagated by SAM 2's memory; "
+    if is_stock(workflow):
+        return f"{begin}{STOCK}."
+    order = "from the center to each end" if workflow.order == "outward" else "always the most doubtful slice next"
+    return f"{begin}the model sees {sight}, {order}."
+
+
+def is_stock(workflow: Workflow) -> bool:
+    """Whether it is study A's way on stock SAM 2."""
+    return (workflow.method, workflow.prompt, workflow.roi, workflow.order) == ("propagation", "box", "full", "outward")
+
+
 def comparison_table(comparison: Comparison, rules: Sequence[Acceptance]) -> Table:
     """One row a rule and workflow: workload and quality."""
     rows = [
@@ -51,83 +89,57 @@ def comparison_table(comparison: Comparison, rules: Sequence[Acceptance]) -> Tab
         if (workflow, rule) in comparison
     ]
     caption = (
-        "Workflows compared at equal rules of acceptance: sums over objects, and median [quartiles] over objects of DSC and NSD of the "
-        "finished volume. Slices drawn by hand count as corrected, with all their pixels."
+        "Workflows compared at equal rules of acceptance: sums over objects, means over cases, and median [quartiles] over objects of the "
+        "DSC "
+        "and NSD of the finished labels in 3-D. Sums are ruled by large objects; in a mean of cases each case counts alike. Slices drawn "
+        "by hand count as corrected, with all their pixels."
     )
-    return Table("comparison", caption, (Column("rule", "Accepted if"), Column("workflow", "Workflow"), *WORKLOAD_COLUMNS), tuple(rows))
+    columns = (Column("rule", "Accepted if"), Column("workflow", "Workflow"), *(_of_comparison(column) for column in WORKLOAD_COLUMNS))
+    return Table("comparison", caption, columns, tuple(rows), grouped=True)
 
 
 def paired_table(comparison: Comparison, rules: Sequence[Acceptance]) -> Table:
-    """One row a rule and other workflow: how the first of `head_to_head` differs from it, object by object."""
+    """One row a rule and other workflow: how the first of `head_to_head` differs from it, case by case."""
     pair = head_to_head(comparison)
     first = pair[0] if pair else ""
     rows: list[tuple[object, ...]] = []
     for rule in rules_of(comparison):
         others = [name for name in workflows_of(comparison) if name != first and (name, rule) in comparison and (first, rule) in comparison]
-        pairs = [paired_objects(comparison[first, rule], comparison[other, rule]) for other in others]
-        shares = [([accepted_share(a) for a, _ in both], [accepted_share(b) for _, b in both]) for both in pairs]
-        adjusted = holm_adjusted([wilcoxon_signed_rank(*share).p_value for share in shares])
-        for other, both, (own, its), p in zip(others, pairs, shares, adjusted, strict=True):
-            gaps = np.array(own) - np.array(its)
-            rows.append(
-                (
-                    rule_text(rules[rule]),
-                    first,
-                    other,
-                    len(both),
-                    float(gaps.mean()) if gaps.size else None,
-                    int((gaps > 0).sum()),
-                    int((gaps < 0).sum()),
-                    float(p),
-                    sum(a.effort.corrected_pixels - b.effort.corrected_pixels for a, b in both),
-                    summarize([a.dsc - b.dsc for a, b in both]).median,
-                )
-            )
-    columns = (
+        tests = {
+            measure: [paired_cases(by_case(comparison[first, rule]), by_case(comparison[other, rule])) for other in others]
+            for measure, by_case in _MEASURES.items()
+        }
+        adjusted = {measure: holm_adjusted([test.p_value for test in found]) for measure, found in tests.items()}
+        for at, other in enumerate(others):
+            accepted = tests["accepted_share"][at]
+            cells: list[object] = [rule_text(rules[rule]), first, other, accepted.cases, accepted.more, accepted.fewer]
+            for measure, found in tests.items():
+                cells += [found[at].difference, float(adjusted[measure][at])]
+            rows.append(tuple(cells))
+    columns = [
         Column("rule", "Accepted if"),
-        Column("workflow", "Workflow"),
-        Column("against", "Against"),
-        Column("objects", "Objects", "count"),
-        Column("accepted_share_difference", "Accepted, mean difference (points)", "points"),
-        Column("objects_more", "Objects with more accepted", "count"),
-        Column("objects_fewer", "With fewer", "count"),
-        Column("holm_p", "p (Holm)", "p"),
-        Column("corrected_pixels_difference", "Corrected pixels, difference", "count"),
-        Column("dsc_difference", "Final DSC, median difference", "signed_score"),
-    )
-    caption = (
-        "Paired by object: share of slices accepted, two-tailed Wilcoxon signed-rank test, Holm-corrected over the other workflows of a "
-        "rule. A negative difference of pixels is less to correct."
-    )
-    return Table("comparison_paired", caption, columns, tuple(rows))
-
-
-def case_table(comparison: Comparison, rules: Sequence[Acceptance]) -> Table | None:
-    """One row a rule and case, the two workflows of `head_to_head` side by side; None if there are no two."""
-    pair = head_to_head(comparison)
-    if pair is None:
-        return None
-    first, second = pair
-    rows: list[tuple[object, ...]] = []
-    for rule in rules_of(comparison):
-        both = paired_objects(comparison.get((first, rule), ()), comparison.get((second, rule), ()))
-        for case in sorted({a.key.case for a, _ in both}):
-            own, other = zip(*((a, b) for a, b in both if a.key.case == case), strict=True)
-            rows.append((rule_text(rules[rule]), case, len(own), *_side_by_side(own, other)))
-    columns = [Column("rule", "Accepted if"), Column("case", "Case"), Column("objects", "Objects", "count")]
-    for name, heading, kind in (
-        ("accepted_share", "Accepted", "share"),
-        ("corrected_pixels", "Corrected pixels", "count"),
-        ("dsc", "Final DSC", "score"),
-        ("minutes", "Minutes", "minutes"),
+        Column("workflow", "Workflow", shown=False),
+        Column("against", f"{first} against"),
+        Column("cases", "Cases", "count", shown=False),
+        Column("cases_more", "Cases with more accepted", "count"),
+        Column("cases_fewer", "with fewer", "count"),
+    ]
+    for measure, heading in (
+        ("accepted_share", "Accepted (points)"),
+        ("corrected_of_truth", "Corrected pixels (points)"),
+        ("saved_share", "Time saved (points)"),
+        ("dsc", "Label DSC"),
     ):
-        columns += [Column(f"{name}_first", f"{heading}, {first}", kind), Column(f"{name}_second", f"{heading}, {second}", kind)]
-    columns.append(Column("verdict", f"{first} is"))
+        kind = "interval" if measure == "dsc" else "points_interval"
+        columns += [Column(f"{measure}_difference", heading, kind), Column(f"{measure}_holm_p", "p", "p")]
     caption = (
-        f"Case by case: '{first}' is better if it accepts more slices, or corrects fewer pixels for the same final DSC (median over "
-        f"objects, less by no more than {SAME_DSC:g})."
+        f"'{first}' against each other workflow, by case (means of its objects): mean difference [95 % CI], two-tailed Wilcoxon "
+        "signed-rank test, "
+        "Holm-corrected over the other workflows for each rule and measure. Points are percentage points of slices, of the truth's pixels "
+        "and of the time by hand. Fewer corrected pixels "
+        "are better, more of all else."
     )
-    return Table("comparison_cases", caption, tuple(columns), tuple(rows), shown=len(rows) <= MOST_SHOWN_ROWS)
+    return Table("comparison_paired", caption, tuple(columns), tuple(rows), grouped=True)
 
 
 def all_cases_table(comparison: Comparison, rules: Sequence[Acceptance]) -> Table:
@@ -143,27 +155,22 @@ def all_cases_table(comparison: Comparison, rules: Sequence[Acceptance]) -> Tabl
     return Table("comparison_all_cases", "Every workflow on every case.", columns, tuple(rows), shown=False)
 
 
-def paired_objects(first: Sequence[Annotation], second: Sequence[Annotation]) -> list[tuple[Annotation, Annotation]]:
-    """The objects that both have annotated, sorted by key."""
-    by_key: dict[ObjectKey, Annotation] = {one.key: one for one in second}
-    return sorted(((one, by_key[one.key]) for one in first if one.key in by_key), key=lambda both: both[0].key)
+def dsc_by_case(objects: Sequence[Annotation]) -> dict[str, float]:
+    """DSC of the finished labels, by case: mean over its objects."""
+    return case_means((one.key, one.dsc) for one in objects)
 
 
-def accepted_share(one: Annotation) -> float:
-    """Share of an object's slices that nobody changed; NaN without slices."""
-    return 1 - one.corrected / one.slices if one.slices else float("nan")
+_MEASURES = {
+    "accepted_share": accepted_by_case,
+    "corrected_of_truth": pixels_by_case,
+    "saved_share": saved_by_case,
+    "dsc": dsc_by_case,
+}
+# The same in all rows, and told beside the table.
+_HIDDEN = ("cases", "objects", "slices", "accepted_share", "minutes_by_hand", "saved_share")
 
 
-def _side_by_side(own: Sequence[Annotation], other: Sequence[Annotation]) -> tuple[object, ...]:
-    shares, pixels, scores, minutes = [], [], [], []
-    for objects in (own, other):
-        slices, effort = sum(one.slices for one in objects), total([one.effort for one in objects])
-        shares.append(1 - sum(one.corrected for one in objects) / slices if slices else float("nan"))
-        pixels.append(effort.corrected_pixels)
-        scores.append(summarize([one.dsc for one in objects]).median)
-        minutes.append(effort.seconds / 60)
-    if shares[0] > shares[1] or (pixels[0] < pixels[1] and scores[0] >= scores[1] - SAME_DSC):
-        verdict = "better"
-    else:
-        verdict = "equal" if shares[0] == shares[1] and pixels[0] == pixels[1] else "not better"
-    return (*shares, *pixels, *scores, *minutes, verdict)
+def _of_comparison(column: Column) -> Column:
+    if column.name in ("accepted_case_mean", "corrected_of_truth", "saved_case_mean"):
+        return replace(column, heading=f"{column.heading}, mean of cases", shown=True)
+    return replace(column, shown=column.shown and column.name not in _HIDDEN)

@@ -16,7 +16,7 @@ from typing import Any
 from ..atomic_files import write_text_atomically
 from ..errors import InputError, OutputError
 from ..nnunet.evaluation import Evaluation, evaluate_folder, read_labels
-from ..nnunet.evaluation_tables import write_scores_csv
+from ..nnunet.evaluation_tables import read_scores_csv, write_scores_csv
 from ..nnunet.folders import NnunetFolders, read_json_file
 from ..nnunet.prediction import predict
 from ..nnunet.process import NnunetRunner
@@ -66,7 +66,7 @@ def run_model(
         options = replace(options, device=device)
     organ_masks = downstream.crop_to if options.preparation.crop else None
     # Asked for before the training, which may take days, though the test cases need theirs only after it.
-    masks = _digests_of_masks(study, organ_masks) if organ_masks is not None else {}
+    masks = {case_id: study.file_digest(path) for case_id, path in sorted(require_organ_masks(study).items())}
     runner = replace(runner or NnunetRunner(), processes=options.processes)
 
     data_set = write_data_set(study, name, tell)
@@ -152,6 +152,23 @@ def evaluate_models(study: Study, *, cancel: CancelToken | None = None) -> Path:
     return path
 
 
+def drop_outdated_scores(study: Study) -> None:
+    """Take models that must be trained anew out of the table of scores.
+
+    Raises:
+        InputError: if the table cannot be read.
+        OutputError: if it cannot be written.
+    """
+    path = study.folder / SCORES_FILE
+    if not path.is_file():
+        return
+    evaluations = read_scores_csv(path)
+    known = [f"models/{name}" for name in study.config.models]
+    kept = [one for one in evaluations if (unit := f"models/{one.model}") in known and study.is_finished(unit, "")]
+    if len(kept) < len(evaluations):
+        write_scores_csv(path, kept)
+
+
 # -- within -------------------------------------------------------------------------------------------------------------------
 
 
@@ -186,16 +203,19 @@ class _TrainingClock:
         return seconds
 
 
-def _digests_of_masks(study: Study, organ_masks: Path) -> dict[str, str]:
-    """SHA-256 of each case's organ mask. Raises InputError, naming the cases, if some are missing."""
-    paths = {case.case_id: organ_masks / f"{case.case_id}{ENDING}" for case in (*study.training_cases, *study.test_cases)}
+def require_organ_masks(study: Study) -> dict[str, Path]:
+    """The organ mask of each case, none if images are not cropped. Raises InputError, naming the cases, if some are missing."""
+    downstream = study.config.downstream
+    if downstream is None or not downstream.training_options().preparation.crop or downstream.crop_to is None:
+        return {}
+    paths = {case.case_id: downstream.crop_to / f"{case.case_id}{ENDING}" for case in (*study.training_cases, *study.test_cases)}
     missing = sorted(case_id for case_id, path in paths.items() if not path.is_file())
     if missing:
         raise InputError(
-            f"downstream.crop_to: '{organ_masks}' has no organ mask of {listed(missing)}. "
+            f"downstream.crop_to: '{downstream.crop_to}' has no organ mask of {listed(missing)}. "
             f"Training and test cases need one each, named CASE{ENDING}."
         )
-    return {case_id: study.file_digest(path) for case_id, path in sorted(paths.items())}
+    return paths
 
 
 def _relative(path: Path, study: Study) -> str:

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from ..geometry import SliceStack
+from ..geometry import Box2D, SliceStack
 from ..intensity import choose_mapping
 from ..metrics import dice
 from ..optional_imports import import_for
 from ..pictures.montage import outlined_tile, view_around
 from ..simulation.objects import StackedTruth, truth_objects
 from ..volume_io import read_volume, resample_nearest
+from .report_page import PIXELS_PER_PIXEL
 from .results import Annotation, ObjectKey
 
 if TYPE_CHECKING:
     from .folder import Study
 
-_TILE_IN, _DPI = 2.2, 110
+TRUTH_COLOR, LABEL_COLOR = (86, 180, 233), (230, 159, 0)  # Okabe and Ito's blue and orange
+_TILE_IN, _DPI = 2.2, 100 * PIXELS_PER_PIXEL
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def draw_examples(study: Study, scenarios: Mapping[str, Sequence[Annotation]]) -
     for what, one in example_objects(scenarios):
         caption = (
             f"Case {one.key.case}, {one.key.name}, object {one.key.instance}: {what} DSC without a later correction "
-            f"('{next(iter(scenarios))}': {one.dsc:.3f}). Green: truth; red, above it: label. DSC of the slice above each picture."
+            f"('{next(iter(scenarios))}': {one.dsc:.3f}). Blue: truth; orange, above it: label. A row a scenario; the DSC is the slice's."
         )
         found.append(Example(one.key, caption, _picture(study, list(scenarios), one.key)))
     return found
@@ -101,7 +103,7 @@ def _picture(study: Study, scenarios: Sequence[str], key: ObjectKey) -> bytes:
         masks, truths = stack.view(label_map.array_kji == key.label), stack.view(labels_kji == key.label)
         for position, axes in zip(positions, row, strict=True):
             gray = mapping.to_uint8(stack.frame(image.array_kji, position))
-            tile = outlined_tile(gray, masks[position], truths[position], view, stack, round(_TILE_IN * _DPI))
+            tile = _tile(gray, masks[position], truths[position], view, stack)
             axes.imshow(tile, interpolation="nearest")
             axes.set_title(f"slice {stack.index_of(position)}, {_dsc_text(masks[position], truths[position])}", fontsize=8)
             axes.set(xticks=[], yticks=[])
@@ -109,6 +111,15 @@ def _picture(study: Study, scenarios: Sequence[str], key: ObjectKey) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})
     return file.getvalue()
+
+
+def _tile(gray: np.ndarray, mask: np.ndarray, truth: np.ndarray, view: Box2D, stack: SliceStack) -> np.ndarray:
+    """A slice with both outlines, in colors that people with a color vision deficiency tell apart."""
+    side, nothing, dark = round(_TILE_IN * _DPI), np.zeros_like(mask), np.zeros_like(gray)
+    tile = outlined_tile(gray, nothing, None, view, stack, side)
+    for one, color in ((truth, TRUTH_COLOR), (mask, LABEL_COLOR)):
+        tile[outlined_tile(dark, one, None, view, stack, side).any(axis=-1)] = color
+    return tile
 
 
 def _dsc_text(mask: np.ndarray, truth: np.ndarray) -> str:

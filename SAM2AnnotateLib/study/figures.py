@@ -17,24 +17,26 @@ from ..nnunet.evaluation import Evaluation
 from ..optional_imports import import_for
 from ..simulation.acceptance import Acceptance
 from .calibration import Calibration
+from .case_means import mean_of
 from .comparison_tables import rule_text, rules_of, workflows_of
-from .prompt_tables import FIRST_CLICK, REFERENCE, center_dsc, click_scores, prompt_kinds, prompt_p_values
+from .prompt_tables import CENTER, FIRST_CLICK, REFERENCE, center_dsc, click_scores, prompt_kinds, prompt_tests
+from .report_page import PIXELS_PER_PIXEL
 from .results import Annotation, PromptScore
 from .tables import Table
-from .workload_tables import corrected_share, share_at
+from .workload_tables import accepted_by_case, corrected_share, pixels_by_case, saved_by_case, share_at
 
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 _COLORS = (BLUE, ORANGE, GREEN, PURPLE, VERMILLION, SKY)
 _MARKERS = "osD^vP"
-_DPI = 110
+_DPI = 100 * PIXELS_PER_PIXEL
 _GRID = {"color": "0.9", "linewidth": 0.8}
 
 
 def prompt_figure(scores: Sequence[PromptScore]) -> bytes:
-    """DSC on the prompted slice by prompt, with a bracket from the box to every other prompt."""
+    """DSC on the prompted slice by prompt, with a bracket from the box to every other prompt that is tested."""
     kinds = prompt_kinds(scores)
     figure, (axes,) = _figure(max(3.5, 1.1 * len(kinds) + 1), 4.4)
-    brackets = [(kinds.index(REFERENCE), kinds.index(kind), significance_mark(p)) for kind, p in prompt_p_values(scores).items()]
+    brackets = [(kinds.index(REFERENCE), kinds.index(kind), significance_mark(p)) for kind, (_, p) in prompt_tests(scores, CENTER).items()]
     draw_boxes(axes, {kind: np.array(list(center_dsc(scores, kind).values())) for kind in kinds}, brackets)
     bottom, top = axes.get_ylim()
     axes.set_yticks([tick for tick in axes.get_yticks() if bottom <= tick <= 1])  # above 1 there are only brackets
@@ -110,7 +112,10 @@ def scenario_figure(scenarios: Mapping[str, Sequence[Annotation]]) -> bytes:
 
 def model_figure(models: Sequence[Evaluation], comparisons: Sequence[Comparison]) -> bytes:
     """Box plots of test DSC and NSD by model, with significance marks."""
-    return _png(box_plot_figure(models, comparisons))
+    figure = box_plot_figure(models, comparisons)
+    for axes in figure.axes:
+        axes.set_title("")  # it names the label, which the caption does
+    return _png(figure)
 
 
 def quality_figure(quality: Table) -> bytes:
@@ -122,35 +127,41 @@ def quality_figure(quality: Table) -> bytes:
     for axes, (column, text, color) in zip(panels, panels_of, strict=True):
         points = [(x, y, name) for x, y, name in zip(shares, quality.column(column), names, strict=True) if y is not None]
         axes.plot([x for x, _, _ in points], [y for _, y, _ in points], color=color, marker="o")
-        for x, y, name in points:
-            axes.annotate(name, (x, y), xytext=(6, -11), textcoords="offset points", fontsize=8)
-        axes.set(xlabel="Time, of drawing by hand (%)", ylabel=text)
-        axes.margins(x=0.25, y=0.2)
+        for at, (x, y, name) in enumerate(points):
+            # Right of the line and below it; every second one left and above, the last one too: it would leave the panel.
+            side, shift = ("right", (-7, 5)) if at % 2 or at == len(points) - 1 else ("left", (7, -11))
+            axes.annotate(name, (x, y), xytext=shift, textcoords="offset points", fontsize=9, ha=side)
+        axes.set(xlabel="Reckoned time, of drawing by hand (%)", ylabel=text)
+        axes.margins(x=0.15, y=0.2)
         axes.grid(**_GRID)
     return _png(figure)
 
 
 def comparison_figure(comparison: Mapping[tuple[str, int], Sequence[Annotation]], rules: Sequence[Acceptance]) -> bytes:
-    """Share of slices accepted and pixels corrected, a bar for each workflow, a group for each rule."""
+    """Means of cases, a bar for each workflow, a group for each rule: slices accepted, pixels corrected, time."""
     workflows, numbers = workflows_of(comparison), rules_of(comparison)
-    figure, panels = _figure(max(5.0, 0.3 * len(workflows) * len(numbers) + 2), 5.6, rows=2)
+    figure, panels = _figure(min(10.0, max(6.5, 0.35 * len(workflows) * len(numbers) + 1)), 8.0, rows=3)
     width, places = 0.8 / len(workflows), np.arange(len(numbers))
+    measures = (
+        ("Slices accepted\nunchanged (%)", accepted_by_case, 1),
+        ("Corrected pixels,\nof the truth's (%)", pixels_by_case, 1),
+        ("Reckoned time,\nof drawing by hand (%)", saved_by_case, -1),
+    )
     for at, workflow in enumerate(workflows):
-        found = [comparison.get((workflow, number), ()) for number in numbers]
-        accepted = [100 * (1 - corrected_share(objects)) for objects in found]
-        pixels = [sum(one.effort.corrected_pixels for one in objects) / 1000 for objects in found]
-        for axes, values in zip(panels, (accepted, pixels), strict=True):
-            spots = places + (at - (len(workflows) - 1) / 2) * width
-            axes.bar(
-                spots, values, 0.9 * width, color=_COLORS[at % len(_COLORS)], hatch=None if at < len(_COLORS) else "//", label=workflow
-            )
-    for axes, text in zip(panels, ("Slices accepted unchanged (%)", "Corrected pixels (thousands)"), strict=True):
+        spots = places + (at - (len(workflows) - 1) / 2) * width
+        color, hatch = _COLORS[at % len(_COLORS)], None if at < len(_COLORS) else "//"
+        for axes, (_, by_case, sign) in zip(panels, measures, strict=True):
+            means = [100 * mean_of(by_case(comparison.get((workflow, number), ()))) for number in numbers]
+            heights = means if sign > 0 else [100 - mean for mean in means]
+            axes.bar(spots, heights, 0.9 * width, color=color, hatch=hatch, label=workflow)
+    for axes, (text, _, _) in zip(panels, measures, strict=True):
         axes.set_xticks(places, [rule_text(rules[number]) for number in numbers])
         axes.set_ylabel(text)
         axes.grid(axis="y", **_GRID)
         axes.set_axisbelow(True)
     panels[0].set_ylim(0, 100)
-    panels[0].legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=8)
+    panels[2].axhline(100, color="0.3", linewidth=1, linestyle="--")
+    panels[0].legend(frameon=False, ncols=min(6, len(workflows)), loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=9)
     return _png(figure)
 
 

@@ -29,24 +29,27 @@ def model_table(models: Sequence[Evaluation], comparisons: Sequence[Comparison])
             cells: list[object] = [model.model, label, len(model.cases)]
             for metric in ("dsc", "nsd"):
                 one = tested.get((model.model, label, metric))
-                cells += [summarize(model.values(metric, label)), *((None, None) if one is None else (one.adjusted_p, one.mark))]
+                tests = (None, None, None) if one is None else (one.difference, one.adjusted_p, one.mark)
+                cells += [summarize(model.values(metric, label)), *tests]
             rows.append((*cells, summarize(model.values("hd95_mm", label)).median))
     columns = (
         Column("model", "Trained on"),
         Column("label", "Label"),
         Column("cases", "Test cases", "count"),
         Column("dsc", "DSC", "summary"),
+        Column("dsc_difference", "median difference [95 % CI]", "interval"),
         Column("dsc_holm_p", "p (Holm)", "p"),
-        Column("dsc_mark", ""),
+        Column("dsc_mark", "", shown=False),
         Column("nsd", "NSD", "summary"),
+        Column("nsd_difference", "median difference [95 % CI]", "interval"),
         Column("nsd_holm_p", "p (Holm)", "p"),
-        Column("nsd_mark", ""),
+        Column("nsd_mark", "", shown=False),
         Column("hd95_mm_median", "HD95 (mm), median", "number"),
     )
     tolerance = f" (NSD at {models[0].tolerance_mm:g} mm)" if models else ""
     caption = (
-        f"nnU-Nets on the test cases in 3-D{tolerance}: median [quartiles] over cases. Two-tailed Wilcoxon signed-rank test against the "
-        "model trained on the truth, Holm-corrected over the models."
+        f"nnU-Nets on the test cases in 3-D{tolerance}: median [quartiles] over cases. Differences and two-tailed Wilcoxon signed-rank "
+        "tests against the model trained on the truth, case by case, Holm-corrected over the models for each label and metric."
     )
     return Table("models", caption, columns, tuple(rows))
 

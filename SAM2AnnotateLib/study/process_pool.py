@@ -2,6 +2,7 @@
 
 The parent writes a task to a worker's standard input, ``{"study": .., "case": .., "units": [..]}``, and reads from its standard output
 ``{"event": {fields of TaskEvent}}`` for each unit and each failure, then ``{"over": true}``. A worker whose input ends, ends.
+A task whose worker died is tried once more: a night's work must not end because memory was short for a moment.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..errors import InputError, OutputError, WorkerError
@@ -82,6 +83,7 @@ class ProcessPool:
         waiting = deque(tasks)
         heard: queue.Queue[tuple[_Worker, bytes]] = queue.Queue()
         workers: list[_Worker] = []
+        died: list[Task] = []  # with a worker, once; the next worker that dies at one of them does so because of it
         try:
             for seat in seats[: len(waiting)]:
                 workers.append(self._start(seat, heard))
@@ -94,7 +96,7 @@ class ProcessPool:
                 except queue.Empty:
                     # Something that a dead worker has started may hold its pipe open: its end would never be read.
                     for worker in workers:
-                        if worker.process.poll() is not None:
+                        if worker.has_died():
                             heard.put((worker, b""))
                     continue
                 if worker not in workers:
@@ -107,7 +109,10 @@ class ProcessPool:
                         worker.give(waiting.popleft())
                         continue
                 workers.remove(worker)
-                worker.end(tell)
+                again = worker.end(tell, last_time=worker.task in died)
+                if again is not None:
+                    died.append(again)
+                    waiting.append(again)
                 if waiting:
                     workers.append(self._start(worker.seat, heard))
                     workers[-1].give(waiting.popleft())
@@ -165,17 +170,31 @@ class _Worker:
         self._finished += not (event.problem or event.note)
         tell(event)
 
-    def end(self, tell: Callable[[TaskEvent], None]) -> None:
-        """End the process; if it was at a task, it died, which is that task's failure."""
-        if self.task is None:
+    def has_died(self) -> bool:
+        """Whether the process is gone; then all that it wrote has been read."""
+        if self.process.poll() is None:
+            return False
+        self._reader.join(_PIPE_SECONDS)
+        return True
+
+    def end(self, tell: Callable[[TaskEvent], None], last_time: bool) -> Task | None:
+        """End the process. If it was at a task, it died: return what is left of it, to be tried once more; the last time it is a "
+        "failure."""
+        task = self.task
+        if task is None or self._finished == len(task.units):
             self.kill()
-            return
+            return None
         code = self.process.wait()
         reason = f"signal {-code}), perhaps out of memory: fewer workers need less" if code < 0 else f"exit code {code})"
         log = f" See '{self._log_file}'." if self._log_file is not None else ""
-        problem = f"the worker died ({reason}.{log}"
-        tell(TaskEvent(unit_at(self.task, self._finished), self.task.case, problem=problem, kind=WorkerError.__name__))
+        problem, unit = f"the worker died ({reason}.{log}", unit_at(task, self._finished)
         self.kill()
+        if last_time:
+            tell(TaskEvent(unit, task.case, problem=problem, kind=WorkerError.__name__))
+            return None
+        name = f"{unit} of {task.case}" if task.case else unit
+        tell(TaskEvent(unit, task.case, note=f"{name}: {problem} It is tried once more, after the others."))
+        return replace(task, units=task.units[self._finished :])
 
     def kill(self) -> None:
         """End the process at once; what it started (nnU-Net) notices by itself."""
@@ -190,5 +209,6 @@ class _Worker:
         assert self.process.stdout is not None
         with self.process.stdout as output:  # closed here: another thread could not close it while this one reads
             for line in output:
-                self._heard.put((self, line))
+                if line.endswith(b"\n"):  # else it died in the middle of it
+                    self._heard.put((self, line))
         self._heard.put((self, b""))

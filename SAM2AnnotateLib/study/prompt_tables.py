@@ -1,4 +1,4 @@
-"""Tables of the prompts compared, and of what each click adds (studies A and D). Imports statistics, study.results and study.tables."""
+"""Tables of the prompts compared, and of what each click adds (studies A and D). Imports statistics and study.results."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..nnunet.comparison import significance_mark
-from ..statistics import holm_adjusted, paired_differences, summarize, wilcoxon_signed_rank
+from ..statistics import holm_adjusted, summarize
+from .case_means import PairedCases, case_means, paired_cases
 from .results import ObjectKey, PromptScore
 from .tables import Column, Table
 
 REFERENCE = "box"
+CENTER = "center_dsc"
+VOLUME = "volume_dsc"
+# What cannot come out otherwise on the prompted slice, so that a test would only look like a finding.
+KNOWN_BEFOREHAND = {
+    "mask": "'mask' is the truth on the prompted slice, and not tested there.",
+    "box+clicks": "Of 'box+clicks' the best round counts, the box alone being one (study B), so it cannot be worse than the box on the "
+    "prompted slice, and is not tested there.",
+}
 # Clicks behind the first score of `rounds`: a box comes before the clicks, and is a round of its own.
 FIRST_CLICK = {"clicks": 1, "box+clicks": 0}
 
@@ -22,57 +31,71 @@ def prompt_kinds(scores: Sequence[PromptScore]) -> list[str]:
 
 
 def prompt_table(scores: Sequence[PromptScore]) -> Table:
-    """One row a prompt: scores on the prompted slice, of the volume and on salient slices, and the test against a box."""
-    kinds = prompt_kinds(scores)
-    p_values = prompt_p_values(scores)
+    """One row a prompt: scores on the prompted slice, and the tests against a box."""
+    caption = (
+        "Prompts on the prompted slice: median [quartiles] over objects. Differences to the box and two-tailed Wilcoxon signed-rank tests "
+        f"are over cases (means of their objects), Holm-corrected over the prompts. {_why_not_tested(scores)}"
+    )
+    return Table("prompts", caption.rstrip(), *_tested_columns(scores, CENTER, "prompted slice"))
+
+
+def volume_table(scores: Sequence[PromptScore]) -> Table:
+    """One row a prompt: scores in 3-D after propagation without any correction, the tests against a box, and salient slices."""
+    columns, rows = _tested_columns(scores, VOLUME, "volume")
+    salient = any(score.salient_slices for score in scores)
+    more = (
+        Column("salient_objects", "Objects with salient slices", "count", salient),
+        Column("salient_dsc", "DSC, salient slices", "summary", salient),
+        Column("salient_nsd", "NSD, salient slices", "summary", salient),
+    )
+    wider = []
+    for row in rows:
+        own = [score for score in scores if score.prompt == row[0]]
+        count = sum(score.salient_slices > 0 for score in own)
+        wider.append((*row, count, *(summarize([getattr(score, name) for score in own]) for name in ("salient_dsc", "salient_nsd"))))
+    caption = (
+        "The same prompts in 3-D, propagated through the object without any correction: median [quartiles] over objects; differences and "
+        "tests as above."
+    )
+    return Table("prompts_volume", caption, (*columns, *more), tuple(wider))
+
+
+def _tested_columns(scores: Sequence[PromptScore], metric: str, place: str) -> tuple[tuple[Column, ...], tuple[tuple[object, ...], ...]]:
+    """Columns and rows of `CENTER` or `VOLUME`, with the NSD of the same masks."""
+    tests, nsd = prompt_tests(scores, metric), metric.replace("dsc", "nsd")
     rows = []
-    for kind in kinds:
+    for kind in prompt_kinds(scores):
         own = [score for score in scores if score.prompt == kind]
-        gaps = paired_differences(*_paired_center_dsc(scores, kind)) if kind in p_values else np.array([])
-        p = p_values.get(kind)
-        rows.append(
-            (
-                kind,
-                len(own),
-                *(summarize([getattr(score, name) for score in own]) for name in ("center_dsc", "center_nsd", "volume_dsc", "volume_nsd")),
-                sum(score.salient_slices > 0 for score in own),
-                summarize([score.salient_dsc for score in own]),
-                summarize([score.salient_nsd for score in own]),
-                float(np.median(gaps)) if gaps.size else None,
-                p,
-                None if p is None else significance_mark(p),
-            )
-        )
+        test, p = tests.get(kind, (None, None))
+        summaries = [summarize([getattr(score, name) for score in own]) for name in (metric, nsd)]
+        marks = (None, None, None) if test is None or p is None else (test.difference, p, significance_mark(p))
+        rows.append((kind, len({score.key.case for score in own}), len(own), *summaries, *marks))
     columns = (
         Column("prompt", "Prompt"),
+        Column("cases", "Cases", "count"),
         Column("objects", "Objects", "count"),
-        Column("center_dsc", "DSC, prompted slice", "summary"),
-        Column("center_nsd", "NSD, prompted slice", "summary"),
-        Column("volume_dsc", "DSC, volume", "summary"),
-        Column("volume_nsd", "NSD, volume", "summary"),
-        Column("salient_objects", "Objects with salient slices", "count"),
-        Column("salient_dsc", "DSC, salient slices", "summary"),
-        Column("salient_nsd", "NSD, salient slices", "summary"),
-        Column("center_dsc_difference", "Median difference to box", "signed_score"),
-        Column("holm_p", "p (Holm)", "p"),
-        Column("mark", "", "text"),
+        Column(metric, f"DSC, {place}", "summary"),
+        Column(nsd, f"NSD, {place}", "summary"),
+        Column(f"{metric}_difference", "DSC, median difference to box [95 % CI]", "interval"),
+        Column(f"{metric}_holm_p", "p (Holm)", "p"),
+        Column(f"{metric}_mark", ""),
     )
-    caption = (
-        "Prompts compared, without any correction: median [quartiles] over objects. Difference and two-tailed Wilcoxon signed-rank test of "
-        "the DSC on the prompted slice against the box, paired by object, Holm-corrected over the prompts. The prompt 'mask' is the truth "
-        "on that slice."
-    )
-    return Table("prompts", caption, columns, tuple(rows))
+    return columns, tuple(rows)
 
 
-def prompt_p_values(scores: Sequence[PromptScore]) -> dict[str, float]:
-    """Adjusted p-value of every prompt but the box, by its DSC on the prompted slice; none if there was no box."""
+def prompt_tests(scores: Sequence[PromptScore], metric: str) -> dict[str, tuple[PairedCases, float]]:
+    """Every prompt against the box, by case, and its adjusted p-value; none if there was no box.
+
+    Args:
+        metric: `CENTER` or `VOLUME`. What is known beforehand on the prompted slice is not tested there.
+    """
     kinds = prompt_kinds(scores)
     if REFERENCE not in kinds:
         return {}
-    others = [kind for kind in kinds if kind != REFERENCE]
-    adjusted = holm_adjusted([wilcoxon_signed_rank(*_paired_center_dsc(scores, kind)).p_value for kind in others])
-    return dict(zip(others, adjusted.tolist(), strict=True))
+    others = [kind for kind in kinds if kind != REFERENCE and not (metric == CENTER and kind in KNOWN_BEFOREHAND)]
+    tests = [paired_cases(_case_means(scores, kind, metric), _case_means(scores, REFERENCE, metric), "median") for kind in others]
+    adjusted = holm_adjusted([test.p_value for test in tests])
+    return {kind: (test, float(p)) for kind, test, p in zip(others, tests, adjusted, strict=True)}
 
 
 def click_table(scores: Sequence[PromptScore]) -> Table:
@@ -90,7 +113,10 @@ def click_table(scores: Sequence[PromptScore]) -> Table:
         Column("center_dsc", "DSC, prompted slice", "summary"),
         Column("median_gain", "Median gain by this click", "signed_score"),
     )
-    caption = "Clicks, one a round in the largest error: median [quartiles] over objects. An object that needs no more keeps its score."
+    caption = (
+        "Clicks, one a round in the largest error, each row the mask after that click whether better or worse: median [quartiles] over "
+        "objects. An object that needs no more clicks keeps its score. The median gain is not the gain of the medians."
+    )
     return Table("clicks", caption, columns, tuple(rows))
 
 
@@ -106,7 +132,10 @@ def center_dsc(scores: Sequence[PromptScore], prompt: str) -> dict[ObjectKey, fl
     return {score.key: score.center_dsc for score in scores if score.prompt == prompt}
 
 
-def _paired_center_dsc(scores: Sequence[PromptScore], prompt: str) -> tuple[list[float], list[float]]:
-    own, boxes = center_dsc(scores, prompt), center_dsc(scores, REFERENCE)
-    both = sorted(own.keys() & boxes.keys())
-    return [own[key] for key in both], [boxes[key] for key in both]
+def _case_means(scores: Sequence[PromptScore], prompt: str, metric: str) -> dict[str, float]:
+    return case_means((score.key, getattr(score, metric)) for score in scores if score.prompt == prompt)
+
+
+def _why_not_tested(scores: Sequence[PromptScore]) -> str:
+    kinds = prompt_kinds(scores)
+    return " ".join(why for kind, why in KNOWN_BEFOREHAND.items() if kind in kinds and REFERENCE in kinds)

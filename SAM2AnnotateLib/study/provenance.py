@@ -18,6 +18,7 @@ from .tables import MOST_SHOWN_ROWS, Column, Table
 if TYPE_CHECKING:
     from .folder import Study
 
+KILLED, GOES_ON = "killed", "goes on"  # how a run ended that does not say so itself
 _PACKAGES = ("SAM2Annotate", "numpy", "scipy", "SimpleITK", "torch", "sam2", "nnunetv2", "matplotlib", "pillow", "PyYAML", "ray")
 
 
@@ -47,15 +48,15 @@ class Run:
         return (datetime.fromisoformat(self.last) - datetime.fromisoformat(self.started)).total_seconds() / 60
 
 
-def runs_of(events: Sequence[Mapping[str, Any]]) -> list[Run]:
-    """The runs that a log tells of. One that tells no end was killed, unless it is the last: then it may still go on."""
+def runs_of(events: Sequence[Mapping[str, Any]], running: bool = False) -> list[Run]:
+    """The runs that a log tells of. One that tells no end was killed, unless it is the last and the study is `running`."""
     starts = [at for at, event in enumerate(events) if event["event"] == "run started"]
     runs = []
     for start, stop in itertools.pairwise([*starts, len(events)]):
         own = events[start:stop]
         finished = [event for event in own if event["event"] == "unit finished"]
         ends = [event["event"] for event in own if event["event"].startswith("run ") and event["event"] != "run started"]
-        ended = ends[-1].removeprefix("run ") if ends else ("killed" if stop < len(events) else "not finished")
+        ended = ends[-1].removeprefix("run ") if ends else (GOES_ON if running and stop == len(events) else KILLED)
         failed = sum(event["event"] == "unit failed" for event in own)
         seconds = sum(float(event.get("seconds") or 0) for event in finished)
         runs.append(Run(own[0]["time"], own[-1]["time"], ended, len(finished), failed, seconds))
@@ -68,14 +69,14 @@ def units_done_twice(events: Sequence[Mapping[str, Any]]) -> int:
     return sum(count > 1 for count in counts.values())
 
 
-def run_table(events: Sequence[Mapping[str, Any]]) -> Table:
+def run_table(runs: Sequence[Run]) -> Table:
     """One row a start."""
-    rows = [(run.started, run.last, run.ended, run.minutes, run.units, run.failed, run.unit_seconds / 60) for run in runs_of(events)]
+    rows = [(run.started, run.last, run.ended, run.minutes, run.units, run.failed, run.unit_seconds / 60) for run in runs]
     columns = (
         Column("started", "Started"),
         Column("last_event", "Last event"),
         Column("ended", "Ended"),
-        Column("minutes", "Minutes", "minutes"),
+        Column("minutes", "Minutes to the last event", "minutes"),
         Column("units", "Units finished", "count"),
         Column("failed", "Failed", "count"),
         Column("unit_minutes", "Minutes of units", "minutes"),
@@ -140,9 +141,9 @@ def case_table(study: Study) -> Table:
         Column("patient", "Patient"),
         Column("part", "Part"),
         Column("image", "Image"),
-        Column("image_sha256", "SHA-256 of the image"),
+        Column("image_sha256", "SHA-256 of the image", "digest"),
         Column("labels", "Labels"),
-        Column("labels_sha256", "SHA-256 of the labels"),
+        Column("labels_sha256", "SHA-256 of the labels", "digest"),
     )
     return Table("cases", "The cases.", columns, tuple(rows), shown=len(rows) <= MOST_SHOWN_ROWS)
 

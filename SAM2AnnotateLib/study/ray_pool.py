@@ -129,6 +129,8 @@ def _events_of(ray: ModuleType, done: Any, task: Task) -> list[TaskEvent]:
 def _cluster(address: str, workers: int | None) -> Iterator[ModuleType]:
     """Ray, connected to the cluster, for as long as the context lasts."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read at import: nothing is to be reported from a hospital
+    if address == "local":
+        os.environ.setdefault("RAY_worker_niceness", "0")  # the work is what the machine is to do: Ray's own 15 would starve it
     in_main_thread = threading.current_thread() is threading.main_thread()
     on_term = signal.getsignal(signal.SIGTERM)
     ray = import_for("Running on a cluster", "ray", INSTALL_HINT)

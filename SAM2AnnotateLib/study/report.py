@@ -9,14 +9,15 @@ from ..errors import OutputError
 from .folder import Study
 from .report_page import page_html
 from .result_reader import read_results
-from .results import StudyResults
 from .sections import report_sections
+from .summary import lead_of
 
 REPORT_FILE = "report.html"
 # Every table that a report may have, see `sections`.
 TABLE_NAMES = (
-    "prompts", "clicks", "calibration", "calibration_curves", "scenarios", "models", "training", "workload_quality", "comparison",
-    "comparison_paired", "comparison_cases", "comparison_all_cases", "settings", "versions", "runs", "progress", "cases",
+    "prompts", "prompts_volume", "clicks", "calibration", "calibration_curves", "scenarios", "models", "training", "workload_quality",
+    "workflows", "comparison", "comparison_paired", "comparison_verdicts", "comparison_labels", "comparison_cases",
+    "comparison_all_cases", "settings", "versions", "runs", "progress", "cases",
 )  # fmt: skip
 
 
@@ -36,7 +37,7 @@ def write_report(study: Study) -> Path:
     """
     results = read_results(study)
     sections = report_sections(study, results)
-    page = page_html(f"Study {study.config.name}", _lead(study, results), sections)
+    page = page_html(f"Study {study.config.name}", lead_of(study), sections)
     tables = {f"{table.name}.csv": table.csv_text() for section in sections for table in section.tables}
     folder = study.folder / "report"
     try:
@@ -49,14 +50,3 @@ def write_report(study: Study) -> Path:
         write_text_atomically(folder / name, text)
     write_text_atomically(folder / REPORT_FILE, page)
     return folder / REPORT_FILE
-
-
-def _lead(study: Study, results: StudyResults) -> str:
-    """What was studied, on what, and how far it is."""
-    finished, total = (sum(getattr(one, name) for one in results.progress) for name in ("finished", "total"))
-    values = ", ".join(study.config.data.values.values())
-    return (
-        f"A simulated annotator works on {len(study.training_cases)} training cases{f' ({values})' if values else ''}; "
-        f"{len(study.test_cases)} cases are kept for testing. Model: {study.config.model.checkpoint}. "
-        f"{finished:,} of {total:,} units of work are finished."
-    )

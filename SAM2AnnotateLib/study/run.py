@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from ..errors import Cancelled, InputError, SAM2AnnotateError
 from ..progress import CancelToken
 from .calibration import calibrate, calibrate_jointly
-from .downstream import evaluate_models
+from .downstream import drop_outdated_scores, evaluate_models
 from .executors import Executor, TaskEvent, trains_a_model
 from .folder import Study
 from .report import write_report
@@ -42,14 +43,16 @@ def run_study(
         raise InputError(f"Unknown step '{until}': expected one of {', '.join(STEPS)}.")
     begun = time.monotonic()
     with study.lock():
+        _remove_leftovers(study.folder / "units")
         study.log("run started", workers=executor.workers, until=until)
         try:
             report = _Run(study, executor, tell, cancel).go(STEPS.index(until))
         except (Cancelled, KeyboardInterrupt):
             study.log("run stopped", seconds=round(time.monotonic() - begun, 1))
             raise
-        except SAM2AnnotateError as exc:
-            study.log("run failed", seconds=round(time.monotonic() - begun, 1), problem=str(exc))
+        except Exception as exc:  # of other packages too: without this line the log would tell of a kill
+            problem = str(exc) if isinstance(exc, SAM2AnnotateError) else f"{type(exc).__name__}: {exc}"
+            study.log("run failed", seconds=round(time.monotonic() - begun, 1), problem=problem)
             raise
         study.log("run finished", seconds=round(time.monotonic() - begun, 1))
     return report
@@ -105,10 +108,12 @@ class _Run:
                 )
 
     def _models(self) -> None:
+        if not self._study.units_of_stage("models"):
+            return
+        drop_outdated_scores(self._study)  # else, after a kill, a model trained anew would stand there with the scores of the old one
         self._stage("models")
-        if self._study.units_of_stage("models"):
-            self._tell("Scoring the models on the test cases.")
-            evaluate_models(self._study, cancel=self._cancel)
+        self._tell("Scoring the models on the test cases.")
+        evaluate_models(self._study, cancel=self._cancel)
 
     def _stage(self, stage: str) -> None:
         """Do all units of a stage that are not finished."""
@@ -165,6 +170,13 @@ class _Run:
     def _ask(self) -> None:
         if self._cancel is not None:
             self._cancel.raise_if_cancelled()
+
+
+def _remove_leftovers(units: Path) -> None:
+    """Remove what a kill left of files that were being written; nobody writes there now."""
+    for path in units.rglob(".*.partial.*"):
+        with contextlib.suppress(OSError):  # it only takes room
+            path.unlink()
 
 
 class _Listener:

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ..nnunet.comparison import Comparison
-from . import comparison_tables, figures, model_tables, prompt_tables, provenance, takeaways, workload_tables
+from . import figures, model_tables, prompt_tables, provenance, takeaways, workload_tables
+from .comparison_section import comparison_section
 from .example_slices import draw_examples
 from .folder import CONFIG_FILE, Study
 from .report_page import Picture, Section
-from .results import StudyResults
+from .results import Annotation, StudyResults
+from .status import is_running
+from .summary import summary_section
+from .workload_tables import seconds_text
 
 _MARKS = "Holm-corrected: *** < 0.001, ** < 0.01, * < 0.05, ns otherwise."
 
 
 def report_sections(study: Study, results: StudyResults) -> list[Section]:
-    """All chapters of the stages that the study has. Raises what its parts raise."""
+    """All chapters of the stages that the study has, the summary first. Raises what its parts raise."""
     comparisons = model_tables.model_comparisons(results.models)
-    sections = [
+    results = replace(results, scenarios=_alike(results.scenarios))
+    found = [
         _prompts(study, results),
         _calibration(study, results),
         _scenarios(study, results),
         _examples(study, results),
         _models(study, results, comparisons),
         _quality(results, comparisons),
-        _comparison(study, results),
+        comparison_section(study, results, unfinished(results, "comparison")),
         _provenance(study, results),
         _configuration(study),
     ]
-    return [section for section in sections if section is not None]
+    sections = [section for section in found if section is not None]
+    return [summary_section(study, results, sections), *sections]
 
 
 def _prompts(study: Study, results: StudyResults) -> Section | None:
@@ -37,20 +44,22 @@ def _prompts(study: Study, results: StudyResults) -> Section | None:
     scores, title, notes = results.prompts, "Prompts", unfinished(results, "prompts")
     if not scores:
         return Section(title, notes=notes)
-    table, clicks = prompt_tables.prompt_table(scores), prompt_tables.click_table(scores)
-    objects = _counted(len({score.key for score in scores}), "object")
+    table, volume, clicks = prompt_tables.prompt_table(scores), prompt_tables.volume_table(scores), prompt_tables.click_table(scores)
+    keys = {score.key for score in scores}
+    counted = f"n = {_counted(len(keys), 'object')} of {_counted(len({key.case for key in keys}), 'case')}"
     pictures = [
         Picture(
             figures.prompt_figure(scores),
-            f"DSC on the prompted slice by prompt; a dot is an object, n = {objects}. Marks: Wilcoxon signed-rank test against the box, "
-            f"{_MARKS}",
+            f"DSC on the prompted slice by prompt; a dot is an object, {counted}. Marks: Wilcoxon signed-rank test against the box, over "
+            f"cases, {_MARKS} What is known beforehand is not tested, see the table.",
         )
     ]
     if clicks.rows:
-        caption = f"DSC on the prompted slice by number of clicks: median, and quartiles as a band; n = {objects}."
+        caption = f"DSC on the prompted slice by number of clicks: median, and quartiles as a band; {counted}."
         pictures.append(Picture(figures.click_figure(scores), caption))
-    sentences = (*takeaways.of_prompts(table), *takeaways.of_clicks(clicks))
-    return Section(title, sentences, notes, tuple(pictures), (table, clicks) if clicks.rows else (table,))
+    sentences = (*takeaways.of_prompts(table, volume), *takeaways.of_clicks(clicks))
+    tables = (table, volume, clicks) if clicks.rows else (table, volume)
+    return Section(title, takeaways.of_box_and_dot(table), sentences, notes, pictures=tuple(pictures), tables=tables)
 
 
 def _calibration(study: Study, results: StudyResults) -> Section | None:
@@ -59,15 +68,18 @@ def _calibration(study: Study, results: StudyResults) -> Section | None:
     title, calibration = "Calibration", results.calibration
     notes = (*unfinished(results, "sweep"), *unfinished(results, "joint"))
     if calibration is None:
-        return Section(title, notes=notes or ("not finished: the thresholds are not calibrated yet",))
+        return Section(title, notes=notes or ("Not finished: the thresholds are not calibrated yet.",))
     table = workload_tables.calibration_table(calibration, results.scenarios)
     caption = (
-        f"Share of slices that the annotator corrects at each threshold, the other metric's at 0; n = {calibration.slices:,} slices. "
-        "Dashed: targets; markers: thresholds of the scenarios, which apply together."
+        f"Share of slices that the annotator corrects at each threshold, the other metric's at 0; n = {calibration.slices:,} slices of "
+        f"{_counted(len(study.training_cases), 'training case')}."
     )
+    if calibration.thresholds:
+        caption += " Dashed: targets; markers: thresholds of the scenarios, which apply together and correct more than either alone."
     pictures = (Picture(figures.calibration_figure(calibration), caption),)
-    tables = (table, workload_tables.curve_table(calibration))
-    return Section(title, takeaways.of_calibration(table), (*notes, *calibration.problems), pictures, tables)
+    tables = (table, workload_tables.curve_table(calibration)) if table.rows else (workload_tables.curve_table(calibration),)
+    sentences = takeaways.of_calibration(table)
+    return Section(title, (), sentences, (*notes, *calibration.problems), pictures=pictures, tables=tables)
 
 
 def _scenarios(study: Study, results: StudyResults) -> Section | None:
@@ -77,9 +89,14 @@ def _scenarios(study: Study, results: StudyResults) -> Section | None:
     if not results.scenarios:
         return Section(title, notes=notes)
     table = workload_tables.scenario_table(results.scenarios)
-    slices = " and ".join(sorted({f"{sum(one.slices for one in objects):,}" for objects in results.scenarios.values()}))
-    caption = f"Slices accepted unchanged and corrected, by scenario; n = {slices} slices."
-    return Section(title, takeaways.of_scenarios(table), notes, (Picture(figures.scenario_figure(results.scenarios), caption),), (table,))
+    one = next(iter(results.scenarios.values()))
+    caption = (
+        f"Slices accepted unchanged and corrected, by scenario; n = {sum(each.slices for each in one):,} slices of "
+        f"{_counted(len(one), 'object')} of {_counted(len({each.key.case for each in one}), 'training case')}."
+    )
+    picture = Picture(figures.scenario_figure(results.scenarios), caption)
+    sentences, remarks = takeaways.of_scenarios(table), (seconds_text(study.config.effort),)
+    return Section(title, sentences, sentences, notes, remarks, (picture,), (table,))
 
 
 def _examples(study: Study, results: StudyResults) -> Section | None:
@@ -88,11 +105,12 @@ def _examples(study: Study, results: StudyResults) -> Section | None:
 
 
 def _models(study: Study, results: StudyResults, comparisons: Sequence[Comparison]) -> Section | None:
-    if study.config.downstream is None:
+    options = study.config.downstream
+    if options is None:
         return None
     title, notes = "Models trained on the labels", unfinished(results, "models", "model")
     if not results.models:
-        return Section(title, notes=notes or ("not finished: no model is scored yet",))
+        return Section(title, notes=notes or ("Not finished: no model is scored yet.",))
     table = model_tables.model_table(results.models, comparisons)
     caption = (
         f"Test scores of the nnU-Nets, mean over labels; a dot is a case, n = {_counted(len(results.models[0].cases), 'test case')}. "
@@ -100,7 +118,14 @@ def _models(study: Study, results: StudyResults, comparisons: Sequence[Compariso
     )
     pictures = (Picture(figures.model_figure(results.models, comparisons), caption),)
     tables = (table, model_tables.training_table(results.model_units))
-    return Section(title, takeaways.of_models(table, comparisons), notes, pictures, tables)
+    folds = "all training cases at once" if options.folds == ("all",) else f"{len(options.folds)} of the folds"
+    remarks = (
+        f"Each nnU-Net ({options.configuration}) was trained for {options.epochs} epochs of {options.iterations_per_epoch} iterations on "
+        f"{folds}; study A trained 150 epochs on five folds. Every model was trained once: the tests ask whether these models differ on "
+        "other cases like these, not whether another training on the same labels would.",
+    )
+    sentences = takeaways.of_models(table, comparisons)
+    return Section(title, sentences, sentences, notes, remarks, pictures, tables)
 
 
 def _quality(results: StudyResults, comparisons: Sequence[Comparison]) -> Section | None:
@@ -110,49 +135,37 @@ def _quality(results: StudyResults, comparisons: Sequence[Comparison]) -> Sectio
     sentences = takeaways.of_quality(table, comparisons)
     objects = max(len(found) for found in results.scenarios.values())
     caption = (
-        f"Median DSC of labels ({_counted(objects, 'object')}) and of the models trained on them, by the time that the labels took: by "
-        "the stated seconds a gesture, not measured."
+        f"Median DSC of labels ({_counted(objects, 'object')}) and of the models trained on them, by the time that the labels took, "
+        "reckoned "
+        "from stated seconds for each gesture, not measured."
     )
+    if results.models:
+        caption = caption.replace("models trained", f"models ({_counted(len(results.models[0].cases), 'test case')}) trained")
+    picture = Picture(figures.quality_figure(table), caption)
     notes = unfinished(results, "scenarios")
-    return Section("Workload against quality", sentences, notes, (Picture(figures.quality_figure(table), caption),), (table,))
-
-
-def _comparison(study: Study, results: StudyResults) -> Section | None:
-    if study.config.comparison is None:
-        return None
-    title, notes, found = "Workflows compared", unfinished(results, "comparison"), results.comparison
-    if not found:
-        return Section(title, notes=notes)
-    rules = study.config.comparison.rules
-    paired, cases = comparison_tables.paired_table(found, rules), comparison_tables.case_table(found, rules)
-    objects = max(len(annotated) for annotated in found.values())
-    caption = f"Slices accepted unchanged, and pixels corrected, by workflow and rule of acceptance; n = {_counted(objects, 'object')}."
-    tables = [comparison_tables.comparison_table(found, rules), paired, *([] if cases is None else [cases])]
-    tables.append(comparison_tables.all_cases_table(found, rules))
-    sentences = takeaways.of_comparison(paired, cases, comparison_tables.head_to_head(found))
-    return Section(title, sentences, notes, (Picture(figures.comparison_figure(found, rules), caption),), tuple(tables))
+    return Section("Workload against quality", sentences, sentences, notes, pictures=(picture,), tables=(table,))
 
 
 def _provenance(study: Study, results: StudyResults) -> Section:
-    runs = provenance.runs_of(results.events)
-    killed, twice = sum(run.ended == "killed" for run in runs), provenance.units_done_twice(results.events)
+    runs = provenance.runs_of(results.events, is_running(study))
+    killed, twice = sum(run.ended == provenance.KILLED for run in runs), provenance.units_done_twice(results.events)
     sentences = []
     if runs:
         done = sum(run.units for run in runs)
         sentences.append(
             f"{_counted(len(runs), 'run')}, {killed} of them killed; {_counted(done, 'unit')} finished in "
-            f"{sum(run.unit_seconds for run in runs) / 3600:.2f} hours of work, {twice} of them more than once."
+            f"{sum(run.minutes for run in runs) / 60:.2f} hours, {twice} of them more than once."
         )
     damaged = results.damaged_log_lines
     notes = (f"{_counted(damaged, 'line')} of log.jsonl cannot be read and are not counted.",) if damaged else ()
     tables = (
         provenance.setting_table(study),
         provenance.version_table(results),
-        provenance.run_table(results.events),
+        provenance.run_table(runs),
         provenance.progress_table(results),
         provenance.case_table(study),
     )
-    return Section("How it was made", tuple(sentences), notes, tables=tables)
+    return Section("How it was made", (), tuple(sentences), notes, tables=tables)
 
 
 def _configuration(study: Study) -> Section:
@@ -160,18 +173,22 @@ def _configuration(study: Study) -> Section:
 
 
 def unfinished(results: StudyResults, stage: str, what: str = "case") -> tuple[str, ...]:
-    """``not finished: 12 of 36 cases``, for each unit of a stage of which that is true; models in one sentence."""
+    """How much of a stage is finished, in one sentence; nothing if all is."""
     units = results.progress_of(stage)
-    if stage == "models":
-        finished = sum(one.finished for one in units)
-        return () if finished == len(units) else (f"not finished: {finished} of {_counted(len(units), what)}",)
-    lacking = [one for one in units if one.finished < one.total]
-    return tuple(
-        f"{one.unit}: not finished: {one.finished} of {_counted(one.total, what)}"
-        if "/" in one.unit
-        else f"not finished: {one.finished} of {_counted(one.total, what)}"
-        for one in lacking
-    )
+    finished, total = sum(one.finished for one in units), sum(one.total for one in units)
+    if finished == total:
+        return ()
+    if len(units) == 1 or stage == "models":
+        return (f"Not finished: '{stage}' with {finished:,} of {_counted(total, what)}.",)
+    fewest = min(one.finished for one in units)
+    behind = f"the one furthest behind has {fewest} of {_counted(units[0].total, what)}"
+    return (f"Not finished: '{stage}' with {finished:,} of {total:,} units; {behind}.",)
+
+
+def _alike(scenarios: Mapping[str, Sequence[Annotation]]) -> dict[str, tuple[Annotation, ...]]:
+    """Scenarios on the same objects; none if they have none in common yet."""
+    kept = workload_tables.common_objects(scenarios)
+    return kept if all(kept.values()) else {}
 
 
 def _counted(number: int, what: str) -> str:

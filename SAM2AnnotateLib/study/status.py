@@ -100,9 +100,18 @@ def study_status(study: Study, workers: int | None = None) -> StudyStatus:
         tuple(_stages(study, workers)),
         calibration.thresholds if calibration is not None else {},
         calibration.problems if calibration is not None else (),
-        _is_running(study),
+        is_running(study),
         workers,
     )
+
+
+def is_running(study: Study) -> bool:
+    """Whether another process holds the study's lock. Held here for an instant if none does."""
+    try:
+        with study.lock():
+            return False
+    except InputError:
+        return True
 
 
 def kind_of(unit: str) -> str:
@@ -147,12 +156,3 @@ def _stages(study: Study, workers: int) -> list[StageStatus]:
 def _workers_of_last_run(study: Study) -> int:
     begun = [event for event in read_events(study.folder / "log.jsonl")[0] if event.get("event") == "run started"]
     return max(1, int(begun[-1].get("workers", 1))) if begun else 1
-
-
-def _is_running(study: Study) -> bool:
-    """Whether another process holds the study's lock. Held here for an instant if none does."""
-    try:
-        with study.lock():
-            return False
-    except InputError:
-        return True

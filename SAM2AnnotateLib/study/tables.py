@@ -9,11 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..statistics import Summary
+from ..statistics import Interval, Summary
 
 NOTHING = "\N{EN DASH}"
 # A table with more rows, such as one of all cases of a large study, is not shown on the page.
 MOST_SHOWN_ROWS = 120
+_CSV_ENDINGS = {
+    "summary": ("_median", "_lower_quartile", "_upper_quartile"),
+    "interval": ("", "_ci95_lower", "_ci95_upper"),
+    "points_interval": ("", "_ci95_lower", "_ci95_upper"),
+}
 
 
 @dataclass(frozen=True)
@@ -24,23 +29,23 @@ class Column:
         name: in the CSV.
         heading: for people.
         kind: key of `KINDS`; says what the values are and how they are shown.
+        shown: whether people see it on the page; otherwise only in the CSV.
     """
 
     name: str
     heading: str
     kind: str = "text"
+    shown: bool = True
 
     @property
     def is_number(self) -> bool:
         """Whether people see it aligned to the right."""
-        return self.kind != "text"
+        return self.kind not in ("text", "digest")
 
     @property
     def csv_names(self) -> tuple[str, ...]:
-        """A summary takes three columns."""
-        if self.kind != "summary":
-            return (self.name,)
-        return f"{self.name}_median", f"{self.name}_lower_quartile", f"{self.name}_upper_quartile"
+        """A summary and an interval take three columns."""
+        return tuple(f"{self.name}{ending}" for ending in _CSV_ENDINGS.get(self.kind, ("",)))
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Table:
         columns: as many as a row has values.
         rows: values; None where a column does not apply, NaN where a number cannot be said.
         shown: whether people see it on the page; otherwise only as CSV.
+        grouped: whether rows with the same first value belong together.
     """
 
     name: str
@@ -60,6 +66,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Any, ...], ...]
     shown: bool = True
+    grouped: bool = False
 
     def column(self, name: str) -> list:
         """All values of one column."""
@@ -108,6 +115,15 @@ def _summary_text(summary: Summary) -> str:
     return f"{summary.median:.3f} [{summary.lower_quartile:.3f}, {summary.upper_quartile:.3f}]"
 
 
+def _interval_text(interval: Interval, factor: float, digits: int) -> str:
+    if math.isnan(interval.estimate):
+        return NOTHING
+    shown = f"{factor * interval.estimate:+.{digits}f}"
+    if math.isnan(interval.lower):  # of a single case
+        return shown
+    return f"{shown} [{factor * interval.lower:+.{digits}f}, {factor * interval.upper:+.{digits}f}]"
+
+
 # How a value is shown, by kind of column.
 KINDS: dict[str, Callable[[object], str]] = {
     "text": _known(str),
@@ -120,6 +136,9 @@ KINDS: dict[str, Callable[[object], str]] = {
     "number": _known(lambda value: f"{value:,.2f}"),
     "p": _known(p_text),
     "summary": _known(_summary_text),
+    "interval": _known(lambda value: _interval_text(value, 1, 3)),
+    "points_interval": _known(lambda value: _interval_text(value, 100, 1)),
+    "digest": _known(lambda value: value if len(value) <= 16 else f"{value[:12]}..."),
 }
 
 
@@ -128,4 +147,6 @@ def _csv_cells(column: Column, value: object) -> Sequence[str]:
         return [""] * len(column.csv_names)
     if isinstance(value, Summary):
         return [f"{number:.6g}" for number in (value.median, value.lower_quartile, value.upper_quartile)]
+    if isinstance(value, Interval):
+        return [f"{number:.6g}" for number in (value.estimate, value.lower, value.upper)]
     return [f"{value:.6g}" if isinstance(value, float) else str(value)]

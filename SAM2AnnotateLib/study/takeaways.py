@@ -15,22 +15,34 @@ from .tables import Table, p_text, score_text, share_text
 from .workload_tables import ALL_LABELS, BY_HAND
 
 _LEVEL = 0.05
-_MOST_NAMED = 12
 
 
-def of_prompts(table: Table) -> tuple[str, ...]:
-    """How each prompt compares with a box."""
-    medians = {name: summary.median for name, summary in zip(table.column("prompt"), table.column("center_dsc"), strict=True)}
-    tested = dict(zip(table.column("prompt"), table.column("holm_p"), strict=True))
-    others = [
-        f"{score_text(median)} with '{name}'" + (f" ({_p(tested[name])})" if tested[name] is not None else "")
+def of_prompts(center: Table, volume: Table) -> tuple[str, ...]:
+    """How each prompt compares with a box, on the prompted slice and in 3-D."""
+    return (
+        _prompts_at(center, "center_dsc", center.column("prompt"), "On the prompted slice the median DSC is"),
+        _prompts_at(volume, "volume_dsc", volume.column("prompt"), "Propagated without any correction, the median DSC of the volume is"),
+    )
+
+
+def of_box_and_dot(table: Table) -> tuple[str, ...]:
+    """The paper's two prompts, for the summary; nothing if one of them was not tried."""
+    if not {BOX, "dot"} <= set(table.column("prompt")):
+        return ()
+    return (_prompts_at(table, "center_dsc", (BOX, "dot"), "On the prompted slice the median DSC is"),)
+
+
+def _prompts_at(table: Table, metric: str, kinds: Sequence[str], begin: str) -> str:
+    names = table.column("prompt")
+    medians = {name: summary.median for name, summary in zip(names, table.column(metric), strict=True) if name in kinds}
+    p_values = dict(zip(names, table.column(f"{metric}_holm_p"), strict=True))
+    parts = [f"{score_text(medians[BOX])} with a box"] if BOX in medians else []
+    parts += [
+        f"{score_text(median)} with '{name}'" + (f" ({p_words(p_values[name])})" if p_values[name] is not None else "")
         for name, median in medians.items()
         if name != BOX
     ]
-    if BOX not in medians:
-        return (f"On the prompted slice the median DSC is {_list(others)}.",)
-    begin = f"On the prompted slice the median DSC is {score_text(medians[BOX])} with a box"
-    return (f"{begin}, {_list(others)}." if others else f"{begin}.",)
+    return f"{begin} {listed(parts)}."
 
 
 def of_clicks(table: Table) -> tuple[str, ...]:
@@ -40,7 +52,7 @@ def of_clicks(table: Table) -> tuple[str, ...]:
         points = [(clicks, summary.median) for _, clicks, _, summary, _ in rows]
         (first, start), (last, end) = points[0], points[-1]
         falls = [str(after[0]) for before, after in itertools.pairwise(points) if after[1] < before[1]]
-        how = f"it falls at click {_list(falls)}" if falls else "no click lowers it"
+        how = f"it falls at click {listed(falls)}" if falls else "no click lowers it"
         sentences.append(f"With '{prompt}' the median DSC goes from {score_text(start)} at {first} to {score_text(end)} at {last}; {how}.")
     return tuple(sentences)
 
@@ -55,7 +67,7 @@ def of_calibration(table: Table) -> tuple[str, ...]:
         return ("The thresholds are found; no scenario has used them yet.",)
     parts = [f"{share_text(share)} for '{name}' (target {share_text(target)})" for name, target, share in known]
     gap = max(abs(share - target) for _, target, share in known)
-    return (f"With the calibrated thresholds the annotator corrects {_list(parts)}; at most {100 * gap:.1f} points off target.",)
+    return (f"With the calibrated thresholds the annotator corrects {listed(parts)}; at most {100 * gap:.1f} points off target.",)
 
 
 def of_scenarios(table: Table) -> tuple[str, ...]:
@@ -63,13 +75,13 @@ def of_scenarios(table: Table) -> tuple[str, ...]:
     rows: list[dict[str, Any]] = [dict(zip((column.name for column in table.columns), row, strict=True)) for row in table.rows]
     rows = [row for row in rows if row["label"] == ALL_LABELS]
     parts = [f"{share_text(row['accepted_share'])} of the slices with '{row['scenario']}'" for row in rows]
-    sentences = [f"Accepted unchanged: {_list(parts)}."]
+    sentences = [f"Accepted unchanged: {listed(parts)}."]
     if len(rows) > 1:
         least, most = rows[0], rows[-1]
         sentences.append(
             f"From '{least['scenario']}' to '{most['scenario']}' the median DSC of the labels goes from {score_text(least['dsc'].median)} "
-            f"to {score_text(most['dsc'].median)}, and the time from {_minutes(least)} to {_minutes(most)} minutes; by hand it is "
-            f"{most['minutes_by_hand']:,.1f} minutes."
+            f"to {score_text(most['dsc'].median)}, and the reckoned time from {_minutes(least)} to {_minutes(most)} minutes; by "
+            f"hand it is {most['minutes_by_hand']:,.1f} minutes."
         )
     return tuple(sentences)
 
@@ -85,12 +97,15 @@ def of_models(table: Table, comparisons: Sequence[Comparison]) -> tuple[str, ...
     if not tested:
         return ("There is no reference model and another to compare with it yet.",)
     begin = f"The model trained on the truth reaches a median DSC of {score_text(medians[REFERENCE])}"
-    differing = [one for one in tested if one.adjusted_p < _LEVEL]
-    parts = [f"'{one.model}' ({score_text(medians[one.model])}, {_p(one.adjusted_p)})" for one in differing]
-    alike = [f"'{one.model}' ({score_text(medians[one.model])}, {_p(one.adjusted_p)})" for one in tested if one not in differing]
-    ends = [f"significantly different: {_list(parts)}"] if parts else []
-    ends += [f"not significantly different: {_list(alike)}"] if alike else []
-    return (f"{begin}; {'; '.join(ends)}.",)
+    known = [one for one in tested if not math.isnan(one.adjusted_p)]
+    groups = {
+        "significantly lower": [one for one in known if one.adjusted_p < _LEVEL and one.difference.estimate <= 0],
+        "significantly higher": [one for one in known if one.adjusted_p < _LEVEL and one.difference.estimate > 0],
+        "no significant difference": [one for one in known if one.adjusted_p >= _LEVEL],
+    }
+    named = {one.model: f"'{one.model}' ({score_text(medians[one.model])}, {p_words(one.adjusted_p)})" for one in known}
+    ends = [f"{what}: {listed([named[one.model] for one in members])}" for what, members in groups.items() if members]
+    return (f"{'; '.join([begin, *ends])}.",)
 
 
 def of_quality(table: Table, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
@@ -104,44 +119,24 @@ def of_quality(table: Table, comparisons: Sequence[Comparison]) -> tuple[str, ..
         return ("No scenario's model is without a significant difference from the reference.",)
     share, name, corrected = min(enough)
     return (
-        f"The least work whose model does not differ significantly from the reference is '{name}': {share_text(share)} of the time by "
-        f"hand, with {share_text(corrected)} of the slices corrected. That no difference was found does not show that there is none.",
+        f"The least work whose model does not differ significantly from the reference is '{name}': {share_text(share)} of the reckoned "
+        f"time by hand, with {share_text(corrected)} of the slices corrected. That no difference was found does not show that there is "
+        "none.",
     )
-
-
-def of_comparison(paired: Table, cases: Table | None, pair: tuple[str, str] | None) -> tuple[str, ...]:
-    """Where the first workflow is better than the second, and where it is not."""
-    if cases is None or pair is None:
-        return ()
-    first, second = pair
-    columns = ("rule", "against", "accepted_share_difference", "holm_p", "corrected_pixels_difference")
-    sentences = []
-    for rule, against, share, p, pixels in zip(*(paired.column(name) for name in columns), strict=True):
-        if against == second and share is not None:
-            sentences.append(
-                f"{rule}: the share of an object's slices that '{first}' accepts differs from '{second}' by {100 * share:+.1f} points on "
-                f"average ({_p(p)}), the corrected pixels by {pixels:+,}."
-            )
-    verdicts = cases.column("verdict")
-    worse = [f"{case} ({rule})" for rule, case, verdict in zip(cases.column("rule"), cases.column("case"), verdicts, strict=True)
-             if verdict == "not better"]  # fmt: skip
-    if len(worse) > _MOST_NAMED:
-        worse = [*worse[:_MOST_NAMED], f"{len(worse) - _MOST_NAMED} more"]
-    counted = f"Case by case '{first}' is better in {verdicts.count('better')} of {len(verdicts)}, equal in {verdicts.count('equal')}"
-    sentences.append(f"{counted}, not better in {_list(worse)}." if worse else f"{counted}, worse in none.")
-    return tuple(sentences)
 
 
 def _minutes(row: dict) -> str:
     return f"{row['minutes']:,.1f}"
 
 
-def _p(value: float) -> str:
+def p_words(value: float) -> str:
+    """``p = 0.012``, as a sentence has it."""
     if math.isnan(value):
         return "no test"
     text = p_text(value)
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
-def _list(parts: Sequence[str]) -> str:
+def listed(parts: Sequence[str]) -> str:
+    """``a, b and c``."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -21,14 +21,19 @@ def named(function: Callable) -> str:
 
 
 def leave_traces(task, device, on_unit, on_note=None):
-    """A file for each unit, with what the process was given; ``case-fails`` fails at its second unit, ``case-dies`` is killed there."""
+    """A file for each unit, with what the process was given; ``case-fails`` fails at its second unit.
+
+    ``case-dies`` is killed at each sweep, ``case-dies-once`` only at the first.
+    """
     for number, unit in enumerate(task.units):
         print("noise that must not disturb")  # noqa: T201
         if number == 1 and task.case == "case-fails":
             raise InputError("The image is\nno image.")
         if number == 1 and task.case == "case-breaks":
             raise ZeroDivisionError("division by zero")
-        if number == 1 and task.case == "case-dies":
+        died = Path(task.study) / "died-once"
+        if unit == "sweep" and (task.case == "case-dies" or (task.case == "case-dies-once" and not died.exists())):
+            died.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         traces = [task.case, unit, str(device), *(os.environ.get(name, "") for name in VARIABLES)]
         (Path(task.study) / f"{task.case}.{unit.replace('/', '.')}.{os.getpid()}").write_text("|".join(traces))

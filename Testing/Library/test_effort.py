@@ -73,8 +73,8 @@ def test_a_correction_that_changes_nothing_still_takes_up_the_tool():
 
 
 def test_a_correction_draws_only_what_is_new_of_the_outline():
-    """Two columns are added to a block of 2 x 2 pixels: the old side inside goes, the sides above and below grow by two columns each, and the
-    two cut corners move along with the old side, a row long, to the new end."""
+    """Two columns are added to a block of 2 x 2 pixels: the old side inside goes, the sides above and below grow by two columns each, and
+    the two cut corners move along with the old side, a row long, to the new end."""
     before, after = drawn("......", ".##...", ".##...", "......"), drawn("......", ".####.", ".####.", "......")
     assert new_outline_mm(before, after, (0.5, 2.0)) == pytest.approx(2 * 2 * 2.0 + 0.5 + 2 * CUT)
     assert new_outline_mm(np.zeros_like(after), after, (0.5, 2.0)) == pytest.approx(outline_mm(after, (0.5, 2.0)))

@@ -201,13 +201,29 @@ def test_a_model_that_fails_is_named_by_its_unit():
 
 
 @posix
-def test_a_worker_that_is_killed_fails_its_task_and_another_takes_the_next(run, tmp_path):
+def test_a_task_at_which_workers_are_killed_twice_fails_and_another_worker_takes_the_next(run, tmp_path):
     events = []
     with pytest.raises(WorkerError, match=r"at sweep of case-dies: the worker died \(signal 9\), perhaps out of memory.*workers.log"):
         run(("case-dies", "prompts", "sweep"), ("z", "sweep"), events=events)
-    assert [event.case for event in events if not event.problem] == ["case-dies", "z"]
+    assert [(event.case, event.unit, bool(event.problem), bool(event.note)) for event in events] == [
+        ("case-dies", "prompts", False, False),
+        ("case-dies", "sweep", False, True),
+        ("z", "sweep", False, False),
+        ("case-dies", "sweep", True, False),
+    ]
     pids = {path.name.rsplit(".", 1)[1] for path in tmp_path.glob("*.*.[0-9]*")}
     assert len(pids) == 2
+
+
+@posix
+def test_a_task_whose_worker_was_killed_once_is_done_by_another_from_where_it_was(run):
+    events = run(("case-dies-once", "prompts", "sweep", "joint"), ("z", "sweep"))
+    assert [(event.unit, event.case) for event in events if not event.note] == [
+        ("prompts", "case-dies-once"), ("sweep", "z"), ("sweep", "case-dies-once"), ("joint", "case-dies-once"),
+    ]  # fmt: skip
+    (note,) = [event.note for event in events if event.note]
+    assert note.startswith("sweep of case-dies-once: the worker died (signal 9)")
+    assert note.endswith("It is tried once more, after the others.")
 
 
 @posix

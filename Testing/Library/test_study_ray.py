@@ -79,7 +79,9 @@ def test_ray_does_what_the_process_pool_does_with_the_same_failures(tmp_path, mo
 
     finished = {(event["unit"], event["case"]) for event in by_ray["events"] if not event["problem"]}
     # A process that died cannot tell what it finished; the study's folder can.
-    assert finished == {(e.unit, e.case) for e in events if not e.problem} - {("prompts", "case-dies")} | {("models/none", "")}
+    assert finished == {(e.unit, e.case) for e in events if not e.problem and not e.note} - {("prompts", "case-dies")} | {
+        ("models/none", "")
+    }
     problems = {event["case"]: event["problem"] for event in by_ray["events"] if event["problem"]}
     assert problems["case-fails"] == "The image is no image."
     assert problems["case-dies"].startswith("the worker died (")

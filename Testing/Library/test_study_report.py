@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from patients import names_in
 from study_results import EVIL, a_study, finish_scenarios, write_log
 
 from SAM2AnnotateLib.errors import InputError, OutputError
-from SAM2AnnotateLib.study.example_slices import example_objects, shown_positions
+from SAM2AnnotateLib.study.example_slices import LABEL_COLOR, TRUTH_COLOR, example_objects, shown_positions
 from SAM2AnnotateLib.study.folder import Study
 from SAM2AnnotateLib.study.report import TABLE_NAMES, write_report
 from SAM2AnnotateLib.study.report_page import Section, page_html
@@ -73,7 +73,7 @@ class Page(HTMLParser):
             self._rows[-1][-1] += data
         if self.open and self.open[-1] == "h2":
             self.headings[-1] += data
-        if self.open[-2:] == ["caption", "a"]:
+        if self.open[-3:] == ["caption", "span", "a"]:
             self._name = data
 
 
@@ -110,13 +110,13 @@ def test_every_link_to_a_table_has_its_file(whole, page):
 
 def test_all_chapters_are_there(page):
     assert page.headings == [
-        "Prompts", "Calibration", "Workload of the scenarios", "Example slices", "Models trained on the labels",
+        "Summary", "Prompts", "Calibration", "Workload of the scenarios", "Example slices", "Models trained on the labels",
         "Workload against quality", "Workflows compared", "How it was made", "The configuration: study.yaml",
     ]  # fmt: skip
     assert len(page.pictures) == 9
     for png in page.pictures:
         with image_module.open(io.BytesIO(png)) as picture:
-            assert picture.format == "PNG" and 250 < picture.width < 1200
+            assert picture.format == "PNG" and 400 < picture.width < 1700
 
 
 def test_names_and_configuration_are_escaped(whole, page):
@@ -134,25 +134,41 @@ def test_the_page_shows_the_values_of_the_csv(whole, page):
     for cells, row in zip(shown[1:], written[1:], strict=True):
         values = dict(zip(header, row, strict=True))
         assert cells[:2] == [values["scenario"], values["label"]]
-        assert cells[6] == f"{100 * float(values['corrected_share']):.1f} %"
-        assert cells[9].replace(",", "") == values["corrected_pixels"]
+        assert cells[5] == f"{100 * float(values['accepted_share']):.1f} %"
+        assert cells[6].replace(",", "") == values["corrected_pixels"]
         assert cells[-2].split(" ")[0] == f"{float(values['dsc_median']):.3f}"
 
 
 def test_numbers_are_aligned_to_the_right():
     table = Table("t", "", (Column("a", "A"), Column("b", "B", "count")), (("x", 1),))
     text = page_html("", "", [Section("s", tables=(table,))])
-    assert '<td>x</td><td class="number">1</td>' in text
+    assert '<td class="short">x</td><td class="number">1</td>' in text
 
 
-def test_what_the_numbers_say_stands_first(whole):
+def test_question_and_answers_stand_first(whole):
     text = (whole.folder / "report" / "report.html").read_text(encoding="utf-8")
-    sentences = re.findall(r'<p class="takeaway">(.*?)</p>', text)
-    assert (
-        "Accepted unchanged: 100.0 % of the slices with &#x27;none&#x27;, 80.0 % of the slices with &#x27;low&#x27; and 40.0 %"
-        in sentences[3]
-    )
-    assert "68 of 72 units of work are finished" in text  # four sweeps are not
+    lead = text[: text.index("<nav>")]
+    assert "How many masks of SAM 2 need no correction, and is a model trained on the labels as good as one trained on the truth?" in lead
+    assert "Asked on 4 cases to annotate and 8 to test on (head, tail" in lead
+    summary = unescape(text[text.index('id="s0"') : text.index('id="s1"')])
+    assert "Accepted unchanged: 100.0 % of the slices with 'none', 80.0 % of the slices with 'low' and 40.0 %" in summary
+    assert "with 'paper', stock SAM 2 in study A's way (p = 0.00" in summary
+    assert "Not finished: 68 of 72 units of work." in summary  # four sweeps are not
+    assert "nobody was timed" in summary
+
+
+def test_where_minutes_stand_it_is_said_that_they_are_reckoned(whole):
+    text = (whole.folder / "report" / "report.html").read_text(encoding="utf-8")
+    assert text.count("Minutes and time saved are reckoned, not measured: 10 s to find an object, 3.3 s a box") == 2
+
+
+def test_a_long_table_is_folded_and_a_hidden_column_is_for_the_csv():
+    columns = (Column("a", "A"), Column("b", "Hidden", "count", shown=False))
+    table = Table("t", "Many.", columns, tuple(("x", number) for number in range(41)))
+    text = page_html("", "", [Section("s", tables=(table,))])
+    assert "<summary>Many. 41 rows</summary>" in text
+    assert "Hidden" not in text and text.count("<tr>") == 42
+    assert table.csv_text().splitlines()[:2] == ["a,b", "x,0"]
 
 
 # --- at any time
@@ -163,18 +179,18 @@ def test_a_study_that_has_not_begun_has_a_report(tmp_path):
     page = Page(write_report(study).read_text(encoding="utf-8"))
     assert page.pictures == []
     assert page.headings == [
-        "Prompts", "Calibration", "Workload of the scenarios", "Models trained on the labels", "Workflows compared", "How it was made",
-        "The configuration: study.yaml",
+        "Summary", "Prompts", "Calibration", "Workload of the scenarios", "Models trained on the labels", "Workflows compared",
+        "How it was made", "The configuration: study.yaml",
     ]  # fmt: skip
-    assert set(page.tables) == {"settings.csv", "versions.csv", "runs.csv", "progress.csv", "cases.csv"}
+    assert set(page.tables) == {"workflows.csv", "settings.csv", "versions.csv", "runs.csv", "progress.csv", "cases.csv"}
 
 
 def test_what_is_half_done_says_so(tmp_path):
     study = a_study(tmp_path / "study", "calibration")
     finish_scenarios(study, ("none",), most_cases=1)
     text = write_report(Study.open(study.folder)).read_text(encoding="utf-8")
-    assert "scenarios/none: not finished: 1 of 4 cases" in text
-    assert "not finished: 0 of 4 models" in text
+    assert "Not finished: &#x27;scenarios&#x27; with 1 of 12 units; the one furthest behind has 0 of 4 cases." in text
+    assert "Not finished: &#x27;models&#x27; with 0 of 4 models." in text
     page = Page(text)
     assert [row[:4] for row in page.tables["scenarios.csv"][1:2]] == [["none", "all", "1", "2"]]
     assert len(page.pictures) == 5  # calibration, bars, two examples, quality
@@ -186,7 +202,7 @@ def test_a_stage_that_the_configuration_leaves_out_has_no_chapter(tmp_path):
     kept = path.read_text(encoding="utf-8").split("calibration:")[0].replace("prompts: [box, dot, clicks]\n", "")
     path.write_text(kept, encoding="utf-8")
     page = Page(write_report(Study.open(study.folder)).read_text(encoding="utf-8"))
-    assert page.headings == ["How it was made", "The configuration: study.yaml"]
+    assert page.headings == ["Summary", "How it was made", "The configuration: study.yaml"]
 
 
 def test_a_table_of_an_older_report_does_not_stay(tmp_path):
@@ -263,7 +279,7 @@ def test_slices_at_a_quarter_the_center_and_three_quarters_are_shown(whole):
 def test_outlines_of_truth_and_label_are_drawn(page):
     with image_module.open(io.BytesIO(page.pictures[4])) as picture:
         pixels = np.asarray(picture.convert("RGB"))
-    for color in ((255, 64, 64), (64, 220, 96)):
+    for color in (TRUTH_COLOR, LABEL_COLOR):
         assert (pixels == color).all(axis=-1).sum() > 9 * 100  # nine tiles
 
 

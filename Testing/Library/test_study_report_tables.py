@@ -13,12 +13,22 @@ from study_results import EVIL, a_study, finish_scenarios, write_log
 
 from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.simulation.acceptance import Acceptance
-from SAM2AnnotateLib.statistics import Summary
-from SAM2AnnotateLib.study import comparison_tables, model_tables, prompt_tables, provenance, takeaways, workload_tables
+from SAM2AnnotateLib.statistics import Interval, Summary
+from SAM2AnnotateLib.study import (
+    comparison_tables,
+    comparison_takeaways,
+    model_tables,
+    prompt_tables,
+    provenance,
+    takeaways,
+    verdict_tables,
+    workload_tables,
+)  # fmt: skip
 from SAM2AnnotateLib.study.folder import Study
 from SAM2AnnotateLib.study.result_reader import read_results
 from SAM2AnnotateLib.study.tables import KINDS, MOST_SHOWN_ROWS, NOTHING, Column, Table
 
+NAN = float("nan")
 pytest.importorskip("scipy")
 pytest.importorskip("SimpleITK")
 pytest.importorskip("yaml")
@@ -41,21 +51,33 @@ def rows_of(table: Table) -> list[dict]:
 # --- prompts
 
 
-def test_a_prompt_is_tested_against_the_box_object_by_object(results):
+def test_a_prompt_is_tested_against_the_box_case_by_case(results):
     box, dot, clicks = rows_of(prompt_tables.prompt_table(results.prompts))
-    assert (box["prompt"], box["objects"], box["holm_p"], box["mark"]) == ("box", 8, None, None)
+    assert (box["prompt"], box["cases"], box["objects"], box["center_dsc_holm_p"], box["center_dsc_mark"]) == ("box", 4, 8, None, None)
     assert box["center_dsc"].median == pytest.approx(0.935)  # 0.90, 0.91 ... 0.97
     assert (box["center_dsc"].lower_quartile, box["center_dsc"].upper_quartile) == pytest.approx((0.9175, 0.9525))
+    assert dot["center_dsc_difference"].estimate == pytest.approx(-0.45)  # means of the cases: -0.15, -0.35, -0.55, -0.75
+    assert dot["center_dsc_difference"].count == 4
+    assert dot["center_dsc_holm_p"] == pytest.approx(2 / 2**4)  # four cases to one side, exact; the larger of two p-values
+    assert dot["center_dsc_mark"] == "ns"
+    assert clicks["center_dsc_difference"].estimate == pytest.approx(-0.0005)  # of 0.001 and -0.002, and so on
+    box, dot, _ = rows_of(prompt_tables.volume_table(results.prompts))
     assert box["volume_dsc"].median == pytest.approx(0.735)
-    assert dot["center_dsc_difference"] == pytest.approx(-0.45)  # between -0.4 and -0.5
-    assert dot["holm_p"] == pytest.approx(2 * 2 / 2**8)  # all eight to one side, exact; the smaller of two p-values
-    assert dot["mark"] == "*"
-    assert clicks["center_dsc_difference"] == pytest.approx(-0.0005)  # between -0.002 and 0.001
-    assert clicks["mark"] == "ns"
+    assert dot["volume_dsc_difference"].estimate == pytest.approx(-0.45)
+
+
+def test_what_is_known_beforehand_on_the_prompted_slice_is_not_tested_there(results):
+    masks = [replace(one, prompt="mask", center_dsc=1.0) for one in results.prompts if one.prompt == "dot"]
+    scores = [*results.prompts, *masks]
+    assert list(prompt_tables.prompt_tests(scores, "center_dsc")) == ["dot", "clicks"]
+    assert list(prompt_tables.prompt_tests(scores, "volume_dsc")) == ["dot", "clicks", "mask"]
+    assert prompt_tables.prompt_table(scores).caption.endswith("'mask' is the truth on the prompted slice, and not tested there.")
+    sentence, _ = takeaways.of_prompts(prompt_tables.prompt_table(scores), prompt_tables.volume_table(scores))
+    assert sentence.endswith("and 1.000 with 'mask'.")
 
 
 def test_what_cannot_be_said_is_not_shown_as_a_number(results):
-    table = prompt_tables.prompt_table(results.prompts)
+    table = prompt_tables.volume_table(results.prompts)
     shown = dict(zip((column.name for column in table.columns), table.cells()[0], strict=True))
     assert shown["volume_nsd"] == shown["salient_dsc"] == NOTHING
     assert shown["salient_objects"] == "0"
@@ -131,9 +153,11 @@ def test_models_are_tested_against_the_reference_with_holms_correction(results):
     assert rows["high", "mean"]["dsc_mark"] == "ns"
     assert rows["low", "mean"]["nsd"].median == pytest.approx(0.793)
     (sentence,) = takeaways.of_models(model_tables.model_table(results.models, comparisons), comparisons)
-    assert "median DSC of 0.900; significantly different: 'none' (0.696, p = 0.023) and 'low'" in sentence
+    assert "median DSC of 0.900; significantly lower: 'none' (0.696, p = 0.023) and 'low'" in sentence
+    assert sentence.endswith("no significant difference: 'high' (0.901, p = 0.812).")
+    assert rows["none", "mean"]["dsc_difference"].estimate == pytest.approx(-0.2 - 0.001 * 3.5)
     (sentence,) = takeaways.of_quality(workload_tables.quality_table(results.scenarios, results.models), comparisons)
-    assert "is 'high': 50.0 % of the time by hand, with 60.0 % of the slices corrected" in sentence
+    assert "is 'high': 50.0 % of the reckoned time by hand, with 60.0 % of the slices corrected" in sentence
 
 
 def test_scores_of_a_model_that_must_be_trained_anew_do_not_count(tmp_path):
@@ -146,60 +170,101 @@ def test_scores_of_a_model_that_must_be_trained_anew_do_not_count(tmp_path):
 # --- workflows
 
 
-def test_workflows_are_compared_by_object_and_the_worse_case_is_named(study, results):
+def test_workflows_are_compared_by_case_and_the_worse_case_is_named(study, results):
     rules = study.config.comparison.rules
     paired = comparison_tables.paired_table(results.comparison, rules)
     first, second = rows_of(paired)
-    assert (first["rule"], first["workflow"], first["against"], first["objects"]) == ("DSC > 0.8, NSD > 0.5", "ours", "paper", 24)
-    assert first["accepted_share_difference"] == pytest.approx((22 * 0.2 - 2 * 0.1) / 24)
-    assert (first["objects_more"], first["objects_fewer"]) == (22, 2)
-    assert first["corrected_pixels_difference"] == 22 * -20 + 2 * 10
-    assert first["holm_p"] < 0.001
-    assert (second["rule"], second["accepted_share_difference"], second["holm_p"]) == ("DSC > 0.9", 0, 1)
-    cases = comparison_tables.case_table(results.comparison, rules)
-    verdicts = {(row["rule"], row["case"]): row["verdict"] for row in rows_of(cases)}
-    assert verdicts.pop(("DSC > 0.8, NSD > 0.5", "case_05")) == "not better"
-    assert {verdict for (rule, _), verdict in verdicts.items() if rule == "DSC > 0.9"} == {"equal"}
-    assert list(verdicts.values()).count("better") == 11
+    assert (first["rule"], first["workflow"], first["against"], first["cases"]) == ("DSC > 0.8, NSD > 0.5", "ours", "paper", 12)
+    assert first["accepted_share_difference"].estimate == pytest.approx((11 * 0.2 - 0.1) / 12)
+    assert (first["cases_more"], first["cases_fewer"]) == (11, 1)
+    assert first["corrected_of_truth_difference"].estimate == pytest.approx((11 * -20 + 10) / 500 / 12)
+    assert first["saved_share_difference"].estimate == pytest.approx((11 * 30 - 15) / 240 / 12)
+    assert 0.001 < first["accepted_share_holm_p"] < 0.01  # twelve cases, not twenty-four objects
+    assert (second["rule"], second["accepted_share_difference"].estimate, second["accepted_share_holm_p"]) == ("DSC > 0.9", 0, 1)
+    cases = verdict_tables.case_table(results.comparison, rules)
+    found = {(row["rule"], row["case"]): row["verdict"] for row in rows_of(cases)}
+    assert found.pop(("DSC > 0.8, NSD > 0.5", "case_05")) == "worse"
+    assert {said for (rule, _), said in found.items() if rule == "DSC > 0.9"} == {"equal"}
+    assert list(found.values()).count("better") == 11
     worse = next(row for row in rows_of(cases) if row["case"] == "case_05")
     assert (worse["accepted_share_first"], worse["accepted_share_second"]) == pytest.approx((0.5, 0.6))
     assert (worse["corrected_pixels_first"], worse["corrected_pixels_second"]) == (100, 80)
-    sentences = takeaways.of_comparison(paired, cases, comparison_tables.head_to_head(results.comparison))
-    assert sentences[-1] == "Case by case 'ours' is better in 11 of 24, equal in 12, not better in case_05 (DSC > 0.8, NSD > 0.5)."
+    verdicts = verdict_tables.verdict_table(cases, ("ours", "paper"))
+    assert [(row["better"], row["equal"], row["worse"], row["worse_cases"]) for row in rows_of(verdicts)] == [
+        (11, 0, 1, "case_05"), (0, 12, 0, None),
+    ]  # fmt: skip
+    (sentence,) = comparison_takeaways.of_verdicts(verdicts, ("ours", "paper"))
+    assert "'ours' is better than 'paper' in 11 of 24, worse in 1, mixed in 0, equal in 12 and open in 0." in sentence
 
 
-def test_fewer_pixels_are_better_only_for_the_same_final_dsc(results):
-    ours, paper = (list(results.comparison[name, 1]) for name in ("ours", "paper"))
-    key, effort = ours[0].key, ours[0].effort
+def test_the_same_rule_is_asked_from_either_side():
+    ours = verdict_tables.CaseWork(0.8, 39, 0.95, 1.0)
+    assert verdict_tables.verdict(ours, replace(ours, accepted=0.7)) == "better"
+    assert verdict_tables.verdict(ours, replace(ours, accepted=0.7, pixels=30)) == "mixed"  # more slices accepted, more pixels corrected
+    assert verdict_tables.verdict(ours, replace(ours, pixels=40, dsc=0.954)) == "better"  # fewer pixels for the same DSC
+    assert verdict_tables.verdict(ours, replace(ours, pixels=40, dsc=0.956)) == "open"  # fewer pixels for a lower DSC
+    assert verdict_tables.verdict(ours, replace(ours, pixels=38)) == "worse"
+    assert verdict_tables.verdict(ours, ours) == "equal"
 
-    def verdict(dsc: float) -> str:
-        own = replace(ours[0], effort=replace(effort, corrected_pixels=39), dsc=dsc)  # of 40
-        table = comparison_tables.case_table({("ours", 0): [own], ("paper", 0): [paper[0]]}, [Acceptance(0.9, 0)])
-        assert table.rows[0][1] == key.case
-        return table.column("verdict")[0]
 
-    assert verdict(0.946) == "better"  # the paper's is 0.95
-    assert verdict(0.944) == "not better"
+def test_only_cases_that_every_workflow_has_finished_are_compared(study, results):
+    rules = study.config.comparison.rules
+    found = {**results.comparison, ("paper", 0): results.comparison["paper", 0][:3]}  # the objects of case_00, one of case_01
+    alike = comparison_tables.alike(found)
+    assert {key: len(objects) for key, objects in alike.items()} == {("ours", 0): 3, ("ours", 1): 24, ("paper", 0): 3, ("paper", 1): 24}
+    assert comparison_tables.comparison_table(alike, rules).column("cases") == [2, 2, 12, 12]
+
+
+def test_a_sum_that_says_the_contrary_of_the_mean_of_cases_is_said(study, results):
+    rules = study.config.comparison.rules[:1]
+    first, second = results.comparison["ours", 0][0], results.comparison["ours", 0][2]
+
+    def with_pixels(pixels: int, big: int) -> list:
+        return [
+            replace(first, effort=replace(first.effort, corrected_pixels=pixels)),
+            replace(second, truth_pixels=100_000, effort=replace(second.effort, corrected_pixels=big)),
+        ]
+
+    # Of the truth's: 2 and 20 % against 8 and 19 %; in pixels 20,010 against 19,040.
+    found = {("ours", 0): with_pixels(10, 20_000), ("paper", 0): with_pixels(40, 19_000)}
+    table, paired = comparison_tables.comparison_table(found, rules), comparison_tables.paired_table(found, rules)
+    (sentence,) = comparison_takeaways.of_pair(table, paired, ("ours", "paper"))
+    assert "corrected are 11.0 % and 13.5 % of the truth's pixels" in sentence
+    assert sentence.endswith("which large objects rule, are the other way round: 20,010 and 19,040.")
+    _, short = comparison_takeaways.in_short(table, paired, ("ours", "paper"), "")
+    assert short.endswith("20,010 and 19,040 if DSC > 0.8, NSD > 0.5.")
+
+
+def test_a_workflow_that_is_ahead_of_the_first_is_named(study, results):
+    rules = study.config.comparison.rules
+    swapped = {("paper" if name == "ours" else "ours", rule): objects for (name, rule), objects in results.comparison.items()}
+    table = comparison_tables.comparison_table(swapped, rules)
+    (sentence,) = comparison_takeaways.others_in_short(table, "ours")
+    assert sentence.startswith("Ahead of 'ours' at some rules: more slices accepted with 'paper' at 1 of 2; fewer of the truth's pixels")
+    accepted, _, _ = comparison_takeaways.of_others(table, "ours")
+    assert accepted == "More slices accepted than with 'ours': at DSC > 0.8, NSD > 0.5 (60.0 %) with 'paper' (77.5 %)."
+    assert comparison_takeaways.of_others(table, "paper") == ()
+
+
+def test_stock_sam_2_is_named_where_it_is(study):
+    ours, paper = rows_of(comparison_tables.workflow_table(study.config.comparison.workflows))
+    assert "repeats stock SAM 2 to the bit" in paper["what"]
+    assert "a region around the object (auto), from the center to each end" in ours["what"]
 
 
 def test_without_ours_and_paper_the_first_two_workflows_are_compared(results):
     renamed = {("a" if name == "paper" else "b", rule): objects for (name, rule), objects in results.comparison.items()}
     assert comparison_tables.head_to_head(renamed) == ("b", "a")
     assert comparison_tables.head_to_head({key: rows for key, rows in renamed.items() if key[0] == "a"}) is None
-    assert comparison_tables.case_table({("a", 0): renamed["a", 0]}, [Acceptance(0.8, 0.5)]) is None
+    assert verdict_tables.case_table({("a", 0): renamed["a", 0]}, [Acceptance(0.8, 0.5)]) is None
 
 
-def test_a_table_of_very_many_cases_is_for_the_csv_and_the_sentence_stays_short(results):
+def test_a_table_of_very_many_cases_is_for_the_csv(results):
     ours, paper = (results.comparison[name, 0][0] for name in ("ours", "paper"))
-    count = MOST_SHOWN_ROWS + 1
-    keys = [ours.key._replace(case=f"case_{number:03d}") for number in range(count)]
+    keys = [ours.key._replace(case=f"case_{number:03d}") for number in range(MOST_SHOWN_ROWS + 1)]
     found = {("ours", 0): [replace(paper, key=key, corrected=5) for key in keys], ("paper", 0): [replace(paper, key=key) for key in keys]}
-    rules = [Acceptance(0.8, 0.5)]
-    cases = comparison_tables.case_table(found, rules)
-    assert len(cases.rows) == count and not cases.shown
-    *_, sentence = takeaways.of_comparison(comparison_tables.paired_table(found, rules), cases, ("ours", "paper"))
-    assert sentence.startswith("Case by case 'ours' is better in 0 of 121, equal in 0, not better in case_000 (DSC > 0.8, NSD > 0.5), ")
-    assert sentence.endswith(f"case_011 (DSC > 0.8, NSD > 0.5) and {count - 12} more.")
+    cases = verdict_tables.case_table(found, [Acceptance(0.8, 0.5)])
+    assert len(cases.rows) == len(keys) and not cases.shown
 
 
 # --- what was read
@@ -235,7 +300,7 @@ def event(minute: int, name: str, **values) -> dict:
     return {"time": f"2026-11-21T16:{minute:02d}:00+00:00", "event": name, **values}
 
 
-def test_a_run_without_an_end_was_killed_unless_it_is_the_last(tmp_path):
+def test_a_run_without_an_end_was_killed_unless_it_goes_on(tmp_path):
     study = a_study(tmp_path / "study")
     log = [
         event(0, "run started"), event(2, "unit finished", unit="sweep", case="case_00", seconds=90.0), event(3, "unit failed"),
@@ -244,10 +309,11 @@ def test_a_run_without_an_end_was_killed_unless_it_is_the_last(tmp_path):
     ]  # fmt: skip
     write_log(study, *log)
     found = read_results(study)
-    rows = rows_of(provenance.run_table(found.events))
+    rows = rows_of(provenance.run_table(provenance.runs_of(found.events, running=True)))
     assert [(row["ended"], row["minutes"], row["units"], row["failed"], row["unit_minutes"]) for row in rows] == [
-        ("killed", 3.0, 1, 1, 1.5), ("stopped", 2.0, 1, 0, 0.5), ("not finished", 1.0, 1, 0, 0.5),
+        ("killed", 3.0, 1, 1, 1.5), ("stopped", 2.0, 1, 0, 0.5), ("goes on", 1.0, 1, 0, 0.5),
     ]  # fmt: skip
+    assert [run.ended for run in provenance.runs_of(found.events)] == ["killed", "stopped", "killed"]
     assert provenance.units_done_twice(found.events) == 1
     assert found.damaged_log_lines == 0
 
@@ -291,6 +357,9 @@ def test_people_and_csv_see_the_same_values():
     [
         ("count", 1234567, "1,234,567"),
         ("points", -0.0123, "-1.2"),
+        ("points_interval", Interval(0.0123, -0.004, 0.02, 0.95, 9), "+1.2 [-0.4, +2.0]"),
+        ("interval", Interval(-0.5, NAN, NAN, 0.95, 1), "-0.500"),
+        ("digest", "0123456789abcdef0", "0123456789ab..."),
         ("signed_score", 0.01, "+0.010"),
         ("p", 0.001, "0.001"),
         ("p", 1.0, "1.000"),

@@ -16,6 +16,8 @@ from patients import ROOT
 from study_stand_ins import HERE, STUDY_YAML, UNITS, a_study, pretend
 
 from SAM2AnnotateLib.errors import Cancelled, InputError, OutputError
+from SAM2AnnotateLib.nnunet.evaluation import MEAN, CaseScore, Evaluation
+from SAM2AnnotateLib.nnunet.evaluation_tables import read_scores_csv, write_scores_csv
 from SAM2AnnotateLib.progress import CancelToken
 from SAM2AnnotateLib.study import run
 from SAM2AnnotateLib.study.executors import Failures, TaskEvent, failure
@@ -256,6 +258,41 @@ def test_each_unit_is_told_with_the_time_that_is_left(study):
         f"prompts of {second}: 2.0 s; 3 of 4, about 1.0 s left",
         f"sweep of {second}: 2.0 s; 4 of 4, about 0.0 s left",
     ]
+
+
+def test_an_error_of_another_package_is_no_kill_in_the_log(study):
+    def break_down(task, device, on_unit, on_note=None):
+        raise ZeroDivisionError("division by zero")
+
+    with pytest.raises(ZeroDivisionError):
+        again(study, InThisProcess(break_down))
+    assert [(event["event"], event.get("problem")) for event in log_of(study)] == [
+        ("run started", None), ("run failed", "ZeroDivisionError: division by zero"),
+    ]  # fmt: skip
+
+
+def test_what_a_kill_left_half_written_is_removed(study):
+    folder = study.folder / "units" / "scenarios" / "low"
+    folder.mkdir(parents=True)
+    for name in (".0a1b2c3d.partial.a.nii.gz", ".0a1b2c3d.partial.a.json"):
+        (folder / name).touch()
+    again(study, until="first")
+    assert list(folder.iterdir()) == []
+
+
+def test_scores_of_a_model_that_is_trained_anew_do_not_outlive_a_kill(study):
+    again(study)
+    names = study.config.models
+    path = study.folder / "downstream" / "scores.csv"
+    write_scores_csv(path, [Evaluation(name, (CaseScore("c", MEAN, 0.9, 0.8, 1.0),), 1.0) for name in (*names, "of-before")])
+    study.unit_file("models/low", "").write_text("{ half")
+
+    def stop(task, device, on_unit, on_note=None):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        again(study, InThisProcess(stop))
+    assert [one.model for one in read_scores_csv(path)] == [name for name in names if name != "low"]
 
 
 def test_an_error_of_the_log_is_not_hidden(study):
