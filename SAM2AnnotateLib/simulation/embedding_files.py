@@ -6,6 +6,7 @@ import secrets
 import zipfile
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 
 import numpy as np
 
@@ -17,16 +18,18 @@ class EmbeddingFiles:
 
     Args:
         folder: made if it is missing.
-        limit_bytes: what all files in it may take; an embedding beyond is not kept.
+        limit_bytes: what all files may take; an embedding beyond is not kept. Processes that fill their folders at once do not see each
+            other's files until they open the next, so they may go beyond it by as much as they write to one.
+        shared: folder of such folders, whose files all count; None counts those in `folder` alone.
 
     Raises:
         OutputError: if the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, limit_bytes: int):
+    def __init__(self, folder: Path, limit_bytes: int, shared: Path | None = None):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._left = limit_bytes - sum(file.stat().st_size for file in folder.iterdir())
+            self._left = limit_bytes - _bytes_in(folder if shared is None else shared)
         except OSError as exc:
             raise OutputError(f"Cannot keep embeddings in '{folder}': {exc.strerror or exc}.") from exc
         self._folder = folder
@@ -55,3 +58,13 @@ class EmbeddingFiles:
             self._left = 0
             return
         self._left -= size
+
+
+def _bytes_in(folder: Path) -> int:
+    """Size of all files in a folder and the folders in it."""
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # another process has just given it its final name
+            status = file.stat()
+            total += status.st_size if S_ISREG(status.st_mode) else 0
+    return total

@@ -15,6 +15,7 @@ from .acceptance import Acceptance, SliceScore
 from .correction import HandCorrection, correct_by_hand
 from .effort import EffortCount, GestureSeconds
 from .objects import StackedTruth
+from .packed_mask import PackedMask
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class MaskMemory:
     def __init__(self, truth: StackedTruth, spacing_rc_mm: tuple[float, float], rules: ReaderRules):
         self.truth, self.spacing_rc_mm, self.rules = truth, spacing_rc_mm, rules
         self._scores: dict[tuple[int, bytes], SliceScore] = {}
-        self._corrections: dict[tuple[int, bytes], HandCorrection] = {}
+        self._changed: dict[tuple[int, bytes], PackedMask] = {}
 
     def score(self, position: int, mask: np.ndarray) -> SliceScore:
         """The score of a mask on a slice."""
@@ -77,9 +78,11 @@ class MaskMemory:
     def correction(self, position: int, mask: np.ndarray) -> HandCorrection:
         """What a person makes of a mask on a slice."""
         key = (position, _digest(mask))
-        if key not in self._corrections:
-            self._corrections[key] = correct_by_hand(mask, self.truth.frame(position), self.spacing_rc_mm, self.rules.correction_mm)
-        return self._corrections[key]
+        if key not in self._changed:
+            correction = correct_by_hand(mask, self.truth.frame(position), self.spacing_rc_mm, self.rules.correction_mm)
+            self._changed[key] = PackedMask.of(correction.changed)
+        changed = self._changed[key].mask()
+        return HandCorrection(mask ^ changed, changed)
 
 
 class SimulatedReader:

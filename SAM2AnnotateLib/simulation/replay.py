@@ -12,14 +12,17 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from ..engine import Embedding, SegmentationEngine, SlicePrediction, Track
 from ..prompts import SlicePrompt
 from .embedding_files import EmbeddingFiles
+from .packed_mask import PackedMask
 
-# A live track holds the model's memory of some slices, about a MB; one that has left is computed again from its beginning.
+# A live track holds the model's memory of some slices, and embedding and masks of the last: about 3 embeddings' size together. One that
+# has left is computed again from its beginning.
 _LIVE_TRACKS = 24
 _LOGIT = np.float32(10)
 
@@ -30,40 +33,40 @@ class KnownEmbedding(Embedding):
 
     Args:
         key: digest of the frame and the model.
+        frame: what was encoded; some percent of the embedding's size.
     """
 
-    key: bytes = b""
+    key: bytes
+    frame: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
-    """A prediction in an eighth of a byte a pixel."""
+    """A prediction without the size of its logits."""
 
-    shape_rc: tuple[int, int]
-    bits: np.ndarray
+    mask: PackedMask
     predicted_iou: float
     object_score: float
 
     @classmethod
     def of(cls, prediction: SlicePrediction) -> _Answer:
-        mask = prediction.mask
-        return cls(mask.shape, np.packbits(mask), prediction.predicted_iou, prediction.object_score)
+        return cls(PackedMask.of(prediction.mask), prediction.predicted_iou, prediction.object_score)
 
     def prediction(self) -> SlicePrediction:
-        rows, cols = self.shape_rc
-        mask = np.unpackbits(self.bits, count=rows * cols).reshape(rows, cols).astype(bool)
-        return SlicePrediction(np.where(mask, _LOGIT, -_LOGIT), self.predicted_iou, self.object_score)
+        return SlicePrediction(np.where(self.mask.mask(), _LOGIT, -_LOGIT), self.predicted_iou, self.object_score)
 
 
-_Act = Callable[[Track], SlicePrediction | None]
+# What a track is told about a slice. It gets the slice's embedding then: kept with the history, all would stay in memory.
+_Act = Callable[[Track, Embedding], SlicePrediction | None]
 
 
 @dataclass(eq=False)
 class _Moment:
-    """A track after some history: what it answered last, and what it can be told next."""
+    """A track after some history: what it was told last and of which frame, what it answered, and what it can be told next."""
 
     before: _Moment | None
     act: _Act | None
+    frame: np.ndarray | None
     answer: _Answer | None = None
     next: dict[tuple, _Moment] = field(default_factory=dict)
 
@@ -84,6 +87,7 @@ class ReplayEngine:
     def __init__(self, engine: SegmentationEngine, files: EmbeddingFiles | None = None):
         self._engine, self._files = engine, files
         self.encoded = self.computed = self.answers = 0
+        self._alive: WeakValueDictionary[bytes, KnownEmbedding] = WeakValueDictionary()
         self._beginnings: dict[tuple, _Moment] = {}
         self._live: OrderedDict[_Moment, Track] = OrderedDict()
 
@@ -112,21 +116,25 @@ class ReplayEngine:
         return self._engine.describe()
 
     def encode(self, frame: np.ndarray) -> KnownEmbedding:
-        """From the files, or by the model."""
+        """As long as anybody holds it, the same one; else from the files, or by the model."""
         digest = hashlib.blake2b(f"{self.fingerprint} {frame.shape} ".encode(), digest_size=16)
         digest.update(frame.tobytes())
         key = digest.digest()
+        embedding = self._alive.get(key)
+        if embedding is not None:
+            return embedding
         arrays = None if self._files is None else self._files.read(key)
         if arrays is None:
             arrays = self._engine.encode(frame).arrays
             self.encoded += 1
             if self._files is not None:
                 self._files.write(key, arrays)
-        return KnownEmbedding(arrays, key)
+        embedding = self._alive[key] = KnownEmbedding(arrays, key, frame)
+        return embedding
 
     def start_track(self, frame_shape_rc: tuple[int, int], slice_count: int, reverse: bool) -> ReplayTrack:
         """A track that begins like all others of its kind."""
-        beginning = self._beginnings.setdefault((frame_shape_rc, slice_count, reverse), _Moment(None, None))
+        beginning = self._beginnings.setdefault((frame_shape_rc, slice_count, reverse), _Moment(None, None, None))
         return ReplayTrack(self, beginning, lambda: self._engine.start_track(frame_shape_rc, slice_count, reverse))
 
     def forget(self) -> None:
@@ -135,14 +143,14 @@ class ReplayEngine:
         self._live.clear()
         self.answers = 0
 
-    def _told(self, moment: _Moment, begin: Callable[[], Track], key: tuple, act: _Act) -> _Moment:
+    def _told(self, moment: _Moment, begin: Callable[[], Track], key: tuple, embedding: KnownEmbedding, act: _Act) -> _Moment:
         """The moment after `act`, known or computed."""
         known = moment.next.get(key)
         if known is None:
             track = self._track_at(moment, begin)
-            prediction = act(track)
+            prediction = act(track, embedding)
             self.computed += 1
-            known = _Moment(moment, act, None if prediction is None else _Answer.of(prediction))
+            known = _Moment(moment, act, embedding.frame, None if prediction is None else _Answer.of(prediction))
             moment.next[key] = known
             self.answers += 1
             self._live[known] = track
@@ -154,14 +162,14 @@ class ReplayEngine:
         """A live track that stands at this moment; the caller moves it on. Computed again from the beginning where none does."""
         if moment in self._live:
             return self._live.pop(moment)
-        history: list[_Act] = []
+        history: list[tuple[_Act, np.ndarray]] = []
         at: _Moment | None = moment
-        while at is not None and at.act is not None:
-            history.append(at.act)
+        while at is not None and at.act is not None and at.frame is not None:
+            history.append((at.act, at.frame))
             at = at.before
         track = begin()
-        for act in reversed(history):
-            act(track)
+        for act, frame in reversed(history):
+            act(track, self.encode(frame))
             self.computed += 1
         return track
 
@@ -174,31 +182,30 @@ class ReplayTrack:
 
     def condition(self, position: int, embedding: Embedding, prompt: SlicePrompt) -> SlicePrediction:
         """As `Track.condition`."""
-        key = ("condition", position, _key_of(embedding), _digest_of(prompt))
-        return self._ask(key, lambda track: track.condition(position, embedding, prompt))
+        box, points = prompt.box, prompt.points
+        mask = None if prompt.mask is None else PackedMask.of(prompt.mask)
+
+        def act(track: Track, seen: Embedding) -> SlicePrediction:
+            return track.condition(position, seen, SlicePrompt(box, points, None if mask is None else mask.mask()))
+
+        key = ("condition", position, box, points, None if mask is None else mask.digest)
+        return self._ask(key, embedding, act)
 
     def remember(self, position: int, embedding: Embedding, mask: np.ndarray) -> None:
         """As `Track.remember`."""
-        kept = np.array(mask, dtype=bool)
-        key = ("remember", position, _key_of(embedding), kept.shape, np.packbits(kept).tobytes())
-        self._moment = self._engine._told(self._moment, self._begin, key, lambda track: track.remember(position, embedding, kept))
+        kept = PackedMask.of(np.asarray(mask, dtype=bool))
+        self._tell(("remember", position, kept.digest), embedding, lambda track, seen: track.remember(position, seen, kept.mask()))
 
     def step(self, position: int, embedding: Embedding) -> SlicePrediction:
         """As `Track.step`."""
-        return self._ask(("step", position, _key_of(embedding)), lambda track: track.step(position, embedding))
+        return self._ask(("step", position), embedding, lambda track, seen: track.step(position, seen))
 
-    def _ask(self, key: tuple, act: _Act) -> SlicePrediction:
-        self._moment = self._engine._told(self._moment, self._begin, key, act)
+    def _ask(self, key: tuple, embedding: Embedding, act: _Act) -> SlicePrediction:
+        self._tell(key, embedding, act)
         assert self._moment.answer is not None  # conditions and steps answer
         return self._moment.answer.prediction()
 
-
-def _key_of(embedding: Embedding) -> bytes:
-    if not isinstance(embedding, KnownEmbedding):
-        raise TypeError("A ReplayEngine's tracks take the embeddings that it encoded itself.")
-    return embedding.key
-
-
-def _digest_of(prompt: SlicePrompt) -> tuple:
-    mask = None if prompt.mask is None else (prompt.mask.shape, np.packbits(prompt.mask).tobytes())
-    return prompt.box, prompt.points, mask
+    def _tell(self, key: tuple, embedding: Embedding, act: _Act) -> None:
+        if not isinstance(embedding, KnownEmbedding):
+            raise TypeError("A ReplayEngine's tracks take the embeddings that it encoded itself.")
+        self._moment = self._engine._told(self._moment, self._begin, (*key, embedding.key), embedding, act)

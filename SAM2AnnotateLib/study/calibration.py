@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -115,7 +115,7 @@ def calibrate(sweeps: Iterable[Mapping], config: CalibrationConfig) -> Calibrati
             )
         return replace(calibration, joint=joint)
     found = {name: Thresholds(target, *_pair_at(calibration, target)) for name, target in config.targets.items()}
-    problems = _ambiguous(calibration, config.targets.values())
+    problems = _ambiguous({"DSC": calibration.dsc, "NSD": calibration.nsd}, config.targets.values())
     return replace(calibration, thresholds=found, problems=problems)
 
 
@@ -174,7 +174,8 @@ def calibrate_jointly(calibration: Calibration, joint_results: Iterable[Mapping]
                 "calibration.joint_shares."
             )
         found[name] = Thresholds(target, *_pair_at(calibration, share))
-    return replace(calibration, joint=joint, thresholds=found)
+    pairs = tuple(CurvePoint(point.share, share) for point, share in zip(joint, corrected, strict=True))
+    return replace(calibration, joint=joint, thresholds=found, problems=_ambiguous({"both metrics together": pairs}, targets.values()))
 
 
 def acceptance_of(scenario: str, calibration: Calibration | None) -> Acceptance:
@@ -195,15 +196,14 @@ def _pair_at(calibration: Calibration, share: float) -> tuple[float, float]:
     return threshold_at(calibration.dsc, share, "dsc"), threshold_at(calibration.nsd, share, "nsd")
 
 
-def _ambiguous(calibration: Calibration, targets: Iterable[float]) -> tuple[str, ...]:
+def _ambiguous(curves: Mapping[str, Sequence[CurvePoint]], targets: Iterable[float]) -> tuple[str, ...]:
     """A sentence for each target that a curve passes more than once."""
     sentences = []
     for target in targets:
-        for metric, curve in (("DSC", calibration.dsc), ("NSD", calibration.nsd)):
+        for metric, curve in curves.items():
             falls = [first.threshold for first, second in itertools.pairwise(curve) if first.share >= target > second.share]
             if falls:
                 sentences.append(
-                    f"The curve of {metric} falls through {100 * target:g} % again behind the threshold {falls[0]:g}; "
-                    "its first rise was taken."
+                    f"The curve of {metric} falls through {100 * target:g} % again behind {falls[0]:g}; its first rise was taken."
                 )
     return tuple(sentences)

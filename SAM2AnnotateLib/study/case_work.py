@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..engine import SegmentationEngine, load_engine
+from ..engine.checkpoints import find_checkpoint
 from ..errors import InputError
 from ..geometry import Volume
 from ..metrics import Scores
+from ..metrics.surface_elements import bounding_box
 from ..simulation.acceptance import Acceptance, SliceScore
 from ..simulation.bench import Bench
 from ..simulation.effort import Effort, EffortCount
@@ -30,7 +32,7 @@ from ..volume_io import read_volume, resample_nearest, write_volume
 from .cases import StudyCase
 from .folder import Study
 
-# Answers of the model that are kept for the units to come; one takes some KB.
+# Answers of the model that are kept for the units to come; one takes a KB or two.
 _MOST_ANSWERS = 30_000
 
 
@@ -54,10 +56,12 @@ class CaseWork:
         self._grid = image.grid
         model = config.model
         engine = _engine(str(model.checkpoint), model.architecture, device or model.device, model.precision, model.image_size)
-        files = EmbeddingFiles(study.folder / "embeddings" / case.case_id, int(config.compute.embedding_cache_gb * 2**30))
+        cache = study.folder / "embeddings"
+        files = EmbeddingFiles(cache / case.case_id, int(config.compute.embedding_cache_gb * 2**30), shared=cache)
         self._bench = Bench(image, engine, case.axis, case.window, files)
+        # By rising value, however the configuration lists them: where masks overlap, the later object's stay.
         self._objects, self._specks = truth_objects(
-            labels.array_kji, case.values, separate=config.objects.separate, smallest_voxels=config.objects.smallest_voxels
+            labels.array_kji, sorted(case.values), separate=config.objects.separate, smallest_voxels=config.objects.smallest_voxels
         )
         if not self._objects:
             raise InputError(f"The case '{case.case_id}' holds none of the label values {list(case.values)}. Leave it out of the study.")
@@ -132,22 +136,26 @@ class CaseWork:
     def _annotated(self, workflow: Workflow, acceptance: Acceptance, unit_file: Path | None) -> dict[str, Any]:
         """A whole case under one rule; with a label map beside `unit_file`, if that is given."""
         objects = []
-        labels_kji = np.zeros(self._grid.shape_kji, dtype=np.uint8 if max(self._case.values) < 256 else np.uint16)
+        labels_kji = None
+        if unit_file is not None:
+            labels_kji = np.zeros(self._grid.shape_kji, dtype=np.uint8 if max(self._case.values) < 256 else np.uint16)
         for one in self._objects:
             memory = self._memory(one)
             done = simulate(self._bench, memory, workflow, acceptance, self._rng(one))
             objects.append(self._annotated_json(one, memory, done))
-            frames = self._bench.stack.view(labels_kji)
-            for position, mask in done.masks.items():
-                frames[position][mask] = one.label
+            if labels_kji is not None:
+                frames = self._bench.stack.view(labels_kji)
+                for position, mask in done.masks.items():
+                    frames[position][mask] = one.label
             self._tidy()
-        if unit_file is None:
+        if unit_file is None or labels_kji is None:
             return {"objects": objects}
         for speck in self._specks:  # too small to be annotated by prompts: drawn by hand
             box = tuple(slice(start, start + size) for start, size in zip(speck.start_kji, speck.mask_kji.shape, strict=True))
             labels_kji[box][speck.mask_kji] = speck.label
         path = unit_file.with_suffix(".nii.gz")
         path.parent.mkdir(parents=True, exist_ok=True)
+        unit_file.unlink(missing_ok=True)  # an older result, of other inputs, must not stand beside the new labels
         write_volume(Volume(self._grid, labels_kji), path)
         return {"objects": objects, "labels": {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}}
 
@@ -190,8 +198,12 @@ class CaseWork:
     def _volume_scores(self, memory: MaskMemory, done: SimulatedObject) -> dict[str, float | None]:
         """3-D scores over the object's extent; nothing of it lies outside."""
         positions = memory.truth.extent.indices
-        masks = np.stack([done.masks[position] for position in positions])
-        truth = np.stack([memory.truth.frame(position) for position in positions])
+        seen = np.zeros(self._bench.stack.frame_shape_rc, dtype=bool)
+        for position in positions:
+            seen |= done.masks[position] | memory.truth.frame(position)
+        around = bounding_box(seen)
+        masks = np.stack([done.masks[position][around] for position in positions])
+        truth = np.stack([memory.truth.frame(position)[around] for position in positions])
         scores = Scores.of(masks, truth, self._bench.stack.spacing_src_mm, self._rules.tolerance_mm)
         return {"dsc": _number(scores.dsc), "nsd": _number(scores.nsd), "hd95_mm": _number(scores.hd95_mm)}
 
@@ -218,7 +230,17 @@ class CaseWork:
 
 @lru_cache(maxsize=1)
 def _engine(checkpoint: str, architecture: str | None, device: str, precision: str, image_size: int | None) -> SegmentationEngine:
-    """Loaded once a process."""
+    """Loaded once a process.
+
+    Raises:
+        InputError: if the image size would depend on the device: a study that goes on elsewhere must go on with the same model.
+    """
+    if image_size is None:
+        image_size = find_checkpoint(checkpoint, architecture).image_size
+    if image_size is None:
+        raise InputError(
+            f"The weights '{checkpoint}' do not tell their image size. Name it in study.yaml as model.image_size, such as 1024."
+        )
     return load_engine(checkpoint, architecture=architecture, device=device, precision=precision, image_size=image_size)
 
 

@@ -45,15 +45,15 @@ class ModelConfig:
     Args:
         checkpoint: a known name, or the path of a weights file.
         architecture: for a file that does not tell it.
-        image_size: pixels per side that the model works at; None for its own (on a CPU at most 512).
-        precision: one of `PRECISIONS`.
+        image_size: pixels per side that the model works at; None for its own, on every device.
+        precision: one of `PRECISIONS`; what ``auto`` is, the device decides, so with it results of CPU and GPU should not be mixed.
         device: where it runs; a run's ``--device`` wins.
     """
 
     checkpoint: str = "bundled"
     architecture: str | None = None
     image_size: int | None = None
-    precision: str = "auto"
+    precision: str = "fp32"
     device: str = "auto"
 
     def __post_init__(self) -> None:

@@ -56,6 +56,7 @@ def execute(
             result = run_model(study, unit.removeprefix(MODELS), device=device, tell=on_note)
         else:
             if work is None:
+                study.inputs(unit, task.case)  # takes the files' digests before they are read: a change meanwhile is noticed later
                 work = CaseWork(study, study.case(task.case), device)
             result = work.run(unit)
         seconds = time.perf_counter() - started

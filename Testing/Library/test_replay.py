@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -130,6 +133,36 @@ def test_tracks_that_had_to_leave_are_computed_again():
     assert model.asked == before + 3  # box and step once more, and the new step
 
 
+def test_a_history_keeps_no_embedding_alive_and_is_still_computed_again():
+    """An embedding may take 16 MB: what the store lets go must be gone."""
+    model = CountingEngine()
+    replay = ReplayEngine(model)
+    embeddings = [replay.encode(frame) for frame in frames()]
+    sketch = np.zeros(SHAPE, dtype=bool)
+    sketch[5:11, 7:12] = True
+    expected = run(replay, embeddings, 3, SlicePrompt(box=Box2D(3, 13, 5, 16), mask=sketch))
+    replay._live.clear()
+    left = [weakref.ref(embedding) for embedding in embeddings]
+    del embeddings
+    gc.collect()
+    assert [one() for one in left] == [None] * 6
+    assert replay.encoded == 6
+    embeddings = [replay.encode(frame) for frame in frames()]
+    found = run(replay, embeddings, 4, SlicePrompt(box=Box2D(3, 13, 5, 16), mask=sketch))
+    assert model.asked == 4 + 5
+    for one, other in zip(expected, found, strict=False):
+        np.testing.assert_array_equal(one, other)
+    plain = ScriptedEngine()
+    np.testing.assert_array_equal(found[4], run(plain, [plain.encode(frame) for frame in frames()], 4)[4])
+
+
+def test_an_embedding_that_is_still_held_is_not_made_again():
+    replay = ReplayEngine(ScriptedEngine())
+    held = replay.encode(frames()[0])
+    assert replay.encode(frames()[0]) is held
+    assert replay.encoded == 1
+
+
 def test_what_was_forgotten_is_computed_again():
     model = CountingEngine()
     replay = ReplayEngine(model)
@@ -194,3 +227,17 @@ def test_a_damaged_file_and_a_full_cache_cost_time_only(tmp_path):
         np.testing.assert_array_equal(again.encode(frame).arrays[0], frame)
     assert again.encoded == 5
     assert not list(tmp_path.glob(".*")), "half-written files are left"
+
+
+def test_a_limit_is_one_for_the_folders_of_all_cases(tmp_path):
+    size = frames()[0].nbytes
+    first = ReplayEngine(ScriptedEngine(), EmbeddingFiles(tmp_path / "a", 10**6, shared=tmp_path))
+    first.encode(frames()[0])
+    (kept,) = (tmp_path / "a").glob("*.npz")
+    limit = kept.stat().st_size + 2 * size  # room for two more
+    for name, shared in (("b", tmp_path), ("alone", None)):
+        engine = ReplayEngine(ScriptedEngine(), EmbeddingFiles(tmp_path / name, limit, shared=shared))
+        for frame in frames():
+            engine.encode(frame)
+    assert len(list((tmp_path / "b").glob("*.npz"))) == 2
+    assert len(list((tmp_path / "alone").glob("*.npz"))) == limit // size > 2

@@ -242,12 +242,12 @@ def test_a_sweep_counts_what_each_simulation_alone_would(order):
     assert len(set(counts)) >= 3
 
 
-def test_a_sweep_encodes_every_slice_once_and_shares_predictions():
+def test_a_sweep_encodes_every_picture_once_and_shares_predictions():
     bench, memory = a_bench(*a_scan())
     simulate(bench, memory, Workflow("ours"), RULE, np.random.default_rng(5))
     once = bench.engine.computed
     bench, memory = a_bench(*a_scan())
     rules = [Acceptance(dsc=t) for t in np.linspace(0.5, 0.99, 50)]
     sweep(bench, memory, Workflow("ours"), rules, lambda: np.random.default_rng(5))
-    assert bench.engine.encoded == 11
+    assert bench.engine.encoded == 3, "all slices look alike but for the leaking and the half-seen one"
     assert bench.engine.computed < 3 * once, "50 thresholds cost less than three of them"

@@ -67,7 +67,7 @@ def test_a_target_that_a_curve_passes_twice_is_a_problem_to_report():
     sweep = _sweep((100, [10, 35, 25, 70], [0, 40, 80]))
     found = calibrate([sweep], CalibrationConfig(DSC, NSD, {"some": 0.3}))
     assert found.thresholds["some"].dsc == pytest.approx(0.58)
-    assert found.problems == ("The curve of DSC falls through 30 % again behind the threshold 0.6; its first rise was taken.",)
+    assert found.problems == ("The curve of DSC falls through 30 % again behind 0.6; its first rise was taken.",)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,14 @@ def test_the_pair_is_found_that_together_corrects_the_target():
     assert done.thresholds["low"] == Thresholds(0.25, pytest.approx(0.525), pytest.approx(0.275))
     # 50 %: p = 0.4. DSC halfway between 0.6 and 0.7, NSD at 0.4.
     assert done.thresholds["high"] == Thresholds(0.5, pytest.approx(0.65), pytest.approx(0.4))
+
+
+def test_a_target_that_the_pairs_pass_twice_is_a_problem_to_report():
+    config = CalibrationConfig(DSC, NSD, {"some": 0.35}, "to_target", (0.1, 0.2, 0.3, 0.5))
+    joint = [{"objects": [{"slices": 10, "corrected": [2, 4, 3, 6]}]}]
+    done = calibrate_jointly(calibrate(SWEEPS, config), joint, config.targets)
+    assert done.thresholds["some"].dsc == pytest.approx(0.5375), "three quarters of the way from p = 0.1 to 0.2"
+    assert done.problems == ("The curve of both metrics together falls through 35 % again behind 0.2; its first rise was taken.",)
 
 
 def test_a_target_beyond_all_pairs_is_refused():
