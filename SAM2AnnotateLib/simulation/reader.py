@@ -115,9 +115,15 @@ class SimulatedReader:
     def draw(self, position: int) -> np.ndarray:
         """Draw a slice by hand, without a mask to begin with: the truth."""
         truth = self._memory.truth.frame(position)
-        self.effort.outline(truth, self._memory.spacing_rc_mm)
-        self._note(position, SliceScore(0.0, 0.0), True, int(np.count_nonzero(truth)))
+        self.effort.look()
+        if truth.any():
+            self.effort.outline(truth, self._memory.spacing_rc_mm)
+        self.was_drawn(position)
         return truth
+
+    def was_drawn(self, position: int) -> None:
+        """Note that a slice is the person's own work from its first pixel; its score is that of no mask at all."""
+        self._note(position, SliceScore(0.0, 0.0), True, int(np.count_nonzero(self._memory.truth.frame(position))))
 
     def _note(self, position: int, score: SliceScore, corrected: bool, pixels: int) -> None:
         truth_pixels = int(np.count_nonzero(self._memory.truth.frame(position)))

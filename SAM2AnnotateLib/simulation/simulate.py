@@ -21,6 +21,7 @@ from .bench import Bench
 from .effort import Effort, EffortCount
 from .first_prompt import first_prompt
 from .gestures import jittered_box
+from .halves import halves_at
 from .interpolation import interpolate_slices
 from .objects import StackedTruth
 from .reader import MaskMemory, ReviewedSlice, SimulatedReader
@@ -77,8 +78,9 @@ def by_hand(memory: MaskMemory) -> Effort:
 
 
 def outward(truth: StackedTruth) -> tuple[list[int], list[int]]:
-    """The positions beside the center slice down to the first slice, and up to the last one."""
-    return list(range(truth.center - 1, truth.extent.first - 1, -1)), list(range(truth.center + 1, truth.extent.last + 1))
+    """The positions beside the center slice down to the first slice, and up to the last one: study E's halves without what they share."""
+    halves = halves_at(truth.extent, truth.center)
+    return list(halves.backward[1:]), list(halves.forward[1:])
 
 
 def _propagation(
@@ -95,6 +97,8 @@ def _propagation(
         _review_doubtful_first(item, reader)
     else:
         _review_outward(item, truth, reader)
+    if workflow.prompt == "mask":
+        reader.was_drawn(truth.center)
     return {position: _known_mask(item, position) for position in truth.extent.indices}
 
 
@@ -151,6 +155,7 @@ def _slice_boxes(
 ) -> dict[int, np.ndarray]:
     """Study C: a box on every slice that shows the object, a mask from each alone."""
     stack, masks = bench.stack, {}
+    reader.effort.find_object()
     for position in truth.extent.indices:
         mask = np.zeros(stack.frame_shape_rc, dtype=bool)
         if truth.frame(position).any():

@@ -40,7 +40,7 @@ class Workflow:
     roi: str = "auto"
     order: str = "outward"
     clicks: int = 5
-    margin_mm: float = 3.0
+    margin_mm: float = 1.0
     every: int = 5
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from .names import require_names
 JOINT_RULES = ("as_published", "to_target")
 NO_EDITS = "none"
 REFERENCE = "reference"
-_SHARES = (0.02, *(n / 20 for n in range(1, 13)))
+_SHARES = (0.02, *(n / 20 for n in range(1, 17)))  # beyond the highest target: a pair may correct fewer slices than each alone
 
 
 @dataclass(frozen=True)

@@ -120,19 +120,18 @@ def model_figure(models: Sequence[Evaluation], comparisons: Sequence[Comparison]
 
 def quality_figure(quality: Table) -> bytes:
     """DSC of labels and of models by the time that the labels took; from `workload_tables.quality_table`."""
-    panels_of = [("label_dsc", "Label DSC (median)", BLUE), ("model_dsc", "Model DSC on test cases (median)", VERMILLION)]
+    panels_of = [("label_dsc", "Label DSC (median)"), ("model_dsc", "Model DSC on test cases (median)")]
     panels_of = [panel for panel in panels_of if any(value is not None for value in quality.column(panel[0]))]
     figure, panels = _figure(3.9 * len(panels_of), 3.8, columns=len(panels_of))
     names, shares = quality.column("scenario"), [100 * share for share in quality.column("share_of_manual")]
-    for axes, (column, text, color) in zip(panels, panels_of, strict=True):
-        points = [(x, y, name) for x, y, name in zip(shares, quality.column(column), names, strict=True) if y is not None]
-        axes.plot([x for x, _, _ in points], [y for _, y, _ in points], color=color, marker="o")
-        for at, (x, y, name) in enumerate(points):
-            # Right of the line and below it; every second one left and above, the last one too: it would leave the panel.
-            side, shift = ("right", (-7, 5)) if at % 2 or at == len(points) - 1 else ("left", (7, -11))
-            axes.annotate(name, (x, y), xytext=shift, textcoords="offset points", fontsize=9, ha=side)
+    for axes, (column, text) in zip(panels, panels_of, strict=True):
+        points = [(x, y, at) for at, (x, y) in enumerate(zip(shares, quality.column(column), strict=True)) if y is not None]
+        axes.plot([x for x, _, _ in points], [y for _, y, _ in points], color="0.6", zorder=1)
+        for x, y, at in points:  # names beside the points would lie over each other where two scenarios cost nearly the same
+            color, marker = _COLORS[at % len(_COLORS)], _MARKERS[at % len(_MARKERS)]
+            axes.plot(x, y, marker, color=color, markersize=9, label=names[at])
         axes.set(xlabel="Reckoned time, of drawing by hand (%)", ylabel=text)
-        axes.margins(x=0.15, y=0.2)
+        axes.legend(frameon=False, fontsize=9, loc="lower right")
         axes.grid(**_GRID)
     return _png(figure)
 
