@@ -14,7 +14,8 @@ _EXPLANATION = """parts:
   first-mask    (c) from box to mask on an encoded slice
   whole-volume  (d) ours with its CPU defaults against stock at 1024 px on the whole volume through JPEG files (minutes)
   memory        (e) peak memory, each case in its own process
-  sweep         (f) a study's sweep of 38 thresholds on a case against one simulation of it; bundled model, real CT
+  sweep         (f) a study's sweep of 38 thresholds on a case against one simulation of it; bundled model, real CT,
+                one thread, as a study's workers
 Official weights cannot be downloaded everywhere, so hiera tiny runs with random ones: times do not depend on them.
 
 examples:

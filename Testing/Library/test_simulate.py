@@ -264,7 +264,7 @@ def test_every_way_of_working_begins_with_finding_the_object_and_looks_at_all_of
 
 
 def test_a_slice_drawn_as_prompt_counts_as_drawn_like_those_that_are_interpolated():
-    done, memory = run(Workflow("m", prompt="mask"))
+    done, _ = run(Workflow("m", prompt="mask"))
     drawn = [one for one in done.slices if one.corrected]
     assert [one.slice_index for one in drawn] == [8]
     assert drawn[0].pixels == drawn[0].truth_pixels == 14 * 16
