@@ -1,4 +1,4 @@
-"""CaseWork: everything that a study does with one case. Imports simulation, engine, metrics, volume_io, geometry and study.folder."""
+"""CaseWork: everything that a study does with one case. Imports simulation, metrics, volume_io, geometry, study.folder, study.model."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import hashlib
 import math
 import zlib
 from dataclasses import asdict
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..engine import SegmentationEngine, load_engine
-from ..engine.checkpoints import find_checkpoint
 from ..errors import InputError
 from ..geometry import Volume
 from ..metrics import Scores
@@ -31,6 +28,7 @@ from ..simulation.workflow import Workflow
 from ..volume_io import read_volume, resample_nearest, write_volume
 from .cases import StudyCase
 from .folder import Study
+from .model import study_engine
 
 # Answers of the model that are kept for the units to come; one takes a KB or two.
 _MOST_ANSWERS = 30_000
@@ -54,8 +52,7 @@ class CaseWork:
         image = read_volume(case.image)
         labels = resample_nearest(read_volume(case.labels), image.grid)
         self._grid = image.grid
-        model = config.model
-        engine = _engine(str(model.checkpoint), model.architecture, device or model.device, model.precision, model.image_size)
+        engine = study_engine(config.model, device)
         cache = study.folder / "embeddings"
         files = EmbeddingFiles(cache / case.case_id, int(config.compute.embedding_cache_gb * 2**30), shared=cache)
         self._bench = Bench(image, engine, case.axis, case.window, files)
@@ -226,22 +223,6 @@ class CaseWork:
         """Between two objects, whose answers have nothing in common."""
         if self._bench.engine.answers > _MOST_ANSWERS:
             self._bench.engine.forget()
-
-
-@lru_cache(maxsize=1)
-def _engine(checkpoint: str, architecture: str | None, device: str, precision: str, image_size: int | None) -> SegmentationEngine:
-    """Loaded once a process.
-
-    Raises:
-        InputError: if the image size would depend on the device: a study that goes on elsewhere must go on with the same model.
-    """
-    if image_size is None:
-        image_size = find_checkpoint(checkpoint, architecture).image_size
-    if image_size is None:
-        raise InputError(
-            f"The weights '{checkpoint}' do not tell their image size. Name it in study.yaml as model.image_size, such as 1024."
-        )
-    return load_engine(checkpoint, architecture=architecture, device=device, precision=precision, image_size=image_size)
 
 
 def _score_json(score: SliceScore) -> dict[str, float | None]:

@@ -1,9 +1,11 @@
-"""A patient drawn by a seeded generator, and every way in which a file may store him."""
+"""A patient drawn by a seeded generator, and every way in which a file may store him; Python in processes of its own."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from itertools import permutations, product
 from pathlib import Path
@@ -93,3 +95,18 @@ def run_python(code: str, *arguments: object) -> str:
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     return result.stdout
+
+
+def ends_soon(pid: int) -> bool:
+    """Whether a process is gone, or a zombie that nobody here can reap, within ten seconds."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        status = Path(f"/proc/{pid}/stat")
+        if status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            return True
+        time.sleep(0.05)
+    return False

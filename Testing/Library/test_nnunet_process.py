@@ -7,10 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
+from patients import ends_soon
 
 from SAM2AnnotateLib.errors import Cancelled, EngineError, InputError, MissingPackageError, OutputError, WorkerError
 from SAM2AnnotateLib.nnunet.folders import NnunetFolders
@@ -66,21 +65,6 @@ def call(runner, tmp_path):
         return lines
 
     return run
-
-
-def ends_soon(pid: int) -> bool:
-    """Whether a process is gone, or a zombie that nobody here can reap, within ten seconds."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        status = Path(f"/proc/{pid}/stat")
-        if status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z":
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_folders_and_processes_are_set_for_its_process_only(call, runner, tmp_path, monkeypatch):

@@ -104,7 +104,7 @@ def engines(monkeypatch) -> list[ScriptedEngine]:
         made.append(ScriptedEngine(reach=2))
         return made[-1]
 
-    monkeypatch.setattr(case_work, "_engine", load)
+    monkeypatch.setattr(case_work, "study_engine", load)
     return made
 
 
@@ -325,28 +325,3 @@ def test_a_case_without_the_values_is_named(tmp_path):
 def test_an_unknown_unit_is_named(study):
     with pytest.raises(InputError, match="Unknown unit 'lunch' of a study"):
         work_on(study).run("lunch")
-
-
-class TestEngine:
-    """The model is the same on every device."""
-
-    @pytest.fixture
-    def load(self, monkeypatch):
-        monkeypatch.undo()  # the stand-in of all tests above
-        case_work._engine.cache_clear()
-        asked = []
-        monkeypatch.setattr(case_work, "load_engine", lambda checkpoint, **settings: asked.append((checkpoint, settings)))
-        yield lambda *arguments: case_work._engine(*arguments) or asked[-1]
-        case_work._engine.cache_clear()
-
-    def test_it_runs_at_its_own_size_on_a_cpu_too(self, load):
-        _, settings = load("sam2_hiera_tiny", None, "cpu", "fp32", None)
-        assert settings == {"architecture": None, "device": "cpu", "precision": "fp32", "image_size": 1024}
-        assert load("sam2_hiera_tiny", None, "cpu", "fp32", 512)[1]["image_size"] == 512
-
-    def test_weights_that_do_not_tell_a_size_need_one_in_the_configuration(self, load, tmp_path):
-        weights = tmp_path / "own.pt"
-        weights.write_bytes(b"weights")
-        with pytest.raises(InputError, match=r"own.pt' do not tell their image size. Name it in study.yaml as model.image_size"):
-            load(str(weights), None, "cpu", "fp32", None)
-        assert load(str(weights), None, "cpu", "fp32", 768)[1]["image_size"] == 768

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import study_stand_ins
+from patients import ends_soon
 from study_stand_ins import named
 
 from SAM2AnnotateLib.errors import Cancelled, InputError, OutputError, WorkerError
@@ -47,20 +48,6 @@ def run(tmp_path):
 def traces_in(folder: Path) -> list[list[str]]:
     """What `leave_traces` wrote, by case and unit: case, unit, device, then the variables."""
     return sorted(path.read_text().split("|") for path in folder.glob("*.*.[0-9]*"))
-
-
-def ends_soon(pid: int) -> bool:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        status = Path(f"/proc/{pid}/stat")
-        if status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z":
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def pids_in(folder: Path, count: int) -> list[int]:
