@@ -1,4 +1,4 @@
-"""What a whole threshold sweep of a case costs, in simulations of that case. Imports simulation, engine, volume_io and torch."""
+"""What a whole threshold sweep of a case costs, in simulations of that case. Imports simulation, engine, geometry, volume_io, torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bench: one volume with a model, ready for any number of simulations. Imports annotator, engine, geometry and simulation.replay."""
+"""Bench: one volume with a model, ready for any number of simulations. Imports annotator, propagation, engine, simulation.replay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corrective clicks, one a round, each in the largest error: study D's rule. Imports simulation.objects, prompts, geometry and numpy."""
+"""Corrective clicks, one a round, each in the largest error: study D's rule. Imports simulation.objects, metrics, prompts, geometry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SimulatedReader: looks at masks of one object as the person of study A does. Imports simulation's rules, geometry and numpy.
+"""SimulatedReader: looks at masks of one object as the person of study A does. Imports simulation's rules and numpy.
 
 What a mask scores, and what a person would make of it, does not depend on thresholds: both are worked out once for each mask.
 """

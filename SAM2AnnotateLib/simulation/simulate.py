@@ -1,4 +1,4 @@
-"""Simulate a person at work on one object, by any workflow. Imports review, propagation, annotator and the rest of this room.
+"""Simulate a person at work on one object, by any workflow. Imports annotator, review, propagation, prompts, geometry, this room.
 
 Propagation with review runs the very session, propagation and correction code of the panel and the console (`AnnotatedObject`).
 """

@@ -1,4 +1,4 @@
-"""CaseWork: everything that a study does with one case. Imports simulation, metrics, volume_io, geometry, study.folder, study.model."""
+"""CaseWork: everything that a study does with one case. Imports simulation, metrics, volume_io, geometry, errors, folder, model."""
 
 from __future__ import annotations
 

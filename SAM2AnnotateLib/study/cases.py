@@ -1,4 +1,4 @@
-"""The cases of a study: found in folders or a table, and shared out. Imports volume_io, nnunet.case, nnunet.splits, the config, errors."""
+"""The cases of a study: found in folders or a table, and shared out. Imports volume_io, intensity, nnunet, the config, errors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..volume_io.read import VOLUME_SUFFIXES
 from .config import FolderPair, StudyConfig, require_axis
 from .config_data import require_values
 from .fields import require_known
+from .names import first_few
 
 _REQUIRED = ("case", "image", "label")
 _COLUMNS = (*_REQUIRED, "patient", "part", "axis", "window", "values")
-_NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,8 @@ def _cases_of_folders(pair: FolderPair, config: StudyConfig, base_folder: Path) 
     for one, other, folder in ((images, labels, pair.labels), (labels, images, pair.images)):
         alone = sorted(one.keys() - other.keys())
         if alone:
-            names = ", ".join(one[case_id].name for case_id in alone[:_NAMED_AT_MOST])
-            more = f" and {len(alone) - _NAMED_AT_MOST} more" if len(alone) > _NAMED_AT_MOST else ""
-            raise InputError(f"{names}{more}: no file of the same name in '{folder}'. An image and its label map must have the same name.")
+            names = first_few(one[case_id].name for case_id in alone)
+            raise InputError(f"{names}: no file of the same name in '{folder}'. An image and its label map must have the same name.")
     return [
         _checked(StudyCase(case_id, case_id, images[case_id], labels[case_id], AUTO, config.axis, config.window, config.data.values))
         for case_id in sorted(images)
@@ -113,7 +112,9 @@ def _cases_of_table(table: Path, config: StudyConfig) -> list[StudyCase]:
         text = table.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "it is no text in UTF-8"
-        raise InputError(f"The table of cases '{table}' cannot be read: {reason}.") from exc
+        raise InputError(
+            f"The table of cases '{table}' cannot be read: {reason}. Name it in study.yaml under 'data', relative to study.yaml."
+        ) from exc
     lines = csv.DictReader(io.StringIO(text, newline=""))
     columns = [name.strip() for name in lines.fieldnames or ()]
     lines.fieldnames = columns
@@ -174,9 +175,9 @@ def _checked(case: StudyCase) -> StudyCase:
     require_axis(case.axis)
     require_window(case.window)
     if not case.image.exists():
-        raise InputError(f"the image '{case.image}' of case '{case.case_id}' does not exist.")
+        raise InputError(f"the image '{case.image}' of case '{case.case_id}' does not exist. Correct its path, or take the case out.")
     if not case.labels.is_file():
-        raise InputError(f"the label map '{case.labels}' of case '{case.case_id}' does not exist.")
+        raise InputError(f"the label map '{case.labels}' of case '{case.case_id}' does not exist. Correct its path, or take the case out.")
     return case
 
 

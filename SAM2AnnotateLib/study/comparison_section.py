@@ -1,4 +1,4 @@
-"""The chapter of the workflows compared. Imports the tables, their sentences and figures, simulation, study.folder."""
+"""The chapter of the workflows compared. Imports the tables, their sentences and figures, study.folder."""
 
 from __future__ import annotations
 
@@ -43,14 +43,12 @@ def comparison_section(study: Study, results: StudyResults, notes: tuple[str, ..
     number = max(table.column("cases"))
     remarks = (
         f"Compared on {number} cases with {objects} objects and {max(table.column('slices')):,} slices, those that every workflow of a "
-        "rule "
-        "has finished. All workflows see the same cases, weights, prompts' jitter and rules; only the way of working differs.",
+        "rule has finished. All workflows see the same cases, weights, prompts' jitter and rules; only the way of working differs.",
         seconds_text(study.config.effort),
     )
     caption = (
         f"Means of {number} cases ({objects} objects), each case counting alike, by workflow and rule of acceptance. Dashed: drawing "
-        "every "
-        "slice by hand."
+        "every slice by hand."
     )
     picture = Picture(figures.comparison_figure(found, rules), caption)
     return Section(title, summary, takeaways, notes, remarks, (picture,), tuple(tables))

@@ -16,8 +16,8 @@ from .workload_tables import WORKLOAD_COLUMNS, accepted_by_case, common_objects,
 Comparison = Mapping[tuple[str, int], Sequence[Annotation]]
 OURS, PAPER = "ours", "paper"
 STOCK = (
-    "the model sees whole slices, from the center to each end: study A's way. It repeats stock SAM 2 to the bit, masks, decisions and "
-    "corrections, as Testing/Library/test_paper_workflow.py shows"
+    "the model sees whole slices, from the center to each end: study A's way. With model.precision fp32 it repeats stock SAM 2 to the "
+    "bit, masks, decisions and corrections, as Testing/Library/test_paper_workflow.py shows"
 )
 
 
@@ -90,9 +90,8 @@ def comparison_table(comparison: Comparison, rules: Sequence[Acceptance]) -> Tab
     ]
     caption = (
         "Workflows compared at equal rules of acceptance: sums over objects, means over cases, and median [quartiles] over objects of the "
-        "DSC "
-        "and NSD of the finished labels in 3-D. Sums are ruled by large objects; in a mean of cases each case counts alike. Slices drawn "
-        "by hand count as corrected, with all their pixels."
+        "DSC and NSD of the finished labels in 3-D. Sums are ruled by large objects; in a mean of cases each case counts alike. "
+        "Slices drawn by hand count as corrected, with all their pixels."
     )
     columns = (Column("rule", "Accepted if"), Column("workflow", "Workflow"), *(_of_comparison(column) for column in WORKLOAD_COLUMNS))
     return Table("comparison", caption, columns, tuple(rows), grouped=True)
@@ -134,10 +133,8 @@ def paired_table(comparison: Comparison, rules: Sequence[Acceptance]) -> Table:
         columns += [Column(f"{measure}_difference", heading, kind), Column(f"{measure}_holm_p", "p", "p")]
     caption = (
         f"'{first}' against each other workflow, by case (means of its objects): mean difference [95 % CI], two-tailed Wilcoxon "
-        "signed-rank test, "
-        "Holm-corrected over the other workflows for each rule and measure. Points are percentage points of slices, of the truth's pixels "
-        "and of the time by hand. Fewer corrected pixels "
-        "are better, more of all else."
+        "signed-rank test, Holm-corrected over the other workflows for each rule and measure. Points are "
+        "percentage points of slices, of the truth's pixels and of the time by hand. Fewer corrected pixels are better, more of all else."
     )
     return Table("comparison_paired", caption, tuple(columns), tuple(rows), grouped=True)
 

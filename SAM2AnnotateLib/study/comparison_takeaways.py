@@ -22,11 +22,9 @@ def of_pair(table: Table, paired: Table, pair: tuple[str, str]) -> tuple[str, ..
         sentences.append(
             f"{row['rule']}: '{first}' accepts {share_text(own['accepted_case_mean'])} of the slices and '{second}' "
             f"{share_text(its['accepted_case_mean'])} ({p_words(row['accepted_share_holm_p'])}; more in {row['cases_more']} of "
-            f"{row['cases']} "
-            f"cases, fewer in {row['cases_fewer']}); corrected are {share_text(own['corrected_of_truth'])} and "
+            f"{row['cases']} cases, fewer in {row['cases_fewer']}); corrected are {share_text(own['corrected_of_truth'])} and "
             f"{share_text(its['corrected_of_truth'])} of the truth's pixels ({p_words(row['corrected_of_truth_holm_p'])}); the reckoned "
-            "time "
-            f"saved is {share_text(own['saved_case_mean'])} and {share_text(its['saved_case_mean'])} "
+            f"time saved is {share_text(own['saved_case_mean'])} and {share_text(its['saved_case_mean'])} "
             f"({p_words(row['saved_share_holm_p'])})"
             f"{f'; {_CONTRARY}: {sums}' if sums else ''}."
         )

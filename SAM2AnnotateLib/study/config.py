@@ -1,4 +1,4 @@
-"""StudyConfig: all that a person decides about a study, as ``study.yaml`` says it. Imports the blocks beside it, simulation, errors.
+"""StudyConfig: all that a person decides about a study, as ``study.yaml`` says it. Imports its blocks, simulation, geometry, errors.
 
 Every block checks itself once built; paths stay as they are written until `StudyConfig.resolved`.
 """
@@ -19,7 +19,6 @@ from .config_downstream import DownstreamConfig
 from .config_parts import ComparisonConfig, ComputeConfig, ModelConfig, ObjectConfig, read_effort, read_workflow
 from .fields import build, list_of, read_number, read_text, read_whole, read_window
 from .names import require_names
-from .plain_json import plain
 
 __all__ = [
     "JOINT_RULES",
@@ -148,10 +147,6 @@ class StudyConfig:
             masks = (base_folder / self.downstream.crop_to).resolve()
             config = replace(config, downstream=replace(self.downstream, crop_to=masks))
         return config
-
-    def to_json(self) -> dict:
-        """Plain JSON of all of it, for the record."""
-        return plain(self)
 
     def _require_downstream(self) -> None:
         if self.downstream is None:

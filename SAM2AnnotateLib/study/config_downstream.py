@@ -1,4 +1,4 @@
-"""The block ``downstream`` of a study's configuration: how the nnU-Nets are trained. Imports nnunet, errors, study.config_parts, fields."""
+"""The block ``downstream`` of a study's configuration: how the nnU-Nets are trained. Imports nnunet, errors and study.fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The smaller blocks of a study's configuration: objects, model, comparison, compute. Imports simulation, study.fields and errors."""
+"""The smaller blocks of a study's configuration: objects, model, comparison, compute. Imports simulation, fields, names and errors."""
 
 from __future__ import annotations
 

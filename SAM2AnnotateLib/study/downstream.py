@@ -23,9 +23,9 @@ from ..nnunet.process import NnunetRunner
 from ..nnunet.training import TrainingEvent, train
 from ..nnunet.training_options import TrainingOptions
 from ..progress import CancelToken
-from .downstream_cases import listed
 from .downstream_data import ENDING, data_set_plan, remove_folder, write_data_set
 from .folder import Study
+from .names import first_few
 from .plain_json import sha256_of
 
 SCORES_FILE = "downstream/scores.csv"
@@ -212,7 +212,7 @@ def require_organ_masks(study: Study) -> dict[str, Path]:
     missing = sorted(case_id for case_id, path in paths.items() if not path.is_file())
     if missing:
         raise InputError(
-            f"downstream.crop_to: '{downstream.crop_to}' has no organ mask of {listed(missing)}. "
+            f"downstream.crop_to: '{downstream.crop_to}' has no organ mask of {first_few(missing)}. "
             f"Training and test cases need one each, named CASE{ENDING}."
         )
     return paths

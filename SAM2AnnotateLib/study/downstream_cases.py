@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from ..errors import InputError
 from .cases import StudyCase
 from .config_calibration import REFERENCE
 from .folder import Study
+from .names import first_few
 
 TRUTH = "truth"
 
@@ -54,7 +54,7 @@ def labeled_cases(study: Study, name: str) -> tuple[LabeledCase, ...]:
     unfinished = [] if name == REFERENCE else [case.case_id for case in study.training_cases if study.result(unit, case.case_id) is None]
     if unfinished:
         raise InputError(
-            f"The labels of the scenario '{name}' are not there for {listed(unfinished)} of {len(study.training_cases)} training cases. "
+            f"The labels of the scenario '{name}' are not there for {first_few(unfinished)} of {len(study.training_cases)} training cases. "
             "Run the study's stage 'scenarios' first: sam2annotate study run."
         )
     found = [_with_truth(study, case) for case in study.test_cases]
@@ -63,12 +63,6 @@ def labeled_cases(study: Study, name: str) -> tuple[LabeledCase, ...]:
     else:
         found += [_with_scenario(study, unit, case) for case in study.training_cases]
     return tuple(sorted(found, key=lambda one: one.case.case_id))
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names for a message, the first five of them."""
-    names = list(names)
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _with_truth(study: Study, case: StudyCase) -> LabeledCase:

@@ -20,8 +20,9 @@ from ..nnunet.sources import segments_of_labelmap
 from ..nnunet.splits import TEST, TRAIN, make_folds
 from ..nnunet.transaction import recover
 from ..volume_io import read_volume
-from .downstream_cases import LabeledCase, labeled_cases, listed
+from .downstream_cases import LabeledCase, labeled_cases
 from .folder import Study
+from .names import first_few
 from .plain_json import sha256_of
 
 RAW, PREPROCESSED, RESULTS = "nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"
@@ -129,7 +130,7 @@ def _begun(downstream: Path, plan: DataSetPlan, tell: Callable[[str], None]) -> 
     if others:
         raise InputError(
             f"nnU-Net finds data sets by number, and in '{downstream}' the number {plan.number} of '{plan.folder_name}' is taken by "
-            f"{listed(others)}, from an earlier configuration. Remove it, or change downstream.data_set_number."
+            f"{first_few(others)}, from an earlier configuration. Remove it, or change downstream.data_set_number."
         )
     folder = downstream / RAW / plan.folder_name
     try:

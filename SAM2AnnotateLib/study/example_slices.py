@@ -1,11 +1,10 @@
-"""Example slices with both outlines, truth and label. Imports pictures, simulation's objects, volume_io, (inside) Matplotlib."""
+"""Example slices with both outlines, truth and label. Imports pictures, simulation, volume_io, geometry, (inside) Matplotlib."""
 
 from __future__ import annotations
 
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +17,7 @@ from ..optional_imports import import_for
 from ..pictures.montage import outlined_tile, view_around
 from ..simulation.objects import StackedTruth, truth_objects
 from ..volume_io import read_volume, resample_nearest
-from .report_page import PIXELS_PER_PIXEL
+from .report_page import PIXELS_PER_PIXEL, Picture
 from .results import Annotation, ObjectKey
 
 if TYPE_CHECKING:
@@ -26,21 +25,6 @@ if TYPE_CHECKING:
 
 TRUTH_COLOR, LABEL_COLOR = (86, 180, 233), (230, 159, 0)  # Okabe and Ito's blue and orange
 _TILE_IN, _DPI = 2.2, 100 * PIXELS_PER_PIXEL
-
-
-@dataclass(frozen=True)
-class Example:
-    """A picture of one object.
-
-    Args:
-        key: the object.
-        caption: what it shows.
-        png: the picture.
-    """
-
-    key: ObjectKey
-    caption: str
-    png: bytes
 
 
 def example_objects(scenarios: Mapping[str, Sequence[Annotation]]) -> list[tuple[str, Annotation]]:
@@ -56,7 +40,7 @@ def example_objects(scenarios: Mapping[str, Sequence[Annotation]]) -> list[tuple
     return [("median", ranked[0])] if len(ranked) == 1 else list(chosen.items())
 
 
-def draw_examples(study: Study, scenarios: Mapping[str, Sequence[Annotation]]) -> list[Example]:
+def draw_examples(study: Study, scenarios: Mapping[str, Sequence[Annotation]]) -> list[Picture]:
     """A picture for each of `example_objects`: a row a scenario; slices at a quarter, the center and three quarters of the extent.
 
     Raises:
@@ -69,7 +53,7 @@ def draw_examples(study: Study, scenarios: Mapping[str, Sequence[Annotation]]) -
             f"Case {one.key.case}, {one.key.name}, object {one.key.instance}: {what} DSC without a later correction "
             f"('{next(iter(scenarios))}': {one.dsc:.3f}). Blue: truth; orange, above it: label. A row a scenario; the DSC is the slice's."
         )
-        found.append(Example(one.key, caption, _picture(study, list(scenarios), one.key)))
+        found.append(Picture(_png(study, list(scenarios), one.key), caption))
     return found
 
 
@@ -79,7 +63,7 @@ def shown_positions(truth: StackedTruth) -> list[int]:
     return sorted({first + (last - first) // 4, truth.center, last - (last - first) // 4})
 
 
-def _picture(study: Study, scenarios: Sequence[str], key: ObjectKey) -> bytes:
+def _png(study: Study, scenarios: Sequence[str], key: ObjectKey) -> bytes:
     figure_module = import_for("Drawing the figures of a study", "matplotlib.figure", "pip install matplotlib")
     case = study.case(key.case)
     image = read_volume(case.image)

@@ -1,4 +1,4 @@
-"""Executor: who does the tasks of a study; what it tells, how failures are summed up, which devices there are. Imports tasks and errors."""
+"""Executor: who does the tasks of a study; what it tells, how failures are summed up, which devices there are. Imports tasks, errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Protocol
 from .. import errors
 from ..errors import SAM2AnnotateError, WorkerError
 from ..progress import CancelToken
-from .tasks import Task
+from .names import first_few
+from .tasks import MODELS, Task
 
 # What does a task: dotted name of a module, a colon, a function like `tasks.execute`. By name, as it is called in another process.
 EXECUTE = "SAM2AnnotateLib.study.tasks:execute"
@@ -81,12 +82,10 @@ class Failures:
         if not self.events:
             return
         names = [event.case or event.unit for event in self.events]
-        shown = ", ".join(names[:_NAMED_AT_MOST])
-        if len(names) > _NAMED_AT_MOST:
-            shown += f" and {len(names) - _NAMED_AT_MOST} more"
         first = self.events[0]
+        place = " of ".join(filter(None, (first.unit, first.case)))
         raise _class_of(first.kind)(
-            f"{len(names)} of {total} tasks failed: {shown}. The first of them at {' of '.join(filter(None, (first.unit, first.case)))}: "
+            f"{len(names)} of {total} tasks failed: {first_few(names, _NAMED_AT_MOST)}. The first of them at {place}: "
             f"{first.problem} What is finished is kept; give the same command again to try these once more."
         )
 
@@ -100,7 +99,7 @@ def failure(unit: str, case: str, error: Exception) -> TaskEvent:
 
 def trains_a_model(task: Task) -> bool:
     """Whether a task starts nnU-Net, which wants a device or all cores for itself."""
-    return task.units[0].startswith("models/")
+    return task.units[0].startswith(MODELS)
 
 
 def unit_at(task: Task, finished: int) -> str:

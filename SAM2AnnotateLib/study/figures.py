@@ -1,4 +1,4 @@
-"""Figures of a study as PNG. Imports nnunet's box plots, study.results, the tables and (inside) Matplotlib.
+"""Figures of a study as PNG. Imports nnunet's box plots, simulation, study.results, the tables, (inside) Matplotlib.
 
 Colors are those of Okabe and Ito, which people with a color vision deficiency tell apart.
 """

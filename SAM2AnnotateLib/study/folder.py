@@ -1,4 +1,4 @@
-"""Study: a folder, its units of work, and which of them are finished. Imports the files beside it, atomic_files, nnunet.
+"""Study: a folder, its units of work, and which of them are finished. Imports the files beside it, simulation, nnunet.
 
 A unit of a case is one file, written once and atomically. It keeps the SHA-256 of all that decides it; while that is what it would be now,
 the unit is finished. The library's version is no part of it, so that a new version does not throw away days of work.

@@ -1,4 +1,4 @@
-"""What decides the result of a unit, as one SHA-256. Imports the config, units, digests, calibration, engine.checkpoints, errors."""
+"""What decides the result of a unit, as one SHA-256. Imports the config, units, digests, calibration, nnunet, engine, errors."""
 
 from __future__ import annotations
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from ..nnunet.comparison import Comparison, compare
 from ..nnunet.evaluation import MEAN, Evaluation
 from ..statistics import summarize
+from .config_calibration import REFERENCE
 from .results import ModelUnit
 from .tables import Column, Table
-
-REFERENCE = "reference"
 
 
 def model_comparisons(models: Sequence[Evaluation]) -> list[Comparison]:

@@ -1,9 +1,9 @@
-"""Names that become folders and files of a study. Imports errors and the standard library."""
+"""Names that become folders and files of a study, and names in messages. Imports errors and the standard library."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..errors import InputError
 
@@ -23,3 +23,9 @@ def require_names(what: str, names: Sequence[str], taken: Sequence[str] = ()) ->
         if name.casefold() in seen:
             raise InputError(f"A {what} cannot be called '{name}': {seen[name.casefold()]}. Choose another name.")
         seen[name.casefold()] = "the name is given twice"
+
+
+def first_few(names: Iterable[str], most: int = 5) -> str:
+    """Names for a message: the first of them, and how many more there are."""
+    names = list(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -178,8 +178,12 @@ class _Worker:
         return True
 
     def end(self, tell: Callable[[TaskEvent], None], last_time: bool) -> Task | None:
-        """End the process. If it was at a task, it died: return what is left of it, to be tried once more; the last time it is a "
-        "failure."""
+        """End the process. If it was at a task, it died: return what is left of it, to be tried once more.
+
+        Args:
+            tell: told of it.
+            last_time: tell it as a failure, and return None.
+        """
         task = self.task
         if task is None or self._finished == len(task.units):
             self.kill()

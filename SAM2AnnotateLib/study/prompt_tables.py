@@ -1,4 +1,4 @@
-"""Tables of the prompts compared, and of what each click adds (studies A and D). Imports statistics and study.results."""
+"""Tables of the prompts compared, and of what each click adds (studies A and D). Imports nnunet, statistics and study.results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study will need later is asked for before hours of work, not after. Imports engine.checkpoints, downstream, folder and errors."""
+"""What a study will need later is asked for before hours of work, not after. Imports engine, nnunet, downstream, folder and errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def require_ready(study: Study, *, models: bool, here: bool) -> None:
     if here and any(_is_left(study, stage) for stage in _SIMULATION):
         _require_packages("Simulating an annotator", INSTALL_HINT, "torch", "sam2")
         model = study.config.model
-        require_local_file(find_checkpoint(str(model.checkpoint), model.architecture))
+        require_local_file(find_checkpoint(model.checkpoint, model.architecture))
     if models and _is_left(study, "models"):
         require_organ_masks(study)
         if here:

@@ -134,7 +134,6 @@ def _prompt_scores(key: ObjectKey, entry: dict) -> tuple[PromptScore, ...]:
                 center_nsd=_number(center["nsd"]),
                 volume_dsc=_number(volume["dsc"]),
                 volume_nsd=_number(volume["nsd"]),
-                volume_hd95_mm=_number(volume["hd95_mm"]),
                 salient_slices=int(salient["slices"]),
                 salient_dsc=_number(salient["dsc"]),
                 salient_nsd=_number(salient["nsd"]),
@@ -155,8 +154,6 @@ def _annotation(key: ObjectKey, entry: dict) -> Annotation:
         manual=_effort(entry["manual"]),
         dsc=_number(final["dsc"]),
         nsd=_number(final["nsd"]),
-        hd95_mm=_number(final["hd95_mm"]),
-        salient_dsc=_number(final["salient_dsc"]),
     )
 
 

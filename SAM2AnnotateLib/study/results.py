@@ -36,7 +36,6 @@ class PromptScore:
         prompt: kind.
         center_dsc, center_nsd: on the prompted slice, 0..1.
         volume_dsc, volume_nsd: of the whole object, 0..1.
-        volume_hd95_mm: of the whole object.
         salient_slices: how many slices are salient (study D).
         salient_dsc, salient_nsd: mean over these slices, 0..1.
         rounds: DSC on the prompted slice after click 1, 2, ... (a box before the clicks is the first round); else empty.
@@ -48,7 +47,6 @@ class PromptScore:
     center_nsd: float
     volume_dsc: float
     volume_nsd: float
-    volume_hd95_mm: float
     salient_slices: int
     salient_dsc: float
     salient_nsd: float
@@ -67,8 +65,6 @@ class Annotation:
         effort: what it cost.
         manual: what drawing every slice of the object by hand would cost.
         dsc, nsd: of the finished object in 3-D, 0..1.
-        hd95_mm: likewise.
-        salient_dsc: mean DSC over its salient slices.
     """
 
     key: ObjectKey
@@ -79,8 +75,6 @@ class Annotation:
     manual: Effort
     dsc: float
     nsd: float
-    hd95_mm: float
-    salient_dsc: float
 
 
 @dataclass(frozen=True)
@@ -94,7 +88,15 @@ class UnitProgress:
 
 @dataclass(frozen=True)
 class ModelUnit:
-    """A trained model of the study. Args as the contract's result of ``models/NAME``."""
+    """A trained model of the study.
+
+    Args:
+        name: ``reference`` or that of a scenario.
+        cases_train: cases that it was trained on.
+        cases_test: cases that it was tested on.
+        train_seconds: of all attempts together.
+        predict_seconds: for all test cases.
+    """
 
     name: str
     cases_train: int

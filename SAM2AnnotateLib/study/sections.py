@@ -101,7 +101,7 @@ def _scenarios(study: Study, results: StudyResults) -> Section | None:
 
 def _examples(study: Study, results: StudyResults) -> Section | None:
     examples = draw_examples(study, results.scenarios)
-    return Section("Example slices", pictures=tuple(Picture(one.png, one.caption) for one in examples)) if examples else None
+    return Section("Example slices", pictures=tuple(examples)) if examples else None
 
 
 def _models(study: Study, results: StudyResults, comparisons: Sequence[Comparison]) -> Section | None:
@@ -136,8 +136,7 @@ def _quality(results: StudyResults, comparisons: Sequence[Comparison]) -> Sectio
     objects = max(len(found) for found in results.scenarios.values())
     caption = (
         f"Median DSC of labels ({_counted(objects, 'object')}) and of the models trained on them, by the time that the labels took, "
-        "reckoned "
-        "from stated seconds for each gesture, not measured."
+        "reckoned from stated seconds for each gesture, not measured."
     )
     if results.models:
         caption = caption.replace("models trained", f"models ({_counted(len(results.models[0].cases), 'test case')}) trained")

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..nnunet.comparison import Comparison
 from ..nnunet.evaluation import MEAN
-from .model_tables import REFERENCE
+from .config_calibration import REFERENCE
 from .prompt_tables import REFERENCE as BOX
 from .tables import Table, p_text, score_text, share_text
 from .workload_tables import ALL_LABELS, BY_HAND

@@ -1,4 +1,4 @@
-"""Task: a piece of a study that a worker process does whole. Imports the rest of this room.
+"""Task: a piece of a study that a worker process does whole. Imports case_work, downstream and the folder.
 
 A task is about one case, so that its volume is read once and its slices are encoded once for all of its units.
 """

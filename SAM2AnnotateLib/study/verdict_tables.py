@@ -19,7 +19,7 @@ VERDICTS = ("better", "mixed", "equal", "open", "worse")
 
 
 @dataclass(frozen=True)
-class CaseWork:
+class CaseOutcome:
     """A case as a workflow leaves it.
 
     Args:
@@ -35,17 +35,17 @@ class CaseWork:
     minutes: float
 
     @classmethod
-    def of(cls, objects: Sequence[Annotation]) -> CaseWork:
+    def of(cls, objects: Sequence[Annotation]) -> CaseOutcome:
         """Of the objects of one case."""
         effort = total([one.effort for one in objects])
         return cls(1 - corrected_share(objects), effort.corrected_pixels, mean_of(dsc_by_case(objects)), effort.seconds / 60)
 
-    def has_a_point(self, other: CaseWork) -> bool:
+    def has_a_point(self, other: CaseOutcome) -> bool:
         """Whether it accepts more, or corrects fewer pixels for the same DSC."""
         return self.accepted > other.accepted or (self.pixels < other.pixels and self.dsc >= other.dsc - SAME_DSC)
 
 
-def verdict(own: CaseWork, other: CaseWork) -> str:
+def verdict(own: CaseOutcome, other: CaseOutcome) -> str:
     """One of `VERDICTS`, for `own`."""
     mine, its = own.has_a_point(other), other.has_a_point(own)
     if mine or its:
@@ -62,7 +62,7 @@ def case_table(comparison: Comparison, rules: Sequence[Acceptance]) -> Table | N
     for rule in rules_of(comparison):
         sides = [_by_case(comparison.get((name, rule), ())) for name in pair]
         for case in sorted(sides[0].keys() & sides[1].keys()):
-            own, other = (CaseWork.of(side[case]) for side in sides)
+            own, other = (CaseOutcome.of(side[case]) for side in sides)
             numbers = zip(*((one.accepted, one.pixels, one.dsc, one.minutes) for one in (own, other)), strict=True)
             cells = [value for both in numbers for value in both]
             rows.append((rule_text(rules[rule]), case, len(sides[0][case]), *cells, verdict(own, other)))
@@ -95,9 +95,8 @@ def verdict_table(cases: Table, pair: tuple[str, str]) -> Table:
     )
     caption = (
         f"In how many cases '{pair[0]}' is better than '{pair[1]}': it has a point if it accepts more slices, or corrects fewer pixels "
-        "and the "
-        f"label's DSC is no more than {SAME_DSC:g} lower. Better: '{pair[0]}' alone has a point; worse: '{pair[1]}' alone; mixed: both; "
-        "open: neither, though they differ."
+        f"and the label's DSC is no more than {SAME_DSC:g} lower. Better: '{pair[0]}' alone has a point; worse: '{pair[1]}' alone; "
+        "mixed: both; open: neither, though they differ."
     )
     return Table("comparison_verdicts", caption, columns, tuple(rows))
 

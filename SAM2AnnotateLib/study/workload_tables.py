@@ -1,4 +1,4 @@
-"""Tables of calibration, of the scenarios' workload, and of the quality it buys. Imports simulation, statistics, study."""
+"""Tables of calibration, of the scenarios' workload, and of the quality it buys. Imports simulation, nnunet, statistics, study."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..statistics import summarize
 from .calibration import Calibration
 from .calibration_curve import CurvePoint
 from .case_means import case_means, mean_of
+from .config_calibration import REFERENCE
 from .results import Annotation
 from .tables import Column, Table
 
@@ -58,11 +59,9 @@ def seconds_text(costs: GestureSeconds) -> str:
     """Where minutes come from."""
     return (
         f"Minutes and time saved are reckoned, not measured: {costs.find:g} s to find an object, {costs.box:g} s a box, {costs.point:g} s "
-        "a "
-        f"point, {costs.look:g} s to look at a slice, {costs.accept:g} s to accept it, {costs.begin_correction:g} s to begin a correction "
-        f"or an outline, and {costs.outline_mm_per_s:g} mm of outline a second. Of the defaults only the box's 3.3 s are measured (study "
-        "C). By "
-        "hand means every slice outlined from nothing, by the same seconds. Waiting for the model is not counted."
+        f"a point, {costs.look:g} s to look at a slice, {costs.accept:g} s to accept it, {costs.begin_correction:g} s to begin a "
+        f"correction or an outline, and {costs.outline_mm_per_s:g} mm of outline a second. Of the defaults only the box's 3.3 s are "
+        "measured (study C). By hand means every slice outlined from nothing, by the same seconds. Waiting for the model is not counted."
     )
 
 
@@ -121,9 +120,8 @@ def scenario_table(scenarios: Mapping[str, Sequence[Annotation]]) -> Table:
     columns = (Column("scenario", "Scenario"), Column("label", "Label"), *WORKLOAD_COLUMNS)
     caption = (
         "Workload and quality of the labels: sums over objects, and median [quartiles] over objects of the DSC and NSD "
-        "of "
-        "the finished labels in 3-D. Corrected of the truth's pixels: mean over cases. Time saved: "
-        "against drawing every slice by hand, reckoned."
+        "of the finished labels in 3-D. Corrected of the truth's pixels: mean over cases. Time saved: against drawing "
+        "every slice by hand, reckoned."
     )
     return Table("scenarios", caption, columns, tuple(rows))
 
@@ -185,7 +183,7 @@ def quality_table(scenarios: Mapping[str, Sequence[Annotation]], models: Sequenc
     if scenarios:
         fullest = max(scenarios.values(), key=len)  # the same objects in all of them, once all are finished
         by_hand = total([one.manual for one in fullest]).seconds / 60
-        rows.append((BY_HAND, 1.0, by_hand, 1.0, 1.0, model_dsc.get("reference")))
+        rows.append((BY_HAND, 1.0, by_hand, 1.0, 1.0, model_dsc.get(REFERENCE)))
     columns = (
         Column("scenario", "Labels"),
         Column("corrected_share", "Slices drawn or corrected", "share"),

@@ -51,7 +51,7 @@ def meet(task, device, on_unit, on_note=None):
     """Finish only when as many tasks are at work at once as the case's name says."""
     folder = Path(task.study)
     (folder / f"met-{os.getpid()}").write_text(device)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(list(folder.glob("met-*"))) < int(task.case.partition("-")[0]):
         if time.monotonic() > deadline:
             raise TimeoutError("nobody came")

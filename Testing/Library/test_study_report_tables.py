@@ -198,7 +198,7 @@ def test_workflows_are_compared_by_case_and_the_worse_case_is_named(study, resul
 
 
 def test_the_same_rule_is_asked_from_either_side():
-    ours = verdict_tables.CaseWork(0.8, 39, 0.95, 1.0)
+    ours = verdict_tables.CaseOutcome(0.8, 39, 0.95, 1.0)
     assert verdict_tables.verdict(ours, replace(ours, accepted=0.7)) == "better"
     assert verdict_tables.verdict(ours, replace(ours, accepted=0.7, pixels=30)) == "mixed"  # more slices accepted, more pixels corrected
     assert verdict_tables.verdict(ours, replace(ours, pixels=40, dsc=0.954)) == "better"  # fewer pixels for the same DSC
@@ -290,7 +290,7 @@ def test_a_unit_that_holds_something_else_is_named(tmp_path):
 
 def test_null_is_not_a_number(results):
     assert np.isnan(results.prompts[0].volume_nsd)
-    assert np.isnan(results.scenarios["none"][0].hd95_mm)
+    assert np.isnan(results.prompts[0].salient_dsc)
 
 
 # --- runs
