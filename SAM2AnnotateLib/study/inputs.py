@@ -11,6 +11,7 @@ from typing import Any
 from ..engine.checkpoints import find_checkpoint
 from ..errors import InputError
 from ..nnunet.splits import TRAIN
+from ..simulation.workflow import Workflow
 from .calibration import Calibration, acceptance_of
 from .cases import StudyCase
 from .config import REFERENCE, StudyConfig
@@ -19,7 +20,14 @@ from .plain_json import sha256_of
 from .units import Unit
 
 # Raised when results of an older version must not be taken for those of this one.
-_FORMAT = 1
+_FORMAT = 2
+# The options of a workflow that its method looks at.
+_DECISIVE = {
+    "propagation": ("prompt", "roi", "order"),
+    "slice_boxes": ("roi",),
+    "box_tracking": ("roi", "margin_mm"),
+    "interpolation": ("every",),
+}
 # Changes how fast a model is trained, not which.
 _DOWNSTREAM_SPEED = ("device", "threads", "processes", "checkpoint_every")
 
@@ -50,7 +58,7 @@ class UnitInputs:
         """
         if unit.kind == "models":
             return sha256_of([*self._common(unit), self._downstream(unit.name, calibration)])
-        return sha256_of([*self._common(unit), self._simulation, self._case(case_id), self._own(unit, calibration)])
+        return sha256_of([*self._common(unit), self._simulation(unit.kind), self._case(case_id), self._own(unit, calibration)])
 
     def of_calibration(self) -> str:
         """SHA-256 for the calibration: the sweeps of all training cases, and what is made of them."""
@@ -61,18 +69,23 @@ class UnitInputs:
     def _common(unit: Unit) -> list[Any]:
         return [_FORMAT, unit.kind]
 
-    @cached_property
-    def _simulation(self) -> dict:
-        """What every simulated unit depends on."""
+    def _simulation(self, kind: str) -> dict:
+        """What the simulated units of a kind depend on: prompts are compared without corrections, sweeps score no volume."""
         config = self._config
-        return {
-            "objects": config.objects,
+        found: dict[str, Any] = {
+            "separate": config.objects.separate,
+            "smallest_voxels": config.objects.smallest_voxels,
             "model": self._model,
             "seed": config.seed,
             "tolerance_mm": config.tolerance_mm,
-            "correction_mm": config.correction_mm,
-            "clicks": config.clicks,
         }
+        if kind == "prompts":
+            found["clicks"] = config.clicks
+        else:
+            found["correction_mm"] = config.correction_mm
+        if kind not in ("sweep", "joint"):
+            found["salient_pixels"] = config.objects.salient_pixels
+        return found
 
     @cached_property
     def _model(self) -> dict:
@@ -100,10 +113,10 @@ class UnitInputs:
         if unit.kind == "comparison":
             assert config.comparison is not None
             workflow = next(flow for flow in config.comparison.workflows if flow.name == unit.name)
-            return {"workflow": workflow, "rule": config.comparison.rules[unit.rule], "effort": config.effort}
+            return {"workflow": _decisive(workflow), "rule": config.comparison.rules[unit.rule], "effort": config.effort}
         if unit.kind == "prompts":
             return {"prompts": config.prompts, "roi": config.workflow.roi}
-        own: dict[str, Any] = {"workflow": config.workflow}
+        own: dict[str, Any] = {"workflow": _decisive(config.workflow)}
         if unit.kind == "sweep":
             assert config.calibration is not None
             own["thresholds"] = [config.calibration.dsc, config.calibration.nsd]
@@ -131,3 +144,11 @@ class UnitInputs:
             cases.append([self._case(case.case_id), case.patient, case.part, labels, organ])
         split_seed = self._config.data.split_seed  # also of the folds
         return {"options": settings, "values": sorted(self._config.data.values.items()), "split_seed": split_seed, "cases": cases}
+
+
+def _decisive(workflow: Workflow) -> dict[str, Any]:
+    """What decides the result of a workflow; its name does not."""
+    names = _DECISIVE[workflow.method]
+    if "prompt" in names and "clicks" in workflow.prompt:
+        names = (*names, "clicks")
+    return {"method": workflow.method, **{name: getattr(workflow, name) for name in names}}
