@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..annotator import AnnotatedObject, Annotator
 from ..engine import EmbeddingStore, SegmentationEngine
-from ..geometry import Extent, SliceStack, Volume
+from ..geometry import SliceStack, Volume
 from ..prompts import SlicePrompt
 from ..propagation.propagate import predict_slice
 from ..propagation.results import SliceResult
@@ -33,7 +33,7 @@ class Bench:
 
     def new_object(self, truth: StackedTruth, prompt: SlicePrompt, roi: str) -> AnnotatedObject:
         """The object as the panel and the console make it, from a prompt on its center slice; with the extent of the truth."""
-        return AnnotatedObject(self._annotator(truth, roi), truth.center, prompt, Extent(truth.extent.first, truth.extent.last))
+        return AnnotatedObject(self._annotator(truth, roi), truth.center, prompt, truth.extent)
 
     def predict(self, truth: StackedTruth, position: int, prompt: SlicePrompt, roi: str) -> SliceResult:
         """One slice from its prompt alone, as a preview."""

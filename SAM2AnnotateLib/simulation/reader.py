@@ -5,7 +5,6 @@ What a mask scores, and what a person would make of it, does not depend on thres
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -70,14 +69,14 @@ class MaskMemory:
 
     def score(self, position: int, mask: np.ndarray) -> SliceScore:
         """The score of a mask on a slice."""
-        key = (position, _digest(mask))
+        key = (position, PackedMask.of(mask).digest)
         if key not in self._scores:
             self._scores[key] = SliceScore.of(mask, self.truth.frame(position), self.spacing_rc_mm, self.rules.tolerance_mm)
         return self._scores[key]
 
     def correction(self, position: int, mask: np.ndarray) -> HandCorrection:
         """What a person makes of a mask on a slice."""
-        key = (position, _digest(mask))
+        key = (position, PackedMask.of(mask).digest)
         if key not in self._changed:
             correction = correct_by_hand(mask, self.truth.frame(position), self.spacing_rc_mm, self.rules.correction_mm)
             self._changed[key] = PackedMask.of(correction.changed)
@@ -128,7 +127,3 @@ class SimulatedReader:
     def _note(self, position: int, score: SliceScore, corrected: bool, pixels: int) -> None:
         truth_pixels = int(np.count_nonzero(self._memory.truth.frame(position)))
         self.reviewed[position] = ReviewedSlice(self._index_of(position), score, corrected, pixels, truth_pixels)
-
-
-def _digest(mask: np.ndarray) -> bytes:
-    return hashlib.blake2b(np.packbits(mask).tobytes(), digest_size=16).digest()

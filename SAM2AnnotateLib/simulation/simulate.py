@@ -36,11 +36,13 @@ class SimulatedObject:
         masks: final (rows, cols) bool masks by position, of every slice of the extent.
         slices: as they were reviewed, by rising voxel index.
         effort: what it cost.
+        rounds: of a prompt by clicks: the mask (rows, cols) on the center slice after each round.
     """
 
     masks: dict[int, np.ndarray]
     slices: tuple[ReviewedSlice, ...]
     effort: Effort
+    rounds: tuple[np.ndarray, ...] = ()
 
     @property
     def corrected(self) -> int:
@@ -59,10 +61,14 @@ def simulate(bench: Bench, memory: MaskMemory, workflow: Workflow, acceptance: A
         rng: draws the jitter of boxes and dots. The same state gives the same result.
     """
     reader = SimulatedReader(memory, acceptance, bench.stack.index_of)
-    run = {"slice_boxes": _slice_boxes, "box_tracking": _box_tracking, "interpolation": _interpolation}.get(workflow.method, _propagation)
-    masks = run(bench, memory.truth, workflow, reader, rng)
+    rounds: tuple[np.ndarray, ...] = ()
+    if workflow.method == "propagation":
+        masks, rounds = _propagation(bench, memory.truth, workflow, reader, rng)
+    else:
+        run = {"slice_boxes": _slice_boxes, "box_tracking": _box_tracking, "interpolation": _interpolation}[workflow.method]
+        masks = run(bench, memory.truth, workflow, reader, rng)
     slices = sorted(reader.reviewed.values(), key=lambda one: one.slice_index)
-    return SimulatedObject(masks, tuple(slices), reader.effort.total)
+    return SimulatedObject(masks, tuple(slices), reader.effort.total, rounds)
 
 
 def by_hand(memory: MaskMemory) -> Effort:
@@ -85,7 +91,9 @@ def outward(truth: StackedTruth) -> tuple[list[int], list[int]]:
 
 def _propagation(
     bench: Bench, truth: StackedTruth, workflow: Workflow, reader: SimulatedReader, rng: np.random.Generator
-) -> dict[int, np.ndarray]:
+) -> tuple[dict[int, np.ndarray], tuple[np.ndarray, ...]]:
+    """One prompted slice, the memory carries its mask to both ends, then the review; masks by position, and the rounds of clicks."""
+
     def predict(prompt: SlicePrompt) -> np.ndarray:
         return bench.predict(truth, truth.center, prompt, workflow.roi).mask
 
@@ -99,7 +107,7 @@ def _propagation(
         _review_outward(item, truth, reader)
     if workflow.prompt == "mask":
         reader.was_drawn(truth.center)
-    return {position: _known_mask(item, position) for position in truth.extent.indices}
+    return {position: _known_mask(item, position) for position in truth.extent.indices}, first.rounds
 
 
 def _review_outward(item: AnnotatedObject, truth: StackedTruth, reader: SimulatedReader) -> None:

@@ -17,9 +17,8 @@ from ..metrics import Scores
 from ..metrics.surface_elements import bounding_box
 from ..simulation.acceptance import Acceptance, SliceScore
 from ..simulation.bench import Bench
-from ..simulation.effort import Effort, EffortCount
+from ..simulation.effort import Effort
 from ..simulation.embedding_files import EmbeddingFiles
-from ..simulation.first_prompt import first_prompt
 from ..simulation.objects import StackedTruth, TruthObject, truth_objects
 from ..simulation.reader import MaskMemory, ReaderRules
 from ..simulation.simulate import SimulatedObject, by_hand, simulate
@@ -100,19 +99,10 @@ class CaseWork:
             entry: dict[str, Any] = {"center": _score_json(center), "volume": self._volume_scores(memory, done)}
             entry["salient"] = self._salient(memory, done)
             if kind in ("clicks", "box+clicks"):
-                entry["rounds"] = [_number(score.dsc) for score in self._rounds(one, memory, workflow)]
+                entry["rounds"] = [_number(memory.score(truth.center, mask).dsc) for mask in done.rounds]
             found[kind] = entry
         self._tidy()
         return {**self._key(one), "center": self._index(truth.center), "prompts": found}
-
-    def _rounds(self, one: TruthObject, memory: MaskMemory, workflow: Workflow) -> list[SliceScore]:
-        truth = memory.truth
-
-        def predict(prompt):
-            return self._bench.predict(truth, truth.center, prompt, workflow.roi).mask
-
-        first = first_prompt(workflow, truth, self._bench.stack, predict, self._rng(one), EffortCount(self._rules.costs))
-        return [memory.score(truth.center, mask) for mask in first.rounds]
 
     def _sweep(self, one: TruthObject) -> dict[str, Any]:
         calibration, memory = self._study.config.calibration, self._memory(one)

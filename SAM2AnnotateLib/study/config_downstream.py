@@ -27,7 +27,7 @@ class DownstreamConfig:
         crop_to: folder with the mask of an organ for each case, CASE.nii.gz, to whose box images are cropped; or None.
         margin_mm: how far that box reaches beyond the organ.
 
-    The others are those of `nnunet.training_options.TrainingOptions`.
+    The others, and their defaults, are those of `nnunet.training_options.TrainingOptions`.
 
     Raises:
         InputError: if nnU-Net would not take it.
@@ -35,18 +35,18 @@ class DownstreamConfig:
 
     channel: str
     data_set_number: int = 501
-    configuration: str = "3d_fullres"
-    folds: tuple[int | str, ...] = (0, 1, 2, 3, 4)
-    epochs: int = 1000
-    iterations_per_epoch: int = 250
-    validation_iterations: int = 50
-    batch_size: int | None = None
-    mirroring: bool = True
-    seed: int | None = None
-    processes: int | None = None
-    device: str = "cuda"
-    checkpoint_every: int = 10
-    threads: int | None = None
+    configuration: str = TrainingOptions.configuration
+    folds: tuple[int | str, ...] = TrainingOptions.folds
+    epochs: int = TrainingOptions.epochs
+    iterations_per_epoch: int = TrainingOptions.iterations_per_epoch
+    validation_iterations: int = TrainingOptions.validation_iterations
+    batch_size: int | None = TrainingOptions.batch_size
+    mirroring: bool = TrainingOptions.mirroring
+    seed: int | None = TrainingOptions.seed
+    processes: int | None = TrainingOptions.processes
+    device: str = TrainingOptions.device
+    checkpoint_every: int = TrainingOptions.checkpoint_every
+    threads: int | None = TrainingOptions.threads
     window: tuple[float, float] | None = None
     crop_to: Path | None = None
     margin_mm: float = 0.0

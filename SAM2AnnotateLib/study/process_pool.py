@@ -38,7 +38,6 @@ class ProcessPool:
         execute: what does a task, see `executors.EXECUTE`.
         gpus: names of the GPUs; None looks for them.
         log_file: takes what the workers print; None lets it through to standard error.
-        python: the interpreter; in Slicer PythonSlicer, as `sys.executable` is Slicer itself there.
 
     Raises:
         InputError: if there is to be no worker.
@@ -53,14 +52,13 @@ class ProcessPool:
         execute: str = EXECUTE,
         gpus: Sequence[str] | None = None,
         log_file: Path | None = None,
-        python: Sequence[str] = (sys.executable,),
     ):
         if workers is not None and workers < 1:
             raise InputError(f"Expected 1 worker or more, got {workers}.")
         gpus = gpus_here() if gpus is None else gpus
         self._seats = seats_for_cases(device, workers, gpus)
         self._model_seats = seats_for_models(models_device, gpus)
-        self._execute, self._log_file, self._python = execute, log_file, python
+        self._execute, self._log_file = execute, log_file
 
     @property
     def workers(self) -> int:
@@ -121,7 +119,7 @@ class ProcessPool:
                 worker.kill()
 
     def _start(self, seat: Seat, heard: queue.Queue[tuple[_Worker, bytes]]) -> _Worker:
-        command = [*self._python, "-u", "-m", f"{__package__}.pool_worker", self._execute, seat.device]
+        command = [sys.executable, "-u", "-m", f"{__package__}.pool_worker", self._execute, seat.device]
         with contextlib.ExitStack() as files:
             try:
                 log = None if self._log_file is None else files.enter_context(open(self._log_file, "ab"))
