@@ -254,9 +254,10 @@ def test_a_log_that_cannot_be_written_is_named(run, tmp_path):
         run(("a", "sweep"), log_file=tmp_path / "nowhere" / "workers.log")
 
 
-def test_a_python_that_is_not_there_is_named(run, tmp_path):
+def test_a_python_that_is_not_there_is_named(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no_python"))
     with pytest.raises(WorkerError, match="A worker cannot be started with"):
-        run(("a", "sweep"), python=(str(tmp_path / "no_python"),))
+        run(("a", "sweep"))
 
 
 def test_no_workers_are_refused():
