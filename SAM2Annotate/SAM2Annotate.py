@@ -44,20 +44,20 @@ class SAM2Annotate(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", self._onStartupCompleted)
 
     def _onStartupCompleted(self) -> None:
-        from SAM2AnnotateSlicer.SampleData import registerSampleData
+        from SAM2AnnotateSlicer.Panel.SampleData import registerSampleData
 
         registerSampleData(self.resourcePath("Icons/SampleCtSarcoma.png"))
 
 
 class SAM2AnnotateWidget(ScriptedLoadableModuleWidget):
-    """The panel; all of it is in `SAM2AnnotateSlicer.Widget`."""
+    """The panel; all of it is in `SAM2AnnotateSlicer.Panel.Widget`."""
 
     panel = None
 
     def setup(self) -> None:
         """Called once, before the first visit."""
         ScriptedLoadableModuleWidget.setup(self)
-        from SAM2AnnotateSlicer.Widget import Widget
+        from SAM2AnnotateSlicer.Panel.Widget import Widget
 
         moduleLogic = SAM2AnnotateLogic()
         self.logic = moduleLogic.makeSteps()
@@ -92,15 +92,15 @@ class SAM2AnnotateLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self):
         """The module's parameter node, typed."""
-        from SAM2AnnotateSlicer.ParameterNode import SAM2AnnotateParameterNode
+        from SAM2AnnotateSlicer.Scene.ParameterNode import SAM2AnnotateParameterNode
 
         return SAM2AnnotateParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
 
     def makeSteps(self):
         """The steps of the work for the panel: an `AnnotationLogic` with a model process of its own, which is not started yet."""
-        from SAM2AnnotateSlicer.JournalKeeper import JournalKeeper
-        from SAM2AnnotateSlicer.Logic import AnnotationLogic
-        from SAM2AnnotateSlicer.ModelService import ModelService
+        from SAM2AnnotateSlicer.Model.ModelService import ModelService
+        from SAM2AnnotateSlicer.Review.JournalKeeper import JournalKeeper
+        from SAM2AnnotateSlicer.Review.Logic import AnnotationLogic
 
         journals = Path(slicer.app.slicerUserSettingsFilePath).parent / "SAM2Annotate" / "journals"
         return AnnotationLogic(slicer.mrmlScene, ModelService(logFolder=slicer.app.temporaryPath), JournalKeeper(journals))
@@ -145,8 +145,8 @@ class SAM2AnnotateTest(ScriptedLoadableModuleTest):
         """Press 'Try it on a sample' with the bundled model and accept a slice: the mask must be close to the experts' one."""
         from SAM2AnnotateLib.review import SliceStatus
         from SAM2AnnotateLib.volume_io import read_volume
-        from SAM2AnnotateSlicer.Installer import Installer
-        from SAM2AnnotateSlicer.SampleData import sampleFolder
+        from SAM2AnnotateSlicer.Panel.SampleData import sampleFolder
+        from SAM2AnnotateSlicer.SetUp.Installer import Installer
 
         missing = [requirement.requirement.name for requirement in Installer().missing()]
         if missing:

@@ -24,11 +24,11 @@ from SAM2AnnotateLib.review.doubt import Doubt
 from SAM2AnnotateLib.review.doubts import session_doubts
 from SAM2AnnotateLib.worker.subprocess_worker import SubprocessWorker
 
-from .AnnotatedSegment import AnnotatedSegment, boxAndExtent, stackOf, tagOf
-from .PythonCommand import pythonCommand
-from .RoiBox import readRoi
-from .SceneBridge import newSegmentation, volumeFromNode, voxelsKey
-from .SegmentLabelmap import requireLabelmaps
+from .Model.PythonCommand import pythonCommand
+from .Review.AnnotatedSegment import AnnotatedSegment, boxAndExtent, stackOf, tagOf
+from .Scene.RoiBox import readRoi
+from .Scene.SceneBridge import newSegmentation, volumeFromNode, voxelsKey
+from .Scene.SegmentLabelmap import requireLabelmaps
 
 LOG_NAME = "SAM2Annotate-console-worker.log"
 

@@ -19,7 +19,7 @@ THUMBNAIL = ROOT / "SAM2Annotate" / "Resources" / "Icons" / "SampleCtSarcoma.png
 @pytest.fixture
 def sample_data() -> types.ModuleType:
     """The module's own file. It needs nothing of Slicer, so it is loaded without the package around it."""
-    spec = spec_from_file_location("sample_data_under_test", ROOT / "SAM2Annotate" / "SAM2AnnotateSlicer" / "SampleData.py")
+    spec = spec_from_file_location("sample_data_under_test", ROOT / "SAM2Annotate" / "SAM2AnnotateSlicer" / "Panel" / "SampleData.py")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -13,9 +13,9 @@ from SAM2AnnotateLib.prompts import SlicePrompt
 from SAM2AnnotateLib.propagation import SliceResult
 from SAM2AnnotateLib.review import ReviewSession
 from SAM2AnnotateLib.volume_io import read_volume
-from SAM2AnnotateSlicer.AnnotatedSegment import AnnotatedSegment, stackOf
-from SAM2AnnotateSlicer.NnunetExport import ExportForm
-from SAM2AnnotateSlicer.NnunetPlan import defaultRows
+from SAM2AnnotateSlicer.Nnunet.NnunetExport import ExportForm
+from SAM2AnnotateSlicer.Nnunet.NnunetPlan import defaultRows
+from SAM2AnnotateSlicer.Review.AnnotatedSegment import AnnotatedSegment, stackOf
 
 
 def aSegmentation(volume, name="Segmentation"):

@@ -12,7 +12,7 @@ from SAM2AnnotateLib.geometry import SliceStack
 from SAM2AnnotateLib.propagation import SliceEncoder, propagate
 from SAM2AnnotateLib.propagation.propagate import predict_slice
 from SAM2AnnotateSlicer.Event import Event
-from SAM2AnnotateSlicer.ModelService import ModelChoice, Request
+from SAM2AnnotateSlicer.Model.ModelService import ModelChoice, Request
 
 
 class FakeService:

@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
     panel, logic, window = module.panel, module.logic, slicer.util.mainWindow()
     window.resize(1240, 1010)
     folder.mkdir(parents=True, exist_ok=True)
-    from SAM2AnnotateSlicer.SampleRun import loadSample, sampleMarking
+    from SAM2AnnotateSlicer.Panel.SampleRun import loadSample, sampleMarking
 
     def idle() -> None:
         waitFor(lambda: not logic.running and not logic.service.busy, 120)

@@ -17,7 +17,8 @@ MODULE = Path(__file__).resolve().parents[2] / "SAM2Annotate" / "SAM2Annotate.py
 
 def makeBench(folder: Path, monkeypatch) -> Bench:
     """The module, loaded and entered; journals go to the folder."""
-    from SAM2AnnotateSlicer import JournalKeeper, ModelService
+    from SAM2AnnotateSlicer.Model import ModelService
+    from SAM2AnnotateSlicer.Review import JournalKeeper
 
     made = Bench()
 

@@ -11,7 +11,7 @@ from SAM2AnnotateLib.errors import InputError, PromptError
 from SAM2AnnotateLib.geometry import Box2D, Extent
 from SAM2AnnotateLib.propagation import SliceResult
 from SAM2AnnotateLib.review import SliceStatus
-from SAM2AnnotateSlicer.AnnotatedSegment import TAG, AnnotatedSegment, boundsOf, boxAndExtent, stackOf
+from SAM2AnnotateSlicer.Review.AnnotatedSegment import TAG, AnnotatedSegment, boundsOf, boxAndExtent, stackOf
 
 SHAPE_KJI = (12, 10, 11)
 

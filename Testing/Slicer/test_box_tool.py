@@ -10,8 +10,8 @@ import qt
 import slicer
 from orientations import SPACING_MM, directions, volumeNode
 
-from SAM2AnnotateSlicer.BoxTool import BoxTool
-from SAM2AnnotateSlicer.SceneBridge import ijkToWorld, sliceAxis, worldToIjk
+from SAM2AnnotateSlicer.Scene.SceneBridge import ijkToWorld, sliceAxis, worldToIjk
+from SAM2AnnotateSlicer.Views.BoxTool import BoxTool
 from slicer_host import views_and_mouse
 
 SHAPE_KJI = (18, 20, 24)

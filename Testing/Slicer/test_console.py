@@ -11,7 +11,7 @@ from worlds import aVolume, dsc
 from SAM2AnnotateLib.errors import InputError, PromptError
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateSlicer.Console import Console
-from SAM2AnnotateSlicer.RoiBox import createRoi
+from SAM2AnnotateSlicer.Scene.RoiBox import createRoi
 
 
 @pytest.fixture(scope="module")

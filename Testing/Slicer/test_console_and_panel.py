@@ -15,8 +15,8 @@ from worlds import aVolume
 from SAM2AnnotateLib.errors import PromptError
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateSlicer import Console
-from SAM2AnnotateSlicer.AnnotatedSegment import AnnotatedSegment, tagOf
-from SAM2AnnotateSlicer.RoiBox import readRoi
+from SAM2AnnotateSlicer.Review.AnnotatedSegment import AnnotatedSegment, tagOf
+from SAM2AnnotateSlicer.Scene.RoiBox import readRoi
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import slicer
 
 from SAM2AnnotateLib.errors import Cancelled, InputError, MissingPackageError, OutputError, SAM2AnnotateError
 from SAM2AnnotateLib.setup_plan import OfflineFolder, ResumeMarker
-from SAM2AnnotateSlicer.Installer import Installer
-from SAM2AnnotateSlicer.SetUpPage import SetUpPage
+from SAM2AnnotateSlicer.SetUp.Installer import Installer
+from SAM2AnnotateSlicer.SetUp.SetUpPage import SetUpPage
 
 SLICERS_OWN = {"numpy": "1.26.4", "requests": "2.32.3", "setuptools": "80.9.0", "Pillow": "10.4.0"}
 BROUGHT_BY = {  # what each call of pip is to leave behind

@@ -18,9 +18,9 @@ from SAM2AnnotateLib.errors import GridMismatchError, PromptError
 from SAM2AnnotateLib.geometry import Extent
 from SAM2AnnotateLib.prompts import Point
 from SAM2AnnotateLib.review import SliceStatus
-from SAM2AnnotateSlicer.AnnotatedSegment import tagOf
-from SAM2AnnotateSlicer.ParameterNode import Overlap
-from SAM2AnnotateSlicer.RoiBox import readRoi, setRoi
+from SAM2AnnotateSlicer.Review.AnnotatedSegment import tagOf
+from SAM2AnnotateSlicer.Scene.ParameterNode import Overlap
+from SAM2AnnotateSlicer.Scene.RoiBox import readRoi, setRoi
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="kills and stops processes by POSIX signals")
 
@@ -404,7 +404,7 @@ def test_out_of_memory_releases_the_panel_and_says_what_to_do(world, tmp_path):
 def test_an_interpreter_that_cannot_be_started_is_told(tmp_path):
     logic = makeLogic(tmp_path, aVolume())
     logic.service.close()
-    from SAM2AnnotateSlicer.ModelService import ModelService
+    from SAM2AnnotateSlicer.Model.ModelService import ModelService
 
     logic.service = ModelService(tmp_path, [str(tmp_path / "no-such-python")])
     heard = Heard(logic)
@@ -629,7 +629,7 @@ def test_everything_is_there_again_after_the_scene_was_saved_and_loaded(world, t
     logic.sceneClosing()
     slicer.mrmlScene.Clear(0)
     slicer.util.loadScene(str(tmp_path / "work.mrb"))
-    from SAM2AnnotateSlicer.ParameterNode import SAM2AnnotateParameterNode
+    from SAM2AnnotateSlicer.Scene.ParameterNode import SAM2AnnotateParameterNode
 
     wrapped = [node for node in slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode") if node.GetNodeReference("roi")]
     logic.setParameters(SAM2AnnotateParameterNode(wrapped[0]))

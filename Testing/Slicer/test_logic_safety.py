@@ -16,9 +16,9 @@ from SAM2AnnotateLib.errors import InputError, OutputError, PromptError, VolumeE
 from SAM2AnnotateLib.geometry import Extent
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.review.stored_object import unpack_object
-from SAM2AnnotateSlicer import JournalKeeper
-from SAM2AnnotateSlicer.AnnotatedSegment import AnnotatedSegment, tagOf
-from SAM2AnnotateSlicer.RoiBox import readRoi, setRoi
+from SAM2AnnotateSlicer.Review import JournalKeeper
+from SAM2AnnotateSlicer.Review.AnnotatedSegment import AnnotatedSegment, tagOf
+from SAM2AnnotateSlicer.Scene.RoiBox import readRoi, setRoi
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from SAM2AnnotateLib.errors import Cancelled, InputError, OutputError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.nnunet import DataSet
 from SAM2AnnotateLib.volume_io import resample_nearest
-from SAM2AnnotateSlicer.NnunetCase import codesOf, defaultCaseId, patientIdOf
-from SAM2AnnotateSlicer.NnunetExport import NnunetExport
-from SAM2AnnotateSlicer.NnunetPlan import LabelRow, defaultRows, labelRules
-from SAM2AnnotateSlicer.SceneBridge import ijkToLocal
+from SAM2AnnotateSlicer.Nnunet.NnunetCase import codesOf, defaultCaseId, patientIdOf
+from SAM2AnnotateSlicer.Nnunet.NnunetExport import NnunetExport
+from SAM2AnnotateSlicer.Nnunet.NnunetPlan import LabelRow, defaultRows, labelRules
+from SAM2AnnotateSlicer.Scene.SceneBridge import ijkToLocal
 
 SHAPE_KJI = (9, 10, 11)
 

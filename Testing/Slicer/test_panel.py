@@ -11,8 +11,8 @@ from worlds import aVolume
 
 from SAM2AnnotateLib.errors import EngineError
 from SAM2AnnotateLib.review import SliceStatus
-from SAM2AnnotateSlicer.RoiBox import readRoi, setRoi
-from SAM2AnnotateSlicer.SceneBridge import ijkToWorld, sliceAxis
+from SAM2AnnotateSlicer.Scene.RoiBox import readRoi, setRoi
+from SAM2AnnotateSlicer.Scene.SceneBridge import ijkToWorld, sliceAxis
 from slicer_host import util_functions
 from slicer_host.scripted_module import leave_module
 from slicer_host.segment_editing import paint

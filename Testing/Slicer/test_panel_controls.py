@@ -10,8 +10,8 @@ import slicer
 from panel_bench import MODULE, makeBench
 
 from SAM2AnnotateLib.review import SliceStatus
-from SAM2AnnotateSlicer.PanelControls import controls, whyNot
-from SAM2AnnotateSlicer.PanelState import PanelState
+from SAM2AnnotateSlicer.Panel.PanelControls import controls, whyNot
+from SAM2AnnotateSlicer.Panel.PanelState import PanelState
 from slicer_host import util_functions
 from slicer_host.pythonqt import press_key
 from slicer_host.scripted_module import leave_module

@@ -12,7 +12,7 @@ from panel_bench import makeBench, settle
 from worlds import aVolume
 
 from SAM2AnnotateLib.review import SliceStatus
-from SAM2AnnotateSlicer.SegmentationFile import withSuffix
+from SAM2AnnotateSlicer.Scene.SegmentationFile import withSuffix
 from slicer_host import util_functions
 from slicer_host.scripted_module import leave_module, reload_module
 from slicer_host.segment_editing import paint

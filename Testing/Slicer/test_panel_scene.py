@@ -14,9 +14,9 @@ from panel_bench import MODULE, makeBench, segmentArray, settle
 from worlds import aVolume, markBall
 
 from SAM2AnnotateLib.review import SliceStatus
-from SAM2AnnotateSlicer.CorrectionEditor import SEGMENT_ID
-from SAM2AnnotateSlicer.ParameterNode import SAM2AnnotateParameterNode
-from SAM2AnnotateSlicer.SegmentLabelmap import SegmentLabelmap
+from SAM2AnnotateSlicer.Review.CorrectionEditor import SEGMENT_ID
+from SAM2AnnotateSlicer.Scene.ParameterNode import SAM2AnnotateParameterNode
+from SAM2AnnotateSlicer.Scene.SegmentLabelmap import SegmentLabelmap
 from slicer_host import util_functions
 from slicer_host.scripted_module import leave_module, reload_module, unload_module, without_main_window
 
@@ -77,7 +77,7 @@ def test_another_model_is_asked_for_and_previewed_with(bench):
 
 
 def test_masks_keep_off_other_segments_if_asked_to(bench):
-    from SAM2AnnotateSlicer.ParameterNode import Overlap
+    from SAM2AnnotateSlicer.Scene.ParameterNode import Overlap
 
     bench.ui.keepOffCheckBox.click()
     assert bench.logic.parameters.overlap is Overlap.KEEP_OFF
@@ -317,9 +317,9 @@ def test_reloading_while_a_slice_is_corrected_leaves_no_nodes_behind(bench):
 
 def test_a_panel_without_main_window_and_views_survives(bench, tmp_path):
     """As Slicer's generic test asks for it: set up with `--no-main-window`, never entered, and all steps still work."""
-    from SAM2AnnotateSlicer.JournalKeeper import JournalKeeper
-    from SAM2AnnotateSlicer.Logic import AnnotationLogic
-    from SAM2AnnotateSlicer.Widget import Widget
+    from SAM2AnnotateSlicer.Panel.Widget import Widget
+    from SAM2AnnotateSlicer.Review.JournalKeeper import JournalKeeper
+    from SAM2AnnotateSlicer.Review.Logic import AnnotationLogic
 
     unload_module("SAM2Annotate")
     with without_main_window():

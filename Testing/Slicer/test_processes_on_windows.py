@@ -9,7 +9,7 @@ import qt
 from worlds import Heard, aVolume, makeLogic, markBall, waitFor
 
 from SAM2AnnotateLib.errors import WorkerError
-from SAM2AnnotateSlicer import CommandProcess, WorkerProcess
+from SAM2AnnotateSlicer.Model import CommandProcess, WorkerProcess
 
 
 class RefusedProcess:

@@ -16,8 +16,8 @@ from SAM2AnnotateLib.nnunet import DataSetPlan, LabelRule
 from SAM2AnnotateLib.nnunet.plan import PLAN_FILE, write_plan
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.volume_io import write_volume
-from SAM2AnnotateSlicer.Proposals import loadProposals, thickestAxis
-from SAM2AnnotateSlicer.SceneBridge import volumeFromNode
+from SAM2AnnotateSlicer.Nnunet.Proposals import loadProposals, thickestAxis
+from SAM2AnnotateSlicer.Scene.SceneBridge import volumeFromNode
 
 SHAPE_KJI = (9, 10, 11)
 

@@ -10,8 +10,8 @@ import qt
 import slicer
 
 from SAM2AnnotateLib.review import SliceStatus
-from SAM2AnnotateSlicer.ReviewStrip import Cell, ReviewStrip
-from SAM2AnnotateSlicer.StatusColors import DOUBT_RGB, EMPTIED_LOOK, LOOKS, legend, nameOf
+from SAM2AnnotateSlicer.Views.ReviewStrip import Cell, ReviewStrip
+from SAM2AnnotateSlicer.Views.StatusColors import DOUBT_RGB, EMPTIED_LOOK, LOOKS, legend, nameOf
 
 WIDTH = 380
 CELLS_ROW = 28  # within the lower part of the cells, which every filled status fills

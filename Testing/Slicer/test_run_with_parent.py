@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from worlds import waitFor
 
-from SAM2AnnotateSlicer.CommandProcess import CommandProcess
-from SAM2AnnotateSlicer.PythonCommand import moduleCommand
-from SAM2AnnotateSlicer.WorkerProcess import WorkerProcess
+from SAM2AnnotateSlicer.Model.CommandProcess import CommandProcess
+from SAM2AnnotateSlicer.Model.PythonCommand import moduleCommand
+from SAM2AnnotateSlicer.Model.WorkerProcess import WorkerProcess
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="looks for processes by POSIX means")
 

@@ -10,8 +10,8 @@ from orientations import OBLIQUE, directions, linearTransform, volumeNode
 from vtk.util.numpy_support import vtk_to_numpy
 
 from SAM2AnnotateLib.errors import InputError
-from SAM2AnnotateSlicer.SceneBridge import ijkToWorld, worldToIjk
-from SAM2AnnotateSlicer.SegmentLabelmap import SegmentLabelmap, binaryLabelmapName
+from SAM2AnnotateSlicer.Scene.SceneBridge import ijkToWorld, worldToIjk
+from SAM2AnnotateSlicer.Scene.SegmentLabelmap import SegmentLabelmap, binaryLabelmapName
 
 SHAPE_KJI = (9, 11, 13)
 

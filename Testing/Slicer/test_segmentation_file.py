@@ -8,8 +8,8 @@ import pytest
 import slicer
 from worlds import aVolume
 
-from SAM2AnnotateSlicer.SceneBridge import newSegmentation
-from SAM2AnnotateSlicer.SegmentationFile import storedPath, writeSegmentation
+from SAM2AnnotateSlicer.Scene.SceneBridge import newSegmentation
+from SAM2AnnotateSlicer.Scene.SegmentationFile import storedPath, writeSegmentation
 
 
 @pytest.fixture

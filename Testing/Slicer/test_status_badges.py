@@ -8,8 +8,8 @@ import slicer
 from worlds import aVolume
 
 from SAM2AnnotateLib.review import SliceStatus
-from SAM2AnnotateSlicer.StatusBadges import StatusBadges
-from SAM2AnnotateSlicer.StatusColors import EMPTIED_LOOK, LOOKS
+from SAM2AnnotateSlicer.Views.StatusBadges import StatusBadges
+from SAM2AnnotateSlicer.Views.StatusColors import EMPTIED_LOOK, LOOKS
 from slicer_host.views_and_mouse import pixels
 
 

@@ -6,7 +6,7 @@ import pytest
 import qt
 import slicer
 
-from SAM2AnnotateSlicer.TerminologyChooser import TerminologyChooser, choose
+from SAM2AnnotateSlicer.Panel.TerminologyChooser import TerminologyChooser, choose
 
 LIVER_SCT = "10200004"
 KIDNEY_SCT = "64033007"

@@ -15,7 +15,7 @@ from SAM2AnnotateLib.geometry import SliceStack
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.simulation.gestures import gestures_from_truth
 from SAM2AnnotateLib.volume_io import read_volume
-from SAM2AnnotateSlicer.SceneBridge import ijkToWorld, jumpToSlice, sliceAxis, sliceIndex
+from SAM2AnnotateSlicer.Scene.SceneBridge import ijkToWorld, jumpToSlice, sliceAxis, sliceIndex
 from slicer_host import pythonqt
 from slicer_host.scripted_module import enter_module, load_module, unload_module
 from slicer_host.segment_editing import paint

@@ -17,10 +17,10 @@ from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.nnunet.sources import read_image
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.volume_io import write_volume
-from SAM2AnnotateSlicer.NnunetCase import patientIdOf
-from SAM2AnnotateSlicer.SceneBridge import volumeFromNode
-from SAM2AnnotateSlicer.SegmentationFile import writeSegmentation
-from SAM2AnnotateSlicer.WorklistFolder import LIST_FILE, CaseState, WorklistFolder, storedSessions
+from SAM2AnnotateSlicer.Nnunet.NnunetCase import patientIdOf
+from SAM2AnnotateSlicer.Scene.SceneBridge import volumeFromNode
+from SAM2AnnotateSlicer.Scene.SegmentationFile import writeSegmentation
+from SAM2AnnotateSlicer.Worklist.WorklistFolder import LIST_FILE, CaseState, WorklistFolder, storedSessions
 from slicer_host import util_functions
 
 

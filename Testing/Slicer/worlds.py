@@ -50,11 +50,11 @@ class Heard:
 
 def makeLogic(folder: Path, volume=None, delaySeconds: float = 0.0):
     """An AnnotationLogic on a fresh parameter node, its service running the scripted worker; `folder`/fault is the fault file."""
-    from SAM2AnnotateSlicer.JournalKeeper import JournalKeeper
-    from SAM2AnnotateSlicer.Logic import AnnotationLogic
-    from SAM2AnnotateSlicer.ModelService import ModelService
-    from SAM2AnnotateSlicer.ParameterNode import SAM2AnnotateParameterNode
-    from SAM2AnnotateSlicer.PythonCommand import pythonCommand
+    from SAM2AnnotateSlicer.Model.ModelService import ModelService
+    from SAM2AnnotateSlicer.Model.PythonCommand import pythonCommand
+    from SAM2AnnotateSlicer.Review.JournalKeeper import JournalKeeper
+    from SAM2AnnotateSlicer.Review.Logic import AnnotationLogic
+    from SAM2AnnotateSlicer.Scene.ParameterNode import SAM2AnnotateParameterNode
 
     command = [*pythonCommand(), "-u", str(WORKER), str(folder / "fault"), str(delaySeconds)]
     service = ModelService(folder, command)

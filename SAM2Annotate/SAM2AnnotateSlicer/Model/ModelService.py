@@ -1,0 +1,383 @@
+"""ModelService: one model, loaded once, asked for slices without ever blocking. Imports qt and the library's worker.
+
+Requests are answered one at a time, in order; a preview that is asked for again replaces the one that waits. What a request needs (a
+process, the model, the volume) is seen to first. When the process dies, the request that it was at fails, and the next one starts another.
+"""
+
+from __future__ import annotations
+
+import logging
+import statistics
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import qt
+
+from SAM2AnnotateLib.errors import Cancelled, OutputError, SAM2AnnotateError, WorkerError
+from SAM2AnnotateLib.geometry import Box2D, Extent, Volume
+from SAM2AnnotateLib.intensity import IntensityMapping
+from SAM2AnnotateLib.progress import Progress
+from SAM2AnnotateLib.prompts import SlicePrompt
+from SAM2AnnotateLib.propagation import RegionPolicy, SliceResult
+from SAM2AnnotateLib.review.session import DueWork
+from SAM2AnnotateLib.worker.messages import Failed, Finished, Message, ModelLoaded, Ready, SliceDone
+
+from ..Event import Event
+from .WorkerProcess import WorkerProcess
+
+# A worker that does not stop within this time of being asked to is ended.
+_CANCEL_MILLISECONDS = 1500
+_REMEMBERED_TIMES = 60
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model to load; the arguments of `load_engine`."""
+
+    checkpoint: str = "bundled"
+    device: str = "auto"
+    precision: str = "auto"
+
+
+@dataclass(frozen=True)
+class OpenedVolume:
+    """A volume as the worker is to see it.
+
+    Args:
+        key: names volume, axis and gray window together.
+        fileKey: names the voxels, which are laid down once for all axes and windows.
+    """
+
+    key: str
+    fileKey: str
+    volume: Volume = field(compare=False)
+    axis: str = "k"
+    mapping: IntensityMapping | None = field(default=None, compare=False)
+
+
+@dataclass(eq=False)
+class Request:
+    """One piece of work; `onSlice` is called for every slice, then exactly one of `onDone` and `onFailed`."""
+
+    kind: str
+    opened: OpenedVolume | None
+    ask: Callable[[], int]
+    onSlice: Callable[[SliceResult, int, int], None] = lambda *_: None
+    onDone: Callable[[], None] = lambda: None
+    onFailed: Callable[[SAM2AnnotateError], None] = lambda _: None
+    number: int = 0
+    cancelled: bool = False
+
+
+class ModelService:
+    """The model, from the panel's side.
+
+    Args:
+        logFolder: folder of the worker's log file.
+        command: see `WorkerProcess`; for tests.
+    """
+
+    def __init__(self, logFolder: str | Path, command=None):
+        self.stateChanged = Event()  # (text for the user, busy)
+        self.modelLoaded = Event()  # (what `SegmentationEngine.describe` says)
+        self._process = WorkerProcess(self._onMessage, self._onEnd, Path(logFolder) / "SAM2Annotate-worker.log", command)
+        self._choice = ModelChoice()
+        self._loaded: ModelChoice | None = None
+        self._description: dict | None = None
+        self._ready = False
+        self._waiting: deque[Request] = deque()
+        self._current: Request | None = None
+        self._prefetching: Request | None = None
+        self._open: set[str] = set()
+        self._laying: tuple[OpenedVolume, Iterator[Progress]] | None = None
+        self._laid: dict[str, None] = {}
+        self._times: deque[float] = deque(maxlen=_REMEMBERED_TIMES)
+        self._layTimer = self._timer(self._layNext, 0)
+        self._cancelTimer = self._timer(self._cancelTooLate, _CANCEL_MILLISECONDS)
+        self._closed = False
+
+    # -- what it is ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def choice(self) -> ModelChoice:
+        """The model that requests are answered by."""
+        return self._choice
+
+    @property
+    def description(self) -> dict | None:
+        """What the loaded model says of itself; None before it is loaded."""
+        return self._description
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request runs or waits; prefetching does not count."""
+        return self._current is not None or bool(self._waiting)
+
+    @property
+    def secondsPerSlice(self) -> float | None:
+        """Median of the latest slices; None before the first."""
+        return statistics.median(self._times) if self._times else None
+
+    @property
+    def logFile(self) -> Path:
+        """The worker's log."""
+        return self._process.logFile
+
+    @property
+    def processId(self) -> int | None:
+        """Of the worker, for tests that kill it; None if there is none."""
+        return self._processId if self._process.running and self._ready else None
+
+    def use(self, choice: ModelChoice) -> None:
+        """Answer requests with another model from now on; it is loaded with the next request."""
+        if choice != self._choice:
+            self._choice = choice
+            self._times.clear()
+
+    # -- requests --------------------------------------------------------------------------------------------------------------------
+
+    def warmUp(self) -> None:
+        """Start the process and load the model now, so that the first preview does not wait for it."""
+        self._submit(Request("load", None, lambda: 0))
+
+    def preview(self, opened: OpenedVolume, position: int, prompt: SlicePrompt, policy: RegionPolicy, crop: Box2D | None = None, **then):
+        """Ask for one slice from its prompt alone; a preview of the same volume that still waits is dropped."""
+        client = self._process.client
+        for waiting in [one for one in self._waiting if one.kind == "preview"]:
+            self._waiting.remove(waiting)
+            waiting.onFailed(Cancelled("A newer preview was asked for."))
+        ask = lambda: client.predict_slice(opened.key, position, prompt, policy, crop)  # noqa: E731 - asked when its turn comes
+        return self._submit(Request("preview", opened, ask, **then))
+
+    def propagate(self, opened: OpenedVolume, work: DueWork, policy: RegionPolicy, **then) -> Request:
+        """Ask for the slices that are due."""
+        return self._submit(Request("propagate", opened, lambda: self._process.client.propagate(opened.key, work, policy), **then))
+
+    def prefetch(self, opened: OpenedVolume, center: int, extent: Extent, crop: Box2D) -> None:
+        """Let the model encode slices while nothing else is asked for."""
+        if self._current is None and not self._waiting:
+            self._submit(Request("prefetch", opened, lambda: self._process.client.prefetch(opened.key, center, extent, crop)))
+
+    def cancel(self, request: Request) -> None:
+        """Stop a request; it fails with `Cancelled` within two seconds, or its process is ended and it fails all the same."""
+        if request.cancelled:
+            return
+        request.cancelled = True
+        if request in self._waiting:
+            self._waiting.remove(request)
+            request.onFailed(Cancelled("Stopped before it began."))
+            self._tell()
+        elif request is self._current:
+            if request.number and self._process.running:
+                self._process.client.cancel(request.number)
+            self._cancelTimer.start()
+
+    def cancelAll(self) -> None:
+        """Stop everything that runs or waits. A model that is being loaded goes on loading: the next request wants it."""
+        for request in [*self._waiting, *([self._current] if self._current is not None else [])]:
+            if request.kind not in ("load", "open"):
+                self.cancel(request)
+
+    def forgetVolume(self, volumeId: str, but: str = "") -> None:
+        """Let go of a volume's voxels, here and in the worker.
+
+        Args:
+            volumeId: what file keys of the volume begin with, before an ``@``.
+            but: a file key to keep.
+        """
+        if self._laying is not None and self._laying[0].fileKey.startswith(volumeId + "@") and self._laying[0].fileKey != but:
+            self._laying = None
+        for fileKey in [key for key in self._laid if key.startswith(volumeId + "@") and key != but]:
+            for key in [key for key in self._open if key.startswith(fileKey + "|")]:
+                self._open.discard(key)
+                if self._process.running and self._ready:
+                    self._process.client.close_volume(key)
+            del self._laid[fileKey]
+            self._process.client.forget_voxels(fileKey)
+
+    def forgetVolumes(self) -> None:
+        """Let go of all voxels."""
+        for volumeId in {key.split("@")[0] for key in self._laid}:
+            self.forgetVolume(volumeId)
+
+    def close(self) -> None:
+        """End the process; nothing is answered any more."""
+        self._closed = True
+        self._layTimer.stop()
+        self._cancelTimer.stop()
+        self._waiting.clear()
+        self._current = self._laying = None
+        self._process.close()
+
+    # -- one step after the other ------------------------------------------------------------------------------------------------------
+
+    def _submit(self, request: Request) -> Request:
+        self._waiting.append(request)
+        self._advance()
+        return request
+
+    def _advance(self) -> None:
+        """Do the next step towards the first request that waits."""
+        if self._closed or self._current is not None or not self._waiting or self._laying is not None:
+            self._tell()
+            return
+        try:
+            self._process.start()
+        except WorkerError as error:
+            self._failAll(error)
+            return
+        request = self._waiting[0]
+        if not self._ready:
+            pass  # the process says when it is
+        elif self._loaded != self._choice:
+            self._run(Request("load", None, self._askToLoad, onFailed=self._failAll))
+        elif request.kind == "load":
+            self._waiting.popleft()
+            request.onDone()
+            self._advance()
+            return
+        elif request.opened is not None and request.opened.fileKey not in self._laid:
+            self.forgetVolume(request.opened.fileKey.split("@")[0], but=request.opened.fileKey)  # as it was before its voxels changed
+            self._laying = (request.opened, self._process.client.lay_down(request.opened.fileKey, request.opened.volume))
+            self._layTimer.start()
+        elif request.opened is not None and request.opened.key not in self._open:
+            opened = request.opened
+            ask = lambda: self._process.client.open_volume(opened.key, opened.volume, opened.axis, opened.mapping, opened.fileKey)  # noqa: E731
+            self._run(Request("open", None, ask, onDone=lambda: self._open.add(opened.key), onFailed=self._failAll))
+        else:
+            self._run(self._waiting.popleft())
+        self._tell()
+
+    def _run(self, request: Request) -> None:
+        try:
+            request.number = request.ask()
+        except SAM2AnnotateError as error:
+            request.onFailed(error)
+            self._advance()  # the others must not wait for an answer that does not come
+            return
+        if request.kind == "prefetch":
+            self._prefetching = request  # any later request ends it
+        else:
+            self._current = request
+
+    def _askToLoad(self) -> int:
+        choice, self._loaded, self._description = self._choice, None, None
+        self._loading = choice
+        return self._process.client.load_model(choice.checkpoint, device=choice.device, precision=choice.precision)
+
+    def _layNext(self) -> None:
+        if self._laying is None:
+            return
+        opened, writing = self._laying
+        try:
+            next(writing)
+        except StopIteration:
+            self._laying = None
+            self._laid[opened.fileKey] = None
+            self._advance()
+        except OutputError as error:
+            self._laying = None
+            self._failAll(error)
+        else:
+            self._layTimer.start()
+
+    # -- what comes back ----------------------------------------------------------------------------------------------------------------
+
+    def _onMessage(self, message: Message) -> None:
+        if isinstance(message, Ready):
+            self._ready, self._processId = True, message.process_id
+            self._advance()
+            return
+        if self._prefetching is not None and message.request == self._prefetching.number and isinstance(message, (Finished, Failed)):
+            self._prefetching = None
+        current = self._current
+        if current is None or message.request != current.number:
+            return
+        if isinstance(message, SliceDone):
+            result = message.result()
+            if not result.prompted or message.total == 1:
+                self._times.append(result.seconds)
+            if not current.cancelled:
+                self._show(current, result, message)
+        elif isinstance(message, ModelLoaded):
+            self._loaded, self._description = self._loading, message.engine
+            self.modelLoaded.emit(message.engine)
+        elif isinstance(message, (Finished, Failed)):
+            self._current = None
+            self._cancelTimer.stop()
+            if isinstance(message, Failed):
+                current.onFailed(message.error())
+            elif current.cancelled:
+                current.onFailed(Cancelled("Stopped."))
+            else:
+                current.onDone()
+            self._advance()
+
+    def _show(self, request: Request, result: SliceResult, message: SliceDone) -> None:
+        """Hand a slice over; if it cannot be shown, the request ends with that error instead of leaving everybody waiting."""
+        try:
+            request.onSlice(result, message.done, message.total)
+        except Exception as error:
+            if not isinstance(error, SAM2AnnotateError):
+                logging.exception("SAM2Annotate: a slice could not be shown")
+            known = isinstance(error, SAM2AnnotateError)
+            told = error if known else WorkerError(f"A slice could not be shown: {error}. Slicer's log says more.")
+            ended, request.onFailed = request.onFailed, lambda _: None
+            self.cancel(request)
+            ended(told)
+
+    def _onEnd(self, error: WorkerError) -> None:
+        wasReady, current = self._ready, self._current
+        self._forgetProcess()
+        if current is not None:
+            current.onFailed(error)
+        if not wasReady or current is None or current.kind in ("load", "open"):  # it would only die again
+            self._failAll(error)
+        self._advance()
+
+    def _cancelTooLate(self) -> None:
+        current = self._current
+        if current is None:
+            return
+        self._process.kill()
+        self._forgetProcess()
+        current.onFailed(Cancelled("Stopped. The model did not answer, so its process was ended; the next request starts it again."))
+        self._advance()
+
+    def _forgetProcess(self) -> None:
+        self._ready, self._loaded, self._description = False, None, None
+        self._current = self._prefetching = None
+        self._open.clear()
+        self._cancelTimer.stop()
+
+    def _failAll(self, error: SAM2AnnotateError) -> None:
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        for request in waiting:
+            request.onFailed(error)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._laying is not None:
+            text = "Handing the volume to the model"
+        elif self._waiting and not self._ready:
+            text = "Starting the model's process"
+        elif self._current is not None and self._current.kind == "load":
+            text = f"Loading the model '{self._choice.checkpoint}'"
+        elif self._current is not None and self._current.cancelled:
+            text = "Stopping"
+        elif self._current is not None:
+            text = {"preview": "Previewing", "propagate": "Propagating", "open": "Opening the volume"}.get(self._current.kind, "Working")
+        else:
+            text = "Ready" if self._loaded is not None else "Not started"
+        self.stateChanged.emit(text, self.busy)
+
+    @staticmethod
+    def _timer(slot: Callable[[], None], milliseconds: int):
+        timer = qt.QTimer()
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.connect("timeout()", slot)
+        return timer

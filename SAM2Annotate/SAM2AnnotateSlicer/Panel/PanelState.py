@@ -1,0 +1,102 @@
+"""PanelState: what the panel's controls depend on, read off the logic in one go. Imports the logic and the library's review."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from SAM2AnnotateLib.errors import SAM2AnnotateError
+from SAM2AnnotateLib.review import SliceStatus
+
+from ..Review.Logic import AnnotationLogic
+
+
+@dataclass(frozen=True)
+class PanelState:
+    """How things stand.
+
+    Args:
+        hasScene: False while the scene is being closed.
+        hasVolume, hasSegmentation: whether one is chosen.
+        newSegment: whether the next object gets a new segment.
+        recoverable: whether work from before a crash waits for a decision.
+        hasObject: whether an object is marked, with volume and segment in the scene.
+        lockedCount: number of accepted and corrected slices.
+        running: whether slices are being computed.
+        correcting: whether a slice is open in the editor.
+        onSlice: whether a view shows a slice of the volume along the object's axis.
+        status: of the slice shown; None outside of first and last slice.
+        acceptable: number of proposed slices from the center to the slice shown.
+        due: number of slices that a propagation would compute.
+        open: number of slices that are proposed or out of date.
+        undoLabel, redoLabel: what would be taken back, or done again.
+        windowDiffers: whether the views show another gray window than the model is fed with.
+        otherVolume: whether there is a volume without a reviewed object.
+    """
+
+    hasScene: bool = True
+    hasVolume: bool = False
+    hasSegmentation: bool = False
+    newSegment: bool = False
+    recoverable: bool = False
+    hasObject: bool = False
+    lockedCount: int = 0
+    running: bool = False
+    correcting: bool = False
+    onSlice: bool = False
+    status: SliceStatus | None = None
+    acceptable: int = 0
+    due: int = 0
+    open: int = 0
+    undoLabel: str = ""
+    redoLabel: str = ""
+    windowDiffers: bool = False
+    otherVolume: bool = False
+
+
+def readState(logic: AnnotationLogic, position: int | None, recoverable: bool, otherVolume: bool) -> PanelState:
+    """The state now.
+
+    Args:
+        position: of the slice shown; None if there is none.
+        recoverable: whether a journal is being offered.
+        otherVolume: whether there is a volume to go on with.
+    """
+    if not logic.hasParameters:
+        return PanelState(hasScene=False)
+    parameters, annotated = logic.parameters, logic.current
+    hasVolume = parameters.volume is not None and parameters.volume.GetImageData() is not None
+    common = {
+        "hasVolume": hasVolume,
+        "hasSegmentation": parameters.segmentation is not None,
+        "recoverable": recoverable,
+        "otherVolume": otherVolume,
+        "running": logic.running,
+        "correcting": logic.editor.active,
+    }
+    if annotated is None or not annotated.exists:
+        return PanelState(newSegment=not parameters.segmentId, **common)
+    session = annotated.session
+    status = session.status(position) if position is not None and position in session.extent else None
+    low, high = sorted((annotated.center, annotated.center if position is None else position))
+    between = [p for p in range(low, high + 1) if p in session.extent]
+    counts = annotated.counts()
+    return PanelState(
+        hasObject=True,
+        lockedCount=len(session.locked),
+        onSlice=position is not None,
+        status=status,
+        acceptable=0 if status is None else sum(session.status(p) is SliceStatus.PROPOSED for p in between),
+        due=logic.dueSlices(),
+        open=counts[SliceStatus.PROPOSED] + counts[SliceStatus.STALE],
+        undoLabel=annotated.undoLabel,
+        redoLabel=annotated.redoLabel,
+        windowDiffers=_windowDiffers(logic),
+        **common,
+    )
+
+
+def _windowDiffers(logic: AnnotationLogic) -> bool:
+    try:
+        return logic.windowDiffers()
+    except SAM2AnnotateError:  # there is no window at all; the panel tells why beside the gray window
+        return False

@@ -1,0 +1,207 @@
+"""ReviewSection: strip, slice line, counts and the correction of one slice. Imports the logic, ReviewStrip and CorrectionSection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from slicer.i18n import tr as _
+
+from ..Review.AnnotatedSegment import AnnotatedSegment
+from ..Review.Logic import AnnotationLogic
+from ..Views.Following import Following
+from ..Views.ReviewStrip import Cell, ReviewStrip
+from ..Views.StatusBadges import StatusBadges
+from ..Views.StatusColors import StatusLook, lookOf
+from ..Views.ViewNavigator import ViewNavigator
+from .CorrectionSection import CorrectionSection
+from .PanelState import PanelState
+from .WidgetText import countsText
+
+
+class ReviewSection:
+    """Shows the review and takes decisions on the slice that the views show.
+
+    Args:
+        ui: the panel's widgets by name.
+        logic: the steps.
+        views: the slice views.
+        attempt: calls a step and shows what goes wrong.
+        say: shows a message.
+        following: what moves the views during a propagation.
+        effectChanged: told when another effect of the editor may be active.
+    """
+
+    def __init__(
+        self,
+        ui,
+        logic: AnnotationLogic,
+        views: ViewNavigator,
+        attempt: Callable,
+        say: Callable[[str], None],
+        following: Following,
+        effectChanged: Callable[[], None],
+    ):
+        self._ui, self._logic, self._views, self._say = ui, logic, views, say
+        self.strip = ReviewStrip()
+        self.strip.setObjectName("reviewStrip")
+        ui.stripLayout.addWidget(self.strip)
+        self._following = following
+        self.strip.clicked.connect(lambda position: attempt(self._onStripClicked, position))
+        self._entered = False  # badges stand in the views only while the panel is shown
+        self.badges = StatusBadges()
+        self._madeRoom: list = []  # sections that were closed so that the editor is in sight
+        self.correction = CorrectionSection(ui.correctionFrame, ui.correctionLayout, logic.scene, effectChanged)
+
+    def enter(self) -> None:
+        """The panel is shown."""
+        self._entered = True
+        self.correction.resume()
+
+    def exit(self) -> None:
+        """Another module is shown: leave the views to it."""
+        self._entered = False
+        self.badges.remove()
+        self.correction.suspend()
+
+    def refresh(self, state: PanelState) -> None:
+        """Show how things stand."""
+        logic, ui = self._logic, self._ui
+        annotated = logic.current if state.hasObject else None
+        self._makeRoom(state.correcting)
+        if self.correction.isOpen and not state.correcting:
+            self.correction.close()
+        if annotated is None:
+            self.strip.setCells([])
+            self.badges.remove()
+            ui.sliceLabel.text = ui.countsLabel.text = ""
+            return
+        doubts = {} if state.running else logic.doubts()  # they are worth their time once all slices have come
+        self.strip.setCells([_cell(annotated, position, doubts.get(position)) for position in annotated.session.extent.indices])
+        emptied = sum(annotated.isEmptied(position) for position in annotated.session.locked)
+        ui.countsLabel.text = countsText(annotated.counts(), emptied, logic.minutesLeft())
+        self.refreshSlice()
+        if state.correcting:
+            index = annotated.stack.index_of(logic.editor.position)
+            ui.correctionLabel.text = _("Slice {number} is open. Nothing outside of it can be changed.").format(number=index)
+
+    def refreshSlice(self) -> None:
+        """Show which slice the views show, and what is known of it."""
+        annotated, ui = self._logic.current, self._ui
+        position = self._views.position(annotated)
+        self.strip.setCurrent(position)
+        if self._entered:
+            self.badges.show(self._looks(annotated))
+        if annotated is None or not annotated.exists:
+            ui.sliceLabel.text = ""
+        elif position is None:
+            ui.sliceLabel.text = _("No view shows a slice of this object.")
+        elif position not in annotated.session.extent:
+            number = annotated.stack.index_of(position)
+            ui.sliceLabel.text = _("slice {number}: outside the object's first and last slice").format(number=number)
+        else:
+            doubts = {} if self._logic.running else self._logic.doubts()
+            ui.sliceLabel.text = _cell(annotated, position, doubts.get(position)).describe()
+
+    def sliceArrived(self, position: int) -> None:
+        """A slice was computed; cheap, as it happens many times a second."""
+        annotated = self._logic.current
+        if annotated is not None and position in annotated.session.extent:
+            self.strip.updateCell(_cell(annotated, position, None))
+
+    # -- what the user does ---------------------------------------------------------------------------------------------------------
+
+    def show(self, position: int) -> None:
+        """Let the views show a slice."""
+        self._views.goTo(self._logic.current, position)
+
+    def step(self, by: int) -> None:
+        """Let the views show the slice that many on."""
+        self._views.step(self._logic.current, by)
+
+    def here(self, decide: Callable[[int], object]) -> Callable[[], None]:
+        """A decision on the slice shown, to be called without arguments."""
+        return lambda: decide(self._views.position(self._logic.current))
+
+    def nextDoubtful(self) -> None:
+        """Show the slice to look at next."""
+        position = self._logic.nextDoubtful(self._views.position(self._logic.current))
+        if position is None:
+            self._say(_("No slice is in doubt."))
+        else:
+            self.show(position)
+
+    def correct(self, position: int) -> None:
+        """Open a slice in the editor."""
+        node = self._logic.beginCorrection(position)
+        self._views.turnToVoxels(self._logic.current.volumeNode)  # a brush in an oblique view would miss most of the slice
+        self.correction.open(node, self._logic.current.volumeNode)
+        self.show(position)
+
+    def finish(self) -> None:
+        """Take the drawing; if it is refused, it stays open to be drawn on."""
+        self.correction.close()  # ends the effect, which may still have to write its last stroke
+        try:
+            self._logic.finishCorrection()
+        finally:
+            editor = self._logic.editor
+            if editor.annotated is not None:
+                self.correction.open(editor.node, editor.annotated.volumeNode)
+
+    def leave(self) -> None:
+        """Forget the drawing."""
+        self.correction.close()
+        self._logic.leaveCorrection()
+
+    def undo(self) -> None:
+        """Take back the last stroke while a slice is edited, else the last step."""
+        if self.correction.isOpen:
+            self.correction.undo()
+        else:
+            self._tell(_("Taken back: {step}."), self._logic.undo())
+
+    def redo(self) -> None:
+        """Do again what was taken back last."""
+        if self.correction.isOpen:
+            self.correction.redo()
+        else:
+            self._tell(_("Done again: {step}."), self._logic.redo())
+
+    def _onStripClicked(self, position: int) -> None:
+        self._following.stop()
+        self.show(position)
+
+    def _makeRoom(self, correcting: bool) -> None:
+        """Close the sections above while a slice is corrected, so that editor and 'Finish' are in sight; open them again afterwards."""
+        if correcting and not self._madeRoom:
+            above = (self._ui.imageSection, self._ui.boxSection, self._ui.propagateSection)
+            self._madeRoom = [section for section in above if not section.collapsed]
+            for section in self._madeRoom:
+                section.collapsed = True
+        elif not correcting and self._madeRoom:
+            while self._madeRoom:
+                self._madeRoom.pop().collapsed = False
+
+    def _looks(self, annotated: AnnotatedSegment | None) -> dict[str, tuple[StatusLook, int]]:
+        """What the views' badges show."""
+        return {
+            name: (lookOf(annotated.session.status(position), annotated.isEmptied(position)), annotated.stack.index_of(position))
+            for name, position in self._views.shownSlices(annotated).items()
+            if position in annotated.session.extent
+        }
+
+    def _tell(self, text: str, step: str) -> None:
+        if step:
+            self._say(text.format(step=step))
+
+
+def _cell(annotated: AnnotatedSegment, position: int, doubt) -> Cell:
+    session = annotated.session
+    return Cell(
+        position=position,
+        label=annotated.stack.index_of(position),
+        status=session.status(position),
+        emptied=annotated.isEmptied(position),
+        prompted=position in session.prompts,
+        doubt=None if doubt is None else doubt.value,
+        reason="" if doubt is None else doubt.reason,
+    )

@@ -1,0 +1,416 @@
+"""Widget: the panel, built and bound: what is clicked or pressed goes to the logic, what the logic says is shown. Imports the sections.
+
+It keeps no truth of its own: that is in the parameter node, in the logic, and in the segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..Review.Logic import AnnotationLogic
+from ..SetUp.Installer import Installer
+from ..SetUp.SetUpDialog import SetUpDialog
+from ..Views.BoxTool import BoxTool
+from ..Views.PointTool import PointTool
+from ..Views.ViewNavigator import ViewNavigator
+from .BoxSection import BoxSection
+from .DataSetTools import DataSetTools
+from .Messages import Messages
+from .ObjectSection import ObjectSection
+from .PanelControls import DECISIONS, MOVES, Control, controls, keysOfEffect, toolTipOf, whyNot
+from .PanelState import PanelState, readState
+from .ReviewSection import ReviewSection
+from .SaveSection import SaveSection
+from .SceneEvents import SceneEvents
+from .Shortcuts import Shortcuts
+from .WidgetText import hintText
+
+_UI_FILE = Path(__file__).parents[2] / "Resources" / "UI" / "SAM2Annotate.ui"
+_ICONS = {"drawBox": "DrawBox", "accept": "Accept", "correct": "Correct", "noObject": "Empty", "nextDoubtful": "NextDoubtful"}
+
+
+class Widget:
+    """The panel.
+
+    Args:
+        layout: takes it.
+        logic: the steps; the panel closes its service in `cleanup`.
+        getParameters: gives the typed parameter node of the scene.
+        installer: knows packages and models; a new one by default.
+        dialogs: whether failures of what the user did are also shown in a dialog, and questions are asked.
+    """
+
+    def __init__(
+        self,
+        layout,
+        logic: AnnotationLogic,
+        getParameters: Callable,
+        installer: Installer | None = None,
+        dialogs: bool = True,
+    ):
+        self.logic, self._getParameters = logic, getParameters
+        installer = installer if installer is not None else Installer()
+        self._entered, self._guiTag = False, None
+        self._reasons: dict[str, str] = {}  # what the controls show, so that only what changes is set
+        self.widget = slicer.util.loadUI(str(_UI_FILE))
+        self.widget.setMRMLScene(logic.scene)
+        layout.addWidget(self.widget)
+        ui = self.ui = slicer.util.childWidgetVariables(self.widget)
+        self.messages = Messages(ui.messageLabel, dialogs)
+        self.say, self.attempt = self.messages.say, self.messages.attempt
+        self.setUp = SetUpDialog(installer, self._onSetUpChanged)
+        self.boxTool = BoxTool(self._onBox, self.say)
+        self.points = PointTool(logic)
+        self.views = ViewNavigator(self.boxTool.currentSliceNode)
+        self.object = ObjectSection(ui, logic, self.views, installer, self.attempt)
+        self.box = BoxSection(ui, logic, self.views, self.boxTool, self.points, self.attempt, self.say)
+        self.review = ReviewSection(ui, logic, self.views, self.attempt, self.say, self.box.following, self._leaveKeys)
+        self.saving = SaveSection(ui, logic, self.views, self.say)
+        self.dataSets = DataSetTools(logic, self.views, self.say, self._whySceneStays, self._lookForJournal)
+        if not dialogs:
+            self.saving.confirm = lambda _question: True
+        self._controls = {control.name: control for control in controls()}
+        self._steps = self._makeSteps()
+        self._widgets = {name: self._widgetsOf(control) for name, control in self._controls.items()}
+        self.shortcuts = Shortcuts(self._keys())
+        self._connectButtons()
+        self.events = SceneEvents(
+            logic,
+            self.attempt,
+            self.refresh,
+            self.refreshViews,
+            self._refreshWindow,
+            parametersChanged=self._onParametersChanged,
+            closing=self.sceneClosing,
+            closed=self.sceneClosed,
+            importing=self.sceneImporting,
+            imported=self.sceneImported,
+            saving=self._onSceneSave,
+            saved=self._onSceneSaved,
+            viewMoved=self.box.following.viewMoved,
+            nodeRemoved=self.nodeRemoved,
+            segmentRemoved=self._onSegmentRemoved,
+        )
+        self._connectLogic()
+        self.events.start()
+        self.takeParameters()
+
+    # -- life -----------------------------------------------------------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """The panel is shown."""
+        self._entered = True
+        if not self.logic.hasParameters:
+            self.takeParameters()
+        if self.logic.hasParameters and self.logic.parameters.volume is None:
+            self.logic.chooseVolume(self.saving.nextVolumeNode())
+        self.object.refreshModels()
+        self.boxTool.install()
+        self.shortcuts.install()
+        self.review.enter()
+        self.refresh()
+
+    def exit(self) -> None:
+        """Another module is shown. What is being computed goes on."""
+        self._entered = False
+        self.shortcuts.remove()
+        self.boxTool.remove()
+        self.review.exit()
+        if self.logic.hasParameters:
+            self.points.stop()
+
+    def cleanup(self) -> None:
+        """The panel goes, by reload or at the end of Slicer."""
+        self.shortcuts.remove()
+        self.boxTool.remove()
+        self.review.exit()
+        self._keepDrawing()
+        self._disconnectLogic()
+        self.events.stop()
+        if self.logic.hasParameters:
+            if not self.saving.recoverable:  # it would write its journal over the one that waits for a decision
+                self.attempt(self.logic.leaveObject)
+            self._disconnectGui()
+        self.logic.setParameters(None)
+        self.logic.service.close()
+        self.setUp.cleanup()
+        self.dataSets.cleanup()
+
+    def takeParameters(self) -> None:
+        """Work with the scene's parameter node, and with the objects that the scene keeps."""
+        self._disconnectGui()
+        parameters = self._getParameters()
+        self._guiTag = (parameters, parameters.connectGui(self.ui))
+        self.logic.setParameters(parameters)
+        self.attempt(self.logic.restoreObjects)
+        self._lookForJournal()
+
+    def _disconnectGui(self) -> None:
+        if self._guiTag is not None:
+            parameters, tag = self._guiTag
+            parameters.disconnectGui(tag)
+            self._guiTag = None
+
+    # -- the scene ------------------------------------------------------------------------------------------------------------------
+
+    def sceneClosing(self) -> None:
+        """Let go of every node; what was being drawn goes into the journal first."""
+        self._keepDrawing()
+        self.boxTool.cancel()
+        self.events.release()
+        self._disconnectGui()
+        self.logic.sceneClosing()
+        self._lookForJournal()
+
+    def sceneClosed(self) -> None:
+        """Begin anew on the empty scene."""
+        if self._entered:
+            self.takeParameters()
+
+    def sceneImporting(self) -> None:
+        """Another scene is about to be read into this one: it may bring a parameter node."""
+        self._keepDrawing()
+        if self.logic.hasParameters and not self.saving.recoverable:
+            self.attempt(self.logic.leaveObject)
+
+    def sceneImported(self) -> None:
+        """Take what was read."""
+        self.takeParameters()
+
+    def nodeRemoved(self, node) -> None:
+        """A node is leaving the scene."""
+        if node is self.review.correction.node:
+            self.review.correction.close()
+        if self.logic.hasParameters:
+            self.attempt(self.logic.nodeRemoved, node)
+            self._lookForJournal()
+
+    def _onSegmentRemoved(self, node, segmentId: str) -> None:
+        self.attempt(self.logic.segmentRemoved, node, segmentId)
+        self._lookForJournal()
+
+    def _onSceneSave(self) -> None:
+        self.logic.editor.unhide()  # a scene that is loaded again must not have an invisible segment
+        if self.logic.hasParameters and not self.saving.recoverable:
+            self.attempt(self.logic.storeNow)
+
+    def _onSceneSaved(self) -> None:
+        self.logic.editor.hideAgain()
+        self.attempt(self.logic.keeper.noticeSaved)
+
+    def _keepDrawing(self) -> None:
+        """End a correction because what it is drawn in goes; what was drawn becomes the correction."""
+        self.review.correction.close()
+        editor = self.logic.editor
+        if self.logic.hasParameters and editor.changed():
+            number = editor.annotated.stack.index_of(editor.position)
+            if self.attempt(self.logic.finishCorrection):
+                self.say(_("The drawing on slice {number} was taken as its correction.").format(number=number))
+        if editor.active:  # nothing was drawn, or it was refused, which the panel has said
+            editor.leave()
+
+    def _onParametersChanged(self) -> None:
+        logic = self.logic
+        logic.setParameters(logic.parameters)
+        if logic.current is not None and logic.current.volumeNode is not logic.parameters.volume:
+            self.attempt(logic.chooseVolume, logic.parameters.volume)
+        self.refresh()
+
+    def _lookForJournal(self) -> None:
+        self.attempt(self.saving.lookForJournal)
+        self.refresh()
+
+    # -- doing ----------------------------------------------------------------------------------------------------------------------
+
+    def trigger(self, name: str) -> None:
+        """Do what a button or key stands for; if it cannot be done now, say why."""
+        self.messages.forget()
+        wasFollowing = name in DECISIONS | MOVES and self.box.following.stop()
+        reason = whyNot(self._controls[name], self.state())
+        if wasFollowing and name in DECISIONS:
+            self.say(_("The views were following the propagation; look at this slice, then press again."))
+        elif reason:
+            self.say(reason)
+        else:
+            self.attempt(self._steps[name], clicked=True)
+        self.refresh()
+
+    def _makeSteps(self) -> dict[str, Callable[[], object]]:
+        logic, box, review, saving = self.logic, self.box, self.review, self.saving
+        return {
+            "recover": saving.recover,
+            "discard": saving.discard,
+            "terminology": self.object.chooseTerminology,
+            "showFed": logic.showWindow,
+            "setUp": self._openSetUp,
+            "trySample": self.trySample,
+            "drawBox": self._drawBox,
+            "addPositive": lambda: box.addPoints(True),
+            "addNegative": lambda: box.addPoints(False),
+            "firstSlice": lambda: box.endHere(last=False),
+            "lastSlice": lambda: box.endHere(last=True),
+            "goToCenter": box.goToCenter,
+            "nextObject": logic.nextObject,
+            "propagate": box.propagate,
+            "cancel": logic.cancel,
+            "accept": review.here(logic.accept),
+            "acceptUpTo": review.here(logic.acceptUpTo),
+            "correct": review.here(review.correct),
+            "noObject": review.here(logic.noObjectHere),
+            "unlock": review.here(logic.unlock),
+            "nextDoubtful": review.nextDoubtful,
+            "sliceUp": lambda: review.step(1),
+            "sliceDown": lambda: review.step(-1),
+            "undo": review.undo,
+            "redo": review.redo,
+            "finish": review.finish,
+            "leave": review.leave,
+            "save": saving.save,
+            "nextVolume": saving.nextVolume,
+            "worklist": self.dataSets.cases.open,
+            "exportNnunet": self.dataSets.export.open,
+            "loadProposals": self.dataSets.loadProposals,
+        }
+
+    def _connectButtons(self) -> None:
+        for name in self._steps:
+            for button in self._widgets[name]:
+                button.connect("clicked()", self._slot(name))
+        for name, icon in _ICONS.items():
+            self._widgets[name][0].icon = qt.QIcon(str(_UI_FILE.parents[1] / "Icons" / f"{icon}.svg"))
+
+    def _keys(self) -> dict[str, Callable[[], None]]:
+        keys = {key: self._slot(name) for name, control in self._controls.items() for key in control.keys}
+        return keys | {"Return": self.onEnterKey, "Enter": self.onEnterKey, "Escape": self.onEscapeKey}
+
+    def _slot(self, name: str) -> Callable[[], None]:
+        return lambda: self.trigger(name)
+
+    def onEnterKey(self) -> None:
+        """Enter finishes a correction, else it propagates."""
+        self.trigger("finish" if self.logic.editor.active else "propagate")
+
+    def onEscapeKey(self) -> None:
+        """Escape ends what the mouse is doing, an effect too, else it leaves a correction."""
+        if self.boxTool.active:
+            self.boxTool.cancel()
+        elif self.logic.hasParameters and self.points.placing is not None:
+            self.points.stop()
+            self.refreshViews()
+        elif self.logic.editor.active and not self.review.correction.putEffectAway():
+            self.trigger("leave")
+
+    def _drawBox(self) -> None:
+        self.points.stop()
+        self.box.drawBox()
+
+    def _onBox(self, sliceNode, cornersWorld) -> None:
+        self.box.boxDrawn(sliceNode, cornersWorld)
+        self.refresh()
+
+    def trySample(self) -> None:
+        """Load the sample, mark it, propagate."""
+        from .SampleRun import loadSample, sampleMarking  # here, because only this button needs the simulation
+
+        volumeNode = loadSample(self.logic.scene)
+        self.logic.nextObject()
+        self.logic.keeper.journals.discard(volumeNode)  # the sample begins anew; a journal of it is nothing to ask about
+        self.logic.chooseVolume(volumeNode)
+        self.logic.parameters.newSegmentName = _("Sarcoma")
+        self.views.showVolume(volumeNode)
+        self.logic.markObject(*sampleMarking(volumeNode))
+        self.box.goToCenter()
+        self.box.propagate()
+
+    def _openSetUp(self) -> None:
+        self.setUp.open(self.logic.parameters.model if self.logic.hasParameters else "bundled")
+
+    def _onSetUpChanged(self) -> None:
+        self.object.refreshModels()
+        self.refresh()
+
+    # -- showing --------------------------------------------------------------------------------------------------------------------
+
+    def state(self) -> PanelState:
+        """How things stand."""
+        position = self.views.position(self.logic.current)
+        return readState(self.logic, position, self.saving.recoverable, self.saving.nextVolumeNode() is not None)
+
+    def refresh(self) -> None:
+        """Show how things stand, everywhere."""
+        self.attempt(self.saving.followVolume)
+        state = self.state()
+        for section in (self.object, self.box, self.review, self.saving):
+            section.refresh(state)
+        self._enable(state)
+        self._leaveKeys()
+        self.messages.hint(hintText(state))
+        self.dataSets.refresh()
+        self.events.follow()
+
+    def _whySceneStays(self) -> str:
+        """Why another case cannot be opened now; empty if it can."""
+        if not self._entered:
+            return _("Go back to the module SAM2Annotate first.")
+        return whyNot(self._controls["volume"], self.state())
+
+    def refreshViews(self) -> None:
+        """Show which slice the views show, and what the mouse does; called for every slice that a person scrolls past."""
+        self.box.refreshTools(self.logic.hasParameters)
+        self.review.refreshSlice()
+        self._enable(self.state())
+
+    def _enable(self, state: PanelState) -> None:
+        for name, control in self._controls.items():
+            reason = whyNot(control, state)
+            if self._reasons.get(name) == reason:
+                continue
+            self._reasons[name] = reason
+            toolTip = toolTipOf(control, reason)
+            for widget in self._widgets[name]:
+                widget.enabled = not reason
+                widget.toolTip = toolTip
+
+    def _leaveKeys(self) -> None:
+        self.shortcuts.leave(keysOfEffect(self.logic.editor.active, self.review.correction.effectName))
+
+    def _refreshWindow(self) -> None:
+        if self.logic.hasParameters:
+            state = self.state()
+            self.object.refreshWindow(state.hasVolume)
+            self.ui.showFedButton.visible = state.windowDiffers
+
+    def _widgetsOf(self, control: Control) -> list:
+        return [getattr(self.ui, name) for name in control.objectNames]
+
+    # -- what the logic says ------------------------------------------------------------------------------------------------------------
+
+    def _connectLogic(self) -> None:
+        for event, receiver in self._receivers():
+            event.connect(receiver)
+
+    def _disconnectLogic(self) -> None:
+        for event, receiver in self._receivers():
+            event.disconnect(receiver)
+
+    def _receivers(self) -> tuple:
+        logic = self.logic
+        return (
+            (logic.changed, self.refresh),
+            (logic.sliceArrived, self._onSliceArrived),
+            (logic.propagated, self.box.following.end),
+            (logic.message, self.say),
+            (logic.service.stateChanged, self.object.showModelState),
+            (self.boxTool.activeChanged, self.refreshViews),
+        )
+
+    def _onSliceArrived(self, position: int, _done: int, _total: int) -> None:
+        """Cheap, as it happens many times a second."""
+        self.review.sliceArrived(position)
+        self.box.refreshProgress(self.logic.running)
+        self.box.following.to(position)

@@ -1,0 +1,1 @@
+"""The panel: its sections, keys and messages. Imports all other rooms."""

@@ -1,0 +1,139 @@
+"""ComputeSteps: previews and propagation, from the object's state to slices shown. Imports Workspace and the library's propagation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from SAM2AnnotateLib.errors import Cancelled, SAM2AnnotateError
+from SAM2AnnotateLib.intensity import IntensityMapping
+from SAM2AnnotateLib.propagation import SliceResult
+
+from ..Model.ModelService import OpenedVolume
+from ..Scene.ParameterNode import Overlap
+from ..Scene.SceneBridge import volumeFromNode, voxelsKey
+from ..Scene.SegmentLabelmap import SegmentLabelmap
+from .AnnotatedSegment import AnnotatedSegment
+from .PropagationRun import PropagationRun, dueSlices
+from .Workspace import Workspace
+
+
+class ComputeSteps(Workspace):
+    """Asks the model."""
+
+    def preview(self, position: int | None = None) -> None:
+        """Show the mask of a prompted slice from its prompt alone; by default the center slice."""
+        annotated = self._requireObject()
+        position = annotated.center if position is None else position
+        prompt = annotated.session.prompts.get(position)
+        if prompt is None or position in annotated.session.locked:
+            return
+        opened = self._opened(annotated)
+
+        def upToDate() -> bool:
+            return annotated.exists and annotated.session.prompts.get(position) is prompt
+
+        def arrived(result: SliceResult, _done: int, _total: int) -> None:
+            if upToDate():
+                annotated.addResult(result, self._blocked(annotated, position))
+                self.sliceArrived.emit(position, 1, 1)
+                self.changed.emit()
+
+        def done() -> None:
+            if annotated is self.current and upToDate() and position in annotated.session.results:
+                crop = annotated.session.results[position].crop
+                self.service.prefetch(opened, position, annotated.session.extent, crop)
+
+        self.service.preview(opened, position, prompt, self.policy, None, onSlice=arrived, onDone=done, onFailed=self._previewFailed)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """(done, total) slices of the propagation; (0, 0) if none runs."""
+        return (0, 0) if self._run is None else (self._run.done, self._run.total)
+
+    def dueSlices(self) -> int:
+        """How many slices 'Propagate' would compute."""
+        return 0 if self.current is None else dueSlices(self.current)
+
+    def estimateSeconds(self) -> float | None:
+        """How long the propagation will take, or will still take; None before the first slice was measured."""
+        each, (done, total) = self.service.secondsPerSlice, self.progress
+        return None if each is None else each * (total - done if self.running else self.dueSlices())
+
+    def propagate(self) -> None:
+        """Compute every slice of the current object that is not locked."""
+        self._requireObject().effort.note("propagate")
+        self._propagate(None)
+
+    def cancel(self) -> None:
+        """Stop what is being computed; slices that are done stay."""
+        self.service.cancelAll()
+
+    def _propagate(self, changed: int | None) -> None:
+        annotated = self._requireObject()
+        if self._run is not None:
+            changed = None if self._run.changed is None else changed  # what the stopped run left undone is due too
+            self._abandonRun()
+        if dueSlices(annotated, changed) == 0:
+            self.propagated.emit()
+            self.changed.emit()
+            return
+        opened = self._opened(annotated)  # may refuse the volume
+        self._run = PropagationRun(annotated, changed, self._arrived, self._ended)
+        self._run.start(self.service, opened, self.policy)
+        self.changed.emit()
+
+    def _arrived(self, result: SliceResult) -> None:
+        run = self._run
+        if run is not None:
+            run.annotated.addResult(result, self._blocked(run.annotated, result.position))
+            self._store(force=False)
+            self.sliceArrived.emit(result.position, run.done, run.total)
+
+    def _ended(self, run: PropagationRun, error: SAM2AnnotateError | None) -> None:
+        self._run = None
+        annotated = run.annotated
+        if annotated.exists:
+            annotated.labelmap.updateSurface()
+            if self.service.description is not None:
+                annotated.about["engine"] = self.service.description
+            self._store()
+        kept = f"{run.done} of {run.total} slices are done and kept."
+        if isinstance(error, Cancelled):
+            self._say(f"{error} {kept}")
+        elif error is not None:
+            self._say(f"{error} {kept} Press 'Propagate' to go on.", error=True)
+        self.propagated.emit()
+        self.changed.emit()
+
+    def _outdateRun(self) -> None:
+        """A prompt, the extent or a lock changed: what is being computed is out of date."""
+        if self._run is not None:
+            self._abandonRun()
+            self._say("The propagation was stopped because its prompts changed. Press 'Propagate' to go on.")
+
+    def _previewFailed(self, error: SAM2AnnotateError) -> None:
+        if not isinstance(error, Cancelled):
+            self._say(str(error), error=True)
+        self.changed.emit()
+
+    def _opened(self, annotated: AnnotatedSegment) -> OpenedVolume:
+        volumeNode = annotated.volumeNode
+        mapping = self._mappingOf(annotated)
+        return OpenedVolume(annotated.imageKey(mapping), voxelsKey(volumeNode), volumeFromNode(volumeNode), annotated.axis, mapping)
+
+    def _mappingOf(self, annotated: AnnotatedSegment) -> IntensityMapping:
+        mapping = self._grays.mapping(annotated.volumeNode, self.parameters.window)
+        annotated.about["mapping"] = mapping.to_json()
+        return mapping
+
+    def _blocked(self, annotated: AnnotatedSegment, position: int) -> np.ndarray | None:
+        """(rows, cols) pixels of other segments on a slice, if masks are to keep off them."""
+        if self.parameters.overlap is not Overlap.KEEP_OFF:
+            return None
+        index = annotated.stack.index_of(position)
+        blocked = np.zeros(annotated.stack.frame_shape_rc, dtype=bool)
+        for segmentId in annotated.segmentationNode.GetSegmentation().GetSegmentIDs():
+            if segmentId != annotated.segmentId:
+                other = SegmentLabelmap(annotated.segmentationNode, segmentId, annotated.volumeNode, annotated.axis)
+                blocked |= annotated.stack.frame_from_slice(other.plane(index))
+        return blocked

@@ -1,0 +1,71 @@
+"""PropagationRun: one run of the model over the slices that are due, from its start to its one end. Imports ModelService."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from SAM2AnnotateLib.errors import SAM2AnnotateError
+from SAM2AnnotateLib.propagation import RegionPolicy, SliceResult
+from SAM2AnnotateLib.propagation.passes import plan_passes
+
+from ..Model.ModelService import ModelService, OpenedVolume, Request
+from .AnnotatedSegment import AnnotatedSegment
+
+
+class PropagationRun:
+    """Runs once; make a new one for the next run.
+
+    Args:
+        annotated: the object.
+        changed: position of the correction that it follows from; None for all slices that are not locked.
+        onSlice: takes each result that is not out of date.
+        onEnd: told the end, with the error if there was one; not told after `abandon`.
+    """
+
+    def __init__(
+        self,
+        annotated: AnnotatedSegment,
+        changed: int | None,
+        onSlice: Callable[[SliceResult], None],
+        onEnd: Callable[[PropagationRun, SAM2AnnotateError | None], None],
+    ):
+        self.annotated, self.changed = annotated, changed
+        self._onSlice, self._onEnd = onSlice, onEnd
+        self._work = annotated.session.due_work(changed)
+        self._revision = annotated.session.revision
+        self.done, self.total = 0, dueSlices(annotated, changed)
+        self._request: Request | None = None
+        self._over = False
+
+    def start(self, service: ModelService, opened: OpenedVolume, policy: RegionPolicy) -> None:
+        """Ask the model. `onEnd` may be called before this returns."""
+        self._service = service
+        self._request = service.propagate(opened, self._work, policy, onSlice=self._arrived, onDone=self._ended, onFailed=self._ended)
+
+    def abandon(self) -> None:
+        """Stop without a word: another run follows, or nobody is there to listen."""
+        self._over = True
+        if self._request is not None:
+            self._service.cancel(self._request)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the object was changed so that what is being computed does not fit it any more."""
+        return self.annotated.session.revision != self._revision
+
+    def _arrived(self, result: SliceResult, done: int, total: int) -> None:
+        if not self._over and self.annotated.exists and not self.outdated:
+            self.done, self.total = done, total
+            self._onSlice(result)
+
+    def _ended(self, error: SAM2AnnotateError | None = None) -> None:
+        if not self._over:
+            self._over = True
+            self._onEnd(self, error)
+
+
+def dueSlices(annotated: AnnotatedSegment, changed: int | None = None) -> int:
+    """How many slices a run would compute."""
+    session = annotated.session
+    conditioning = {*session.prompts, *session.locked}
+    return sum(len(one.positions) for one in plan_passes(session.extent, conditioning, session.locked, changed))

@@ -1,0 +1,1 @@
+"""MRML nodes to voxels and back. Imports no other room."""

@@ -1,0 +1,263 @@
+"""SetUpPage: what is missing, what it weighs and where it goes, and the buttons that get it. Imports qt, slicer and the Installer.
+
+Nothing is installed or downloaded before a click. The page keeps no truth of its own: it shows what the `Installer` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from SAM2AnnotateLib.errors import SAM2AnnotateError
+from SAM2AnnotateLib.progress import Progress
+
+from ..Event import Event
+from ..PageDialog import enable
+from .Installer import Installer, SetUpRow
+
+_UI_FILE = Path(__file__).parents[2] / "Resources" / "UI" / "SetUp.ui"
+_BAR_STEPS = 1000
+
+
+class SetUpPage:
+    """The page; `widget` goes into a layout or a dialog.
+
+    Args:
+        installer: does the work.
+        askFolder: asks for a folder and gives its path, or "" if the user thought better of it.
+
+    Attributes:
+        changed: emitted when packages or models may be there that were not.
+    """
+
+    def __init__(self, installer: Installer, askFolder: Callable[[], str] | None = None):
+        self.installer = installer
+        self._askFolder = askFolder if askFolder is not None else self._chooseFolder
+        self.changed = Event()
+        self.widget = slicer.util.loadUI(str(_UI_FILE))
+        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self._closed = False
+        self._packages: list[SetUpRow] = []
+        self._models: list[SetUpRow] = []
+        ui = self.ui
+        ui.installButton.connect("clicked()", self.onInstall)
+        ui.offlineButton.connect("clicked()", self.onOfflineFolder)
+        ui.checkButton.connect("clicked()", self.onCheck)
+        ui.downloadButton.connect("clicked()", self.onDownload)
+        ui.cancelButton.connect("clicked()", self.onCancel)
+        ui.modelsTable.connect("itemSelectionChanged()", self._updateButtons)
+        self.refresh()
+        self._tellPending()
+
+    def refresh(self) -> None:
+        """Show how things stand."""
+        self._packages = self.installer.describe()
+        _fill(self.ui.packagesTable, self._packages, lambda row: [row.name, _stateText(row), row.size, row.where])
+        chosen = self._chosenModel()
+        self._models = self.installer.describeModels()
+        _fill(self.ui.modelsTable, self._models, lambda row: [row.name, _stateText(row), row.size, row.purpose])
+        if chosen is not None:
+            self.chooseModel(chosen.name)
+        self._updateButtons()
+
+    @property
+    def _ready(self) -> bool:
+        return all(row.state == "ready" for row in self._packages)
+
+    def chooseModel(self, name: str) -> None:
+        """Select a model's row."""
+        for position, row in enumerate(self._models):
+            if row.name == name:
+                self.ui.modelsTable.selectRow(position)
+
+    def cleanup(self) -> None:
+        """End what runs. The widget may be gone afterwards, also while pip is still at work: the page no longer touches it."""
+        self._closed = True
+        self.installer.cleanup()
+
+    def onInstall(self) -> None:
+        """Install what is missing from the internet, then check."""
+        self._install(None)
+
+    def onOfflineFolder(self) -> None:
+        """Install from a folder, copy the weights that lie in it, then check."""
+        folder = self._askFolder()
+        if folder:
+            self._install(folder)
+
+    def onCheck(self) -> None:
+        """Run the bundled model on a phantom."""
+        self._say(_("Checking: the bundled model is run on a small phantom..."))
+        self._showBusy()
+        self._begin(lambda: self.installer.check(self._checked))
+
+    def onDownload(self) -> None:
+        """Download the chosen model."""
+        row = self._chosenModel()
+        if row is not None:
+            self._say(_("Downloading {name}...").format(name=row.name))
+            self._begin(lambda: self.installer.downloadModel(row.name, self._showProgress, self._downloaded))
+
+    def onCancel(self) -> None:
+        """Stop the download, copy or check."""
+        self.installer.cancel()
+
+    def _install(self, folder: str | None) -> None:
+        self._say(_("Installing. Slicer shows pip's progress; this may take some minutes."))
+        self._setButtonsBusy(_("Packages are being installed."), canCancel=False)
+        problem = ""
+        try:
+            self.installer.install(self._showStep, folder, cpuTorch=bool(self.ui.cpuTorchCheckBox.checked))
+        except SAM2AnnotateError as error:
+            problem = str(error)
+        finally:  # also after an error that nobody foresaw, the buttons come back
+            if not self._closed:
+                self._log(self.installer.log)
+                self._end(problem)
+                self.changed.emit()
+        if problem or self._closed:
+            return
+        if folder is not None:
+            self._say(_("Copying the models of the offline folder..."))
+            self._begin(lambda: self.installer.importWeights(folder, self._showProgress, self._imported))
+        else:
+            self.onCheck()
+
+    def _imported(self, error: SAM2AnnotateError | None) -> None:
+        if error is not None:
+            self._failed(error)
+            return
+        self.refresh()
+        self.onCheck()
+
+    def _downloaded(self, error: SAM2AnnotateError | None) -> None:
+        if error is not None:
+            self._failed(error)
+            return
+        self._end(_("The model is ready."))
+        self.changed.emit()
+
+    def _checked(self, ok: bool, line: str) -> None:
+        self._log(self.installer.commandLog)
+        text = _("Check: {line}").format(line=line)
+        if ok and self.installer.restartNeeded:
+            text += " " + _("Restart Slicer before you use other modules that need PyTorch.")
+        self._end(text)
+
+    def _failed(self, error: SAM2AnnotateError) -> None:
+        self._log(self.installer.commandLog)
+        self._end(str(error))
+        self.changed.emit()
+
+    def _begin(self, start: Callable[[], None]) -> None:
+        try:
+            start()
+        except SAM2AnnotateError as error:
+            self._end(str(error))
+            return
+        self._updateButtons()
+
+    def _end(self, text: str) -> None:
+        self.ui.progressBar.setRange(0, _BAR_STEPS)
+        self.ui.progressBar.value = 0
+        self._say(text)
+        self.refresh()
+
+    def _tellPending(self) -> None:
+        pending = self.installer.pending()
+        if self.installer.restartNeeded:
+            self._say(_("Restart Slicer, then come back: the set-up goes on where it stopped."))
+        elif pending is not None and not self._ready:
+            self._say(_("A set-up stopped at '{step}'. Click 'Install what is missing' to go on.").format(step=pending.step))
+
+    def _updateButtons(self) -> None:
+        if self.installer.commandRunning:
+            self._setButtonsBusy(_("Wait until the work below has ended, or cancel it."), canCancel=True)
+            return
+        ui, row = self.ui, self._chosenModel()
+        allThere = _("Everything is installed.") if self._ready else ""
+        if self.installer.restartNeeded and not self._ready:
+            allThere = _("Slicer must be restarted first.")
+        enable(ui.installButton, _("Install the missing packages from the internet. Nothing that is installed is replaced."), allThere)
+        enable(ui.offlineButton, _("Install from a folder made with 'sam2annotate offline-folder', and copy the models in it."), "")
+        missing = "" if self._ready else _("Packages are missing; install them first.")
+        enable(ui.checkButton, _("Run the bundled model on a small phantom, and say in one line whether all is well."), missing)
+        if row is None:
+            reason = _("Choose a model in the list first.")
+        elif row.state != "not downloaded":
+            reason = _("The weights of this model are here.")
+        else:
+            reason = ""
+        enable(ui.downloadButton, _("Download the weights of the chosen model. A broken download is taken up again."), reason)
+        byExtension = _("Slicer's PyTorch extension chooses the build.") if self.installer.usesPyTorchExtension() else ""
+        torchThere = any(one.name == "torch" and one.state == "ready" for one in self._packages)
+        reason = _("PyTorch is installed.") if torchThere else byExtension
+        enable(ui.cpuTorchCheckBox, _("Take the smaller PyTorch without CUDA (about 200 MB). SAM 2 then runs on the processor."), reason)
+        enable(ui.cancelButton, _("Stop the download or check."), _("Nothing is running."))
+
+    def _setButtonsBusy(self, reason: str, canCancel: bool) -> None:
+        ui = self.ui
+        for button in (ui.installButton, ui.offlineButton, ui.checkButton, ui.downloadButton, ui.cpuTorchCheckBox):
+            enable(button, "", reason)
+        enable(
+            ui.cancelButton, _("Stop it. What a download has received is kept."), "" if canCancel else _("pip cannot be stopped safely.")
+        )
+
+    def _showStep(self, progress: Progress) -> None:
+        if self._closed:
+            return
+        self._showProgress(progress)
+        if progress.what:
+            self._log(progress.what)
+
+    def _showProgress(self, progress: Progress) -> None:
+        if progress.total:
+            self.ui.progressBar.setRange(0, _BAR_STEPS)
+            self.ui.progressBar.value = int(_BAR_STEPS * progress.done / progress.total)
+        else:
+            self._showBusy()
+
+    def _showBusy(self) -> None:
+        self.ui.progressBar.setRange(0, 0)
+
+    def _say(self, text: str) -> None:
+        self.ui.statusLabel.text = text
+        self._log(text)
+
+    def _log(self, text: str) -> None:
+        if text.strip():
+            self.ui.logView.appendPlainText(text.strip())
+
+    def _chosenModel(self) -> SetUpRow | None:
+        position = self.ui.modelsTable.currentRow()
+        return self._models[position] if 0 <= position < len(self._models) else None
+
+    def _chooseFolder(self) -> str:
+        return qt.QFileDialog.getExistingDirectory(self.widget, _("Offline folder"))
+
+
+def _fill(table, rows: list[SetUpRow], texts: Callable[[SetUpRow], list[str]]) -> None:
+    table.setRowCount(len(rows))
+    for position, row in enumerate(rows):
+        for column, text in enumerate(texts(row)):
+            item = qt.QTableWidgetItem(text)
+            item.setFlags(qt.Qt.ItemIsSelectable | qt.Qt.ItemIsEnabled)
+            item.setToolTip(f"{row.purpose}\n{row.where}" if column == 0 else text)
+            table.setItem(position, column, item)
+    table.resizeColumnsToContents()
+
+
+def _stateText(row: SetUpRow) -> str:
+    texts = {
+        "ready": _("ready"),
+        "missing": _("missing"),
+        "damaged": _("incomplete, will be repaired"),
+        "unfit": _("version does not fit"),
+        "bundled": _("bundled"),
+        "not downloaded": _("not downloaded"),
+    }
+    return f"{texts[row.state]} ({row.detail})" if row.detail else texts[row.state]

@@ -1,0 +1,1 @@
+"""What must be installed, and the page that installs it. Imports Model."""

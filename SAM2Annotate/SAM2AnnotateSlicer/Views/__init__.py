@@ -1,0 +1,1 @@
+"""Mouse and slice views: box, points, strip, badges. Imports Scene and Review."""

@@ -1,0 +1,178 @@
+"""WorklistPage: a folder of volumes, how far each is, and going from one to the next. Imports qt, slicer and the Worklist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from SAM2AnnotateLib.errors import SAM2AnnotateError
+
+from ..PageDialog import enable
+from .Worklist import Worklist
+from .WorklistFolder import CaseState, WorklistCase
+
+_UI_FILE = Path(__file__).parents[2] / "Resources" / "UI" / "Worklist.ui"
+_SETTING = "SAM2Annotate/WorklistFolder"
+
+
+class WorklistPage:
+    """The page; `widget` goes into a dialog.
+
+    Args:
+        worklist: opens and saves.
+        blocked: says why the scene cannot be left now; empty if it can.
+        opened: told of the volume's node after a case was opened.
+
+    Attributes:
+        confirm: asks whether to go on.
+    """
+
+    def __init__(self, worklist: Worklist, blocked: Callable[[], str], opened: Callable[[], None]):
+        self._worklist, self._blocked, self._opened = worklist, blocked, opened
+        self.confirm: Callable[[str], bool] = slicer.util.confirmOkCancelDisplay
+        self._cases: list[WorklistCase] = []
+        self.widget = slicer.util.loadUI(str(_UI_FILE))
+        ui = self.ui = slicer.util.childWidgetVariables(self.widget)
+        ui.folderEdit.currentPath = qt.QSettings().value(_SETTING) or ""
+        ui.folderEdit.connect("currentPathChanged(QString)", self._onFolder)
+        ui.casesTable.connect("itemSelectionChanged()", self.refreshButtons)
+        ui.casesTable.connect("cellDoubleClicked(int,int)", self._onDoubleClick)
+        ui.nextButton.connect("clicked()", self.onNext)
+        ui.openButton.connect("clicked()", self.onOpen)
+        ui.saveButton.connect("clicked()", self.onSave)
+        ui.refreshButton.connect("clicked()", self.refresh)
+
+    def refresh(self) -> None:
+        """Look into the folder, and show how things stand."""
+        self._onFolder(self.ui.folderEdit.currentPath)
+
+    def refreshButtons(self) -> None:
+        """Show what can be done now."""
+        ui, current = self.ui, self._worklist.current
+        noFolder = _("Choose a folder with volumes first.") if not self._cases else ""
+        blocked = self._blocked()
+        chosen = self._chosen()
+        noChoice = _("Choose another case in the list first.") if chosen is None or chosen == current else ""
+        noNext = _("All other cases are reviewed or exported.") if not noFolder and self._next() is None else ""
+        noCase = _("The chosen volume is none of the worklist. Open a case first.") if current is None else ""
+        enable(
+            ui.nextButton, _("Save this case, close the scene, and load the next one that is not reviewed."), noFolder or blocked or noNext
+        )
+        enable(ui.openButton, _("Save this case, close the scene, and load the chosen one."), noFolder or blocked or noChoice)
+        enable(ui.saveButton, _("Write the segmentation beside its volume."), noFolder or blocked or noCase)
+        enable(ui.refreshButton, _("Look into the folder again."), "")
+
+    def cleanup(self) -> None:
+        """The page goes; it holds nothing."""
+
+    # -- what the user does -----------------------------------------------------------------------------------------------------------
+
+    def onNext(self) -> None:
+        """Go on with the next case."""
+        self._goTo(self._next())
+
+    def onOpen(self) -> None:
+        """Go on with the chosen case."""
+        self._goTo(self._chosen())
+
+    def onSave(self) -> None:
+        """Write the segmentation."""
+        try:
+            path = self._worklist.save()
+        except SAM2AnnotateError as error:
+            self._say(str(error), isError=True)
+            return
+        self.refresh()
+        self._say(_("There is no segment to save yet.") if path is None else _("Saved {path}.").format(path=path))
+
+    def _goTo(self, case: WorklistCase | None) -> None:
+        if case is None:
+            return
+        try:
+            unsaved = self._worklist.unsaved()
+            if unsaved and not self.confirm(
+                _("The scene also holds what is not saved: {names}. It is lost when the scene is closed. Go on?").format(
+                    names=", ".join(unsaved)
+                )
+            ):
+                return
+            before = self._worklist.current
+            self._worklist.goTo(case)
+        except SAM2AnnotateError as error:
+            self.refresh()
+            self._say(str(error), isError=True)
+            return
+        self._opened()
+        self.refresh()
+        saved = _("Saved '{name}'. ").format(name=before.name) if before is not None else ""
+        self._say(saved + _("This is '{name}'.").format(name=case.name))
+
+    # -- within -----------------------------------------------------------------------------------------------------------------------
+
+    def _onFolder(self, path: str) -> None:
+        self._cases = []
+        table, chosen = self.ui.casesTable, self.ui.casesTable.currentRow()
+        try:
+            if path:
+                self._worklist.openFolder(path)
+                self._cases = self._worklist.folder.cases()
+                qt.QSettings().setValue(_SETTING, path)
+            self._say(self._foundText() if path else _("Choose a folder of volumes."))
+        except SAM2AnnotateError as error:
+            self._say(str(error), isError=True)
+        table.setRowCount(len(self._cases))
+        current = self._worklist.current
+        for row, case in enumerate(self._cases):
+            state = self._stateText(case)
+            name = _("{name} (open)").format(name=case.name) if case == current else case.name
+            for column, text in enumerate((name, state, case.path.name)):
+                item = qt.QTableWidgetItem(text)
+                item.setFlags(qt.Qt.ItemIsSelectable | qt.Qt.ItemIsEnabled)
+                item.setToolTip(str(case.path))
+                table.setItem(row, column, item)
+        table.resizeColumnsToContents()
+        if 0 <= chosen < len(self._cases):
+            table.selectRow(chosen)
+        self.refreshButtons()
+
+    def _foundText(self) -> str:
+        text = _("{count} volumes.").format(count=len(self._cases))
+        names = ", ".join(self._worklist.folder.unreadable)
+        return text + " " + _("These folders may not be looked into: {names}.").format(names=names) if names else text
+
+    def _onDoubleClick(self, _row: int, _column: int) -> None:
+        if self.ui.openButton.enabled:
+            self.onOpen()
+
+    def _stateText(self, case: WorklistCase) -> str:
+        texts = {
+            CaseState.NOT_STARTED: _("not started"),
+            CaseState.IN_WORK: _("in work"),
+            CaseState.REVIEWED: _("reviewed"),
+            CaseState.EXPORTED: _("exported"),
+        }
+        try:
+            return texts[self._worklist.folder.state(case)]
+        except SAM2AnnotateError as error:
+            self._say(str(error), isError=True)
+            return _("cannot be read")
+
+    def _next(self) -> WorklistCase | None:
+        current = self._worklist.current
+        try:
+            return self._worklist.folder.next(None if current is None else current.name)
+        except SAM2AnnotateError as error:
+            self._say(str(error), isError=True)
+            return None
+
+    def _chosen(self) -> WorklistCase | None:
+        row = self.ui.casesTable.currentRow()
+        return self._cases[row] if 0 <= row < len(self._cases) else None
+
+    def _say(self, text: str, isError: bool = False) -> None:
+        self.ui.statusLabel.text = text
+        self.ui.statusLabel.styleSheet = "color: #c0392b; font-weight: bold;" if isError else ""

@@ -1,0 +1,1 @@
+"""A folder of volumes and its page. Imports Scene and Review."""
