@@ -22,6 +22,7 @@ class SliceResult:
         seconds: time that this slice took, encoding included where it was needed.
         crop: the part of the slice that the model saw; it may reach beyond the slice.
         prompted: whether a prompt stands on this slice.
+        disagreement: 1 - DSC of what the runs from two sides said of this slice; None where only one came by.
     """
 
     position: int
@@ -31,6 +32,7 @@ class SliceResult:
     seconds: float
     crop: Box2D
     prompted: bool
+    disagreement: float | None = None
 
     def __post_init__(self) -> None:
         self.mask.setflags(write=False)
@@ -45,11 +47,12 @@ class SliceResult:
             "seconds": self.seconds,
             "crop": [self.crop.row_start, self.crop.row_stop, self.crop.col_start, self.crop.col_stop],
             "prompted": self.prompted,
+            "disagreement": self.disagreement,
         }
 
     @classmethod
     def from_json(cls, stored: dict) -> SliceResult:
-        """Read back what `to_json` wrote."""
+        """Read back what `to_json` wrote, also before it held a disagreement."""
         return cls(**{**stored, "mask": mask_from_runs(stored["mask"]), "crop": Box2D(*stored["crop"])})
 
     def __repr__(self) -> str:
