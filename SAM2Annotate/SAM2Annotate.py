@@ -68,8 +68,9 @@ class SAM2AnnotateWidget(ScriptedLoadableModuleWidget):
         return self.panel.views.position(self.logic.current)
 
     def enter(self) -> None:
-        """Called whenever the user comes to the module."""
-        self.panel.enter()
+        """Called whenever the user comes to the module; also if setup failed, which Slicer has told by then."""
+        if self.panel is not None:
+            self.panel.enter()
 
     def exit(self) -> None:
         """Called whenever the user leaves it."""

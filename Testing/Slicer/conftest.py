@@ -18,8 +18,10 @@ IN_SLICER = hasattr(sys.modules.get("slicer"), "app")  # the host is not up yet 
 _NEEDED = {"slicer": "slicer-core", "PySide6": "PySide6-Essentials", "vtk": "vtk"}
 _MISSING = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
 
+MODULE_FOLDER = HERE.parents[1] / "SAM2Annotate"
+
 # The host, and the module's folder, which Slicer puts there too.
-for _folder in (HERE, HERE.parents[1] / "SAM2Annotate"):
+for _folder in (HERE, MODULE_FOLDER):
     if str(_folder) not in sys.path:
         sys.path.insert(0, str(_folder))
 
@@ -47,8 +49,10 @@ def pytest_pycollect_makemodule(module_path, parent):
     if _MISSING:
         return _SkippedModule.from_parent(parent, path=module_path)
     import slicer_host
+    from slicer_host.pythonqt import truth
 
     slicer_host.start()
+    truth.strict_folders[:] = [str(MODULE_FOLDER)]
     return None
 
 

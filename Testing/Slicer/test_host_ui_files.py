@@ -54,7 +54,7 @@ def load(tmp_path):
 
 def test_a_file_makes_its_widgets_with_their_properties(load):
     panel = load()
-    ui = ui_files.child_widgets_variables(panel)
+    ui = slicer.util.childWidgetVariables(panel)
     assert type(panel) is slicer.qMRMLWidget and type(ui.volume) is slicer.qMRMLNodeComboBox
     assert ui.inputs.text == "Inputs" and ui.inputs.collapsed is True and ui.apply.enabled is False
     assert (ui.extent.minimumValue, ui.extent.maximum, ui.slider.value) == (10.0, 50.0, 7.0)
@@ -65,7 +65,7 @@ def test_a_file_makes_its_widgets_with_their_properties(load):
 
 def test_the_connections_of_a_file_are_made(load):
     panel = load()
-    ui = ui_files.child_widgets_variables(panel)
+    ui = slicer.util.childWidgetVariables(panel)
     panel.setMRMLScene(slicer.mrmlScene)
     assert ui.volume.mrmlScene() is slicer.mrmlScene
     ui.apply.enabled = True

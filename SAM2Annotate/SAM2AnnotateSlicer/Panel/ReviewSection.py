@@ -44,13 +44,13 @@ class ReviewSection:
         self._ui, self._logic, self._views, self._say = ui, logic, views, say
         self.strip = ReviewStrip()
         self.strip.setObjectName("reviewStrip")
-        ui.stripLayout.addWidget(self.strip)
+        ui.stripPlace.layout().addWidget(self.strip)
         self._following = following
         self.strip.clicked.connect(lambda position: attempt(self._onStripClicked, position))
         self._entered = False  # badges stand in the views only while the panel is shown
         self.badges = StatusBadges()
         self._madeRoom: list = []  # sections that were closed so that the editor is in sight
-        self.correction = CorrectionSection(ui.correctionFrame, ui.correctionLayout, logic.scene, effectChanged)
+        self.correction = CorrectionSection(ui.correctionFrame, ui.correctionPlace.layout(), logic.scene, effectChanged)
 
     def enter(self) -> None:
         """The panel is shown."""

@@ -63,7 +63,7 @@ class Shortcuts:
             self._enable()
 
     def _onFocusChanged(self, _before, widget) -> None:
-        self._inField = bool(widget) and any(widget.inherits(name) for name in _FIELDS)
+        self._inField = widget is not None and any(widget.inherits(name) for name in _FIELDS)
         self._enable()
 
     def _enable(self) -> None:

@@ -65,7 +65,7 @@ class BoxTool:
     def remove(self) -> None:
         """Cancel, and observe nothing any more."""
         self.cancel()
-        if self._layoutManager:  # a wrapper of something deleted is false
+        if self._layoutManager is not None and slicer.app.layoutManager() is not None:  # none at Slicer's end, when ours is gone too
             self._layoutManager.disconnect("layoutChanged(int)", self._onLayoutChanged)
         self._layoutManager = None
         for name in list(self._observed):

@@ -18,8 +18,8 @@ FACTS_PATH = Path(__file__).with_name("facts.json")
 _LEFT_OUT_OF_QT = re.compile(
     r"Q(Graphics|Media|Audio|Camera|Video|Radio(Data|Tuner)|Ssl|Dtls|Dns|Http|Hst|Ocsp|Network|OpenGL|Cbor|Accessible|Touch|Tablet|Pinch|Pan|Swipe|Tap|"
     r"Gesture|NativeGesture|Printer|Print|Pdf|Page|TileRules|Tcp|Udp|Local(Server|Socket)|Host|IPv6|Authenticator|Sound|State$|StateMachine|"
-    r"Image(Encoder|IO|Capture)|MetaData|Raw|Scroller|Json|Xml|Multimedia|Matrix4x4|Quaternion|Vector|StyleHintReturn|"
-    r"Abstract(Audio|Video|Network|Graphics)|Picture|TextInline|Mdi|Wizard|Undo|EventTransition|HistoryState|FinalState|Rhi|Style\w+V\d)"
+    r"Image(Encoder|IO|Capture)|MetaData|Raw|Scroller|Json|Xml|Multimedia|Quaternion|Vector4D|StyleHintReturn|"
+    r"Abstract(Audio|Video|Network|Graphics)|TextInline|Mdi|Wizard|Undo|EventTransition|HistoryState|FinalState|Rhi|Style\w+V\d)"
 )
 _LEFT_OUT_OF_CTK = re.compile(r"ctk(DICOM|Workflow|Job|Axes)")
 _LEFT_OUT_OF_SLICER = re.compile(r"pq|qSlicer(DICOM|Extension|Settings\w+Panel)")

@@ -6,14 +6,13 @@ QUiLoader turns an unknown class into its base and an unknown property into a dy
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 from PySide6 import QtCore, QtUiTools
 
 from . import facts, registry, ui_values
-from .pythonqt import unwrap, wrap
+from .pythonqt import wrap
 from .pythonqt.implementations import implementation
 from .pythonqt.signatures import normalized_signal, split_at_commas
 
@@ -63,12 +62,6 @@ def load_ui(path: str | Path) -> Any:
     for connection in connections if connections is not None else ():
         _connect(made, connection, file.name)
     return top
-
-
-def child_widgets_variables(ui: Any) -> SimpleNamespace:
-    """An object with an attribute for each named descendant of a widget, as slicer.util.childWidgetVariables gives it."""
-    named = (wrap(child) for child in unwrap(ui).findChildren(QtCore.QObject) if child.objectName())
-    return SimpleNamespace(**{child.objectName: child for child in named})
 
 
 class _Loader(QtUiTools.QUiLoader):

@@ -58,7 +58,6 @@ def install() -> None:
     for name, testing_answer in _TESTING_ANSWERS.items():
         setattr(slicer.util, name, _recorded(getattr(slicer.util, name), testing_answer))
     slicer.util.loadUI = _load_ui
-    slicer.util.childWidgetVariables = _child_widget_variables
 
 
 def _recorded(original, testing_answer):
@@ -81,10 +80,3 @@ def _load_ui(path):
     from . import ui_files
 
     return ui_files.load_ui(str(path))
-
-
-def _child_widget_variables(widget):
-    """As slicer.util.childWidgetVariables."""
-    from . import ui_files
-
-    return ui_files.child_widgets_variables(widget)

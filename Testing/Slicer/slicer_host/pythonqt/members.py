@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, Protocol
 
 from .. import facts, registry
-from . import enums, special
+from . import enums, special, truth
 from .calls import call, refuse_keywords, without_deprecation
 from .conversion import NO, converter, returned
 from .implementations import pyside_class
@@ -327,7 +327,7 @@ def operators(class_name: str) -> dict[str, Callable[..., Any]]:
 
 def _operator(class_name: str, member: facts.Member) -> Callable[..., Any]:
     if member.name == "__nonzero__":
-        return lambda self: not self.isEmpty() if class_name == "QByteArray" else bool(self.__qt__())
+        return truth.of_content
 
     def operate(self: Any, *operands: Any) -> Any:
         inner = self.__qt__()

@@ -10,7 +10,7 @@ from PySide6 import QtCore
 from shiboken6 import Shiboken
 
 from .. import facts
-from . import members, shells
+from . import members, shells, truth
 from .calls import convert_arguments, refuse_keywords, without_deprecation
 from .conversion import to_variant, wrap
 from .implementations import class_name_of, implementation
@@ -86,12 +86,11 @@ class Proxy(metaclass=QtClass):
                 f"'{name}' does not exist on {type(self).qt_class_name} and creating new attributes on C++ objects is not allowed"
             )
 
-    def __bool__(self) -> bool:
-        return _alive(self)
+    __bool__ = truth.of_object
 
     def __eq__(self, other: object) -> bool:
         if other is None:
-            return not _alive(self)
+            return not truth.is_alive(self)
         return self._qt is other._qt if isinstance(other, Proxy) else NotImplemented
 
     def __hash__(self) -> int:
@@ -120,10 +119,6 @@ def _has_object(proxy: Proxy) -> bool:
     except AttributeError:
         return False
     return True
-
-
-def _alive(proxy: Proxy) -> bool:
-    return _has_object(proxy) and bool(Shiboken.isValid(proxy._qt))
 
 
 @cache
