@@ -9,6 +9,7 @@ import sys
 
 from .. import __version__
 from ..errors import Cancelled, SAM2AnnotateError
+from ..processors import wait_patiently
 from . import benchmark, demo, models, nnunet, offline_folder, score, segment, self_check, study
 
 _COMMANDS = (segment, score, nnunet, study, models, offline_folder, self_check, benchmark, demo)
@@ -38,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a file name that the terminal cannot show must not end a command
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    wait_patiently()
     options = build_parser().parse_args(_join_negative_values(sys.argv[1:] if arguments is None else arguments))
     try:
         return options.run(options)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError, EngineError, InputError
 from ..optional_imports import import_for
+from ..processors import cores_here, wait_patiently
 from .checkpoints import Checkpoint, file_sha256, find_checkpoint, require_local_file, verify_file
 from .engine import SegmentationEngine
 from .model_configs import ARCHITECTURES, Architecture, model_config
@@ -20,6 +22,8 @@ PRECISIONS = ("auto", "fp32", "bf16")
 # On a CPU the official models run at this size unless asked otherwise: a slice at 1024 pixels takes about ten times as long as at 512
 # (5.7 against 0.67 s, hiera tiny on 2 cores), and a region of interest of an object seldom holds more pixels than that.
 _CPU_IMAGE_SIZE = 512
+# Of two cores none is spared: what draws the scene needs little while a person waits, and the model would take nearly twice as long.
+_FEWEST_TO_SPARE_OF = 2
 
 
 def load_engine(
@@ -29,6 +33,7 @@ def load_engine(
     device: str = "auto",
     precision: str = "auto",
     image_size: int | None = None,
+    spare_cores: int = 0,
 ) -> SegmentationEngine:
     """Load a SAM 2 model.
 
@@ -39,6 +44,7 @@ def load_engine(
         precision: ``fp32`` repeats stock SAM 2 exactly; ``bf16`` is autocast; ``auto`` takes bf16 where the hardware has it and the
             model is large enough to gain (not the bundled one on a CPU). Both but ``fp32`` keep embeddings in 16 bit.
         image_size: pixels per side, a multiple of 32; by default the checkpoint's own, on a CPU at most 512.
+        spare_cores: of more than two cores, how many are left to others; the variable OMP_NUM_THREADS overrules it.
 
     Raises:
         CheckpointError: unknown name, file missing, truncated, altered, or of another architecture.
@@ -46,6 +52,7 @@ def load_engine(
         InputError: precision or image size is none of those.
         MissingPackageError: torch or sam2 is not installed.
     """
+    wait_patiently()
     torch = import_for("Running SAM 2", "torch", INSTALL_HINT)
     import_for("Running SAM 2", "sam2", INSTALL_HINT)
     known = checkpoint if isinstance(checkpoint, Checkpoint) else find_checkpoint(checkpoint, architecture)
@@ -58,6 +65,7 @@ def load_engine(
         raise CheckpointError(f"Unknown architecture {name!r}: expected one of {', '.join(ARCHITECTURES)}.")
     shape = ARCHITECTURES[name]
     device = _choose_device(torch, device)
+    _leave_cores(torch, spare_cores)
     size = _choose_image_size(image_size, known.image_size or shape.native_image_size, device)
     model = _build(torch, shape, size)
     _fill(model, tensors, file, name)
@@ -143,6 +151,14 @@ def _choose_device(torch, device: str) -> str:
     if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()):
         raise EngineError(f"The device '{device}' is not available on this machine, or this torch is not built for it. Use --device cpu.")
     return device
+
+
+def _leave_cores(torch, spare: int) -> None:
+    """No more threads than cores, less what is spared: torch counts the machine's, also in a container that may not use them all."""
+    cores = cores_here()
+    wanted = max(1, cores - spare) if cores > _FEWEST_TO_SPARE_OF else cores
+    if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > wanted:
+        torch.set_num_threads(wanted)
 
 
 def _choose_image_size(asked: int | None, native: int, device: str) -> int:

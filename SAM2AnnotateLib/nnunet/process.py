@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import EngineError, MissingPackageError, OutputError, SAM2AnnotateError, WorkerError
+from ..processors import wait_patiently
 from ..progress import CancelToken
 from .folders import NnunetFolders
 
@@ -148,6 +149,7 @@ class NnunetRunner:
 
     def _start(self, call: NnunetCall, folders: NnunetFolders | None) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
+        wait_patiently(environment)
         if folders is not None:
             environment.update(folders.environment())
         if self.processes is not None:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from .. import errors
 from ..errors import SAM2AnnotateError, WorkerError
+from ..processors import cores_here
 from ..progress import CancelToken
 from .names import first_few
 from .tasks import MODELS, Task
@@ -163,11 +164,6 @@ def seats_for_models(device: str, gpus: Sequence[str]) -> tuple[Seat, ...]:
         return (Seat(kind, {}),)
     chosen = [gpus[int(number)]] if number.isdecimal() and int(number) < len(gpus) else gpus
     return tuple(Seat(kind, {"CUDA_VISIBLE_DEVICES": name}) for name in chosen)
-
-
-def cores_here() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _class_of(kind: str) -> type[SAM2AnnotateError]:

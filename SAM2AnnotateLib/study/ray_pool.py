@@ -19,8 +19,9 @@ from typing import Any
 
 from ..errors import InputError, WorkerError
 from ..optional_imports import import_for
+from ..processors import cores_here
 from ..progress import CancelToken
-from .executors import EXECUTE, ONE_THREAD, Failures, TaskEvent, cores_here, failure, function_at, trains_a_model, unit_at
+from .executors import EXECUTE, ONE_THREAD, Failures, TaskEvent, failure, function_at, trains_a_model, unit_at
 from .tasks import Task
 
 INSTALL_HINT = 'pip install "ray>=2.9"'

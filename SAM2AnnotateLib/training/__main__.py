@@ -5,11 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-
-from .export import write_weights
-from .real_cases import load_training_cases
-from .train import Trainer
+from ..processors import wait_patiently
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,6 +18,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, help="CPU threads of torch")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
+    wait_patiently()
+    import torch
+
+    from .export import write_weights
+    from .real_cases import load_training_cases
+    from .train import Trainer
+
     if options.threads:
         torch.set_num_threads(options.threads)
     if not options.export_only:

@@ -6,6 +6,7 @@ protocol alone: whatever else a library prints goes to standard error, which is 
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import queue
@@ -21,6 +22,7 @@ from ..engine import EmbeddingStore, SegmentationEngine, load_engine
 from ..errors import Cancelled, SAM2AnnotateError, WorkerError
 from ..geometry import Box2D, Extent, SliceStack, Volume, VolumeGrid
 from ..intensity import IntensityMapping
+from ..processors import wait_patiently
 from ..progress import CancelToken, Progress
 from ..prompts import SlicePrompt
 from ..propagation import RegionPolicy, SliceEncoder, propagate
@@ -47,6 +49,8 @@ from .messages import (
 )
 
 HEARTBEAT_SECONDS = 1.0
+# Slicer draws the scene while the model works.
+_load = functools.partial(load_engine, spare_cores=1)
 _log = logging.getLogger(__name__)
 
 
@@ -62,7 +66,7 @@ class Worker:
     def __init__(
         self,
         send: Callable[[Message], None],
-        load: Callable[..., SegmentationEngine] = load_engine,
+        load: Callable[..., SegmentationEngine] = _load,
         is_waiting: Callable[[], bool] = lambda: False,
     ):
         self._send, self._load, self._is_waiting = send, load, is_waiting
@@ -165,7 +169,7 @@ class Worker:
                 return
 
 
-def serve(requests: BinaryIO, replies: BinaryIO, load: Callable[..., SegmentationEngine] = load_engine) -> None:
+def serve(requests: BinaryIO, replies: BinaryIO, load: Callable[..., SegmentationEngine] = _load) -> None:
     """Serve until `Shutdown` or the end of `requests`, which means that the client is gone."""
     waiting: queue.Queue[tuple[Message, CancelToken]] = queue.Queue()
     tokens: dict[int, CancelToken] = {}
@@ -219,6 +223,7 @@ def serve(requests: BinaryIO, replies: BinaryIO, load: Callable[..., Segmentatio
 
 def main() -> int:
     """Serve standard input and output."""
+    wait_patiently()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not enter the protocol
