@@ -226,7 +226,7 @@ class CtkRangeWidget(QWidget):
         self._high.valueChanged.connect(self.setMaximumValue)
 
     def sizeHint(self) -> QSize:
-        return QSize(260, self._low.sizeHint().height())
+        return QSize(182, max(26, self._low.sizeHint().height()))
 
     def minimum(self) -> float:
         return self._slider.minimum()

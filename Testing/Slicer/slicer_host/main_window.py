@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import vtk
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import (
     QComboBox,
@@ -20,7 +20,10 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
+from .ctk_collapsible import CtkCollapsibleButton
+from .look import SMALL_SCREEN
 from .managers import LayoutFactory, ModuleManager
 from .registry import stand_in
 from .scene_setup import SceneSetup
@@ -49,9 +52,16 @@ _ONE_UP = {6: "Red", 7: "Yellow", 8: "Green"}
 _FOUR_UP = 3
 
 
+_PANEL_WIDTH = 410  # pixels that the panel has before a module needs more
+_HELP_HEIGHT, _DATA_PROBE_HEIGHT = 25, 93
+
+
 @stand_in("qSlicerModulePanel")
 class ModulePanel(QWidget):
-    """Where the widget of the current module is."""
+    """Where the widget of the current module is.
+
+    There is no horizontal scroll bar, so the panel becomes as wide as the module needs, and the views give way.
+    """
 
     def __init__(self, parent=None):
         super().__init__(parent)
@@ -59,18 +69,42 @@ class ModulePanel(QWidget):
         self._scroll_area.setObjectName("ScrollArea")
         self._scroll_area.setWidgetResizable(True)
         self._scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._module = None
+        self._contents = QWidget()
+        help_button = CtkCollapsibleButton()
+        help_button.setObjectName("HelpCollapsibleButton")
+        help_button.setText("Help and Acknowledgement")
+        help_button.setFixedHeight(_HELP_HEIGHT)
+        self._modules = QVBoxLayout(self._contents)
+        self._modules.setContentsMargins(3, 3, 3, 3)
+        self._modules.addWidget(help_button)
+        self._scroll_area.setWidget(self._contents)
+        self._contents.installEventFilter(self)
+        data_probe = CtkCollapsibleButton()
+        data_probe.setObjectName("DataProbeCollapsibleWidget")
+        data_probe.setText("Data Probe")
+        data_probe.setFixedHeight(_DATA_PROBE_HEIGHT)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._scroll_area)
+        layout.addWidget(data_probe)
 
     def show_widget(self, widget: QWidget | None) -> None:
         """Host only: show a module's widget instead of the one before, which is hidden and has no parent then."""
-        before = self._scroll_area.takeWidget()
-        if before is not None:
-            before.hide()
+        if self._module is not None and isValid(self._module):
+            self._modules.removeWidget(self._module)
+            self._module.hide()
+            self._module.setParent(None)
+        self._module = widget
         if widget is not None:
-            self._scroll_area.setWidget(widget)
+            self._modules.addWidget(widget, 1)
             widget.show()
+
+    def eventFilter(self, watched, event):
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
+            bar = self._scroll_area.verticalScrollBar().sizeHint().width()
+            self._scroll_area.setMinimumWidth(max(_PANEL_WIDTH, self._contents.minimumSizeHint().width() + bar))
+        return False
 
 
 @stand_in("qSlicerModuleSelectorToolBar")
@@ -139,7 +173,6 @@ class MainWindow(QMainWindow, LayoutFactory):
         dock = QDockWidget("", self)
         dock.setObjectName("PanelDockWidget")
         dock.setWidget(panel)
-        dock.setMinimumWidth(420)
         self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock)
         toggle = dock.toggleViewAction()
         toggle.setShortcut(QKeySequence("Ctrl+5"))
@@ -164,7 +197,7 @@ class MainWindow(QMainWindow, LayoutFactory):
             widget.setObjectName(f"qMRMLSliceWidget{name}")
         self.setCentralWidget(central)
         self.show_layout(setup.layout_logic.GetLayoutNode().GetViewArrangement())
-        self.resize(1400, 860)
+        self.resize(*SMALL_SCREEN)
 
     def moduleSelector(self):
         return self._selector

@@ -329,7 +329,12 @@ class NodeComboBox(QWidget):
         self._combo_box.setSizeAdjustPolicy(policy)
 
     def sizeHint(self):
-        return QSize(140, 26)
+        """Wide enough for the longest name, as the real one's is: a panel grows with it."""
+        texts = [self._combo_box.itemText(row) for row in range(self._combo_box.count())]
+        return QSize(max([136, *(self.fontMetrics().horizontalAdvance(text) + 52 for text in texts)]), 25)
+
+    def minimumSizeHint(self):
+        return self.sizeHint()
 
 
 add_flags(

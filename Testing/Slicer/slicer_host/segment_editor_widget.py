@@ -11,13 +11,25 @@ import slicer
 import vtk
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QApplication, QGridLayout, QGroupBox, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QGridLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QStyle,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 from shiboken6 import isValid
 
 from .node_widgets import NodeComboBox
 from .registry import stand_in
 from .scene_widgets import MRMLWidget, SceneObserver, add_flags
 from .segment_editor_effects import EFFECT_NAMES, SegmentEditorEffect
+from .segment_editor_options import options_of
 from .segment_widgets import SegmentsTableView
 
 # Keys that installKeyboardShortcuts() takes, as the shared facts list them.
@@ -48,14 +60,14 @@ class SegmentEditorWidget(MRMLWidget):
         self._shortcuts: list[QShortcut] = []
         self._flags = dict.fromkeys(_FLAG_PROPERTIES, True)
         self._flags["readOnly"] = False
-        self._values = {"effectButtonStyle": Qt.ToolButtonStyle.ToolButtonIconOnly, "effectColumnCount": 2}
+        self._values = {"effectButtonStyle": Qt.ToolButtonStyle.ToolButtonTextUnderIcon, "effectColumnCount": 3}
         self._effects = {name: SegmentEditorEffect(name, self) for name in EFFECT_NAMES}
         self._effect_order: list[str] = []
         self._unordered_visible = True
         self._segmentation_selector = self._selector("SegmentationNodeComboBox", "vtkMRMLSegmentationNode", self.setSegmentationNode)
         self._volume_selector = self._selector("SourceVolumeNodeComboBox", "vtkMRMLScalarVolumeNode", self.setSourceVolumeNode)
         self._table = SegmentsTableView()
-        self._table.setObjectName("SegmentsTable")
+        self._table.setObjectName("SegmentsTableView")
         self._table.selectionChanged.connect(self._on_table_selection)
         self._effects_box = QWidget(objectName="EffectsGroupBox")
         self._effects_layout = QGridLayout(self._effects_box)
@@ -68,18 +80,27 @@ class SegmentEditorWidget(MRMLWidget):
         undo_layout.addWidget(self._undo_button)
         undo_layout.addWidget(self._redo_button)
         self._options_box = QGroupBox(objectName="OptionsGroupBox")
-        self._options_label = QLabel()
-        QVBoxLayout(self._options_box).addWidget(self._options_label)
+        self._pages = {name: options_of(name) for name in EFFECT_NAMES}
+        pages = QVBoxLayout(self._options_box)
+        for page in self._pages.values():
+            page.hide()
+            pages.addWidget(page)
         self._masking_box = QGroupBox("Masking", objectName="MaskingGroupBox")
         self._masking_label = QLabel()
         QVBoxLayout(self._masking_box).addWidget(self._masking_label)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (
-            *(self._segmentation_selector, self._volume_selector, self._table),
-            *(self._effects_box, self._undo_box, self._options_box, self._masking_box),
+        layout.addWidget(self._segmentation_selector)
+        layout.addWidget(self._volume_selector)
+        columns, effects, pages = QHBoxLayout(), QVBoxLayout(), QVBoxLayout()  # as in qMRMLSegmentEditorWidget.ui: effects beside options
+        for column, widgets in (
+            (effects, (self._effects_box, self._undo_box)),
+            (pages, (self._table, self._options_box, self._masking_box)),
         ):
-            layout.addWidget(widget)
+            for widget in widgets:
+                column.addWidget(widget)
+            column.addStretch()
+            columns.addLayout(column)
+        layout.addLayout(columns)
         self._lay_out_effects()
         self._update()
 
@@ -184,6 +205,8 @@ class SegmentEditorWidget(MRMLWidget):
             button.setEnabled(bool(self.currentSegmentID()) and volume is not None and not self._flags["readOnly"])
         self._options_box.setTitle(name or "")
         self._options_box.setVisible(bool(name))
+        for effect_name, page in self._pages.items():
+            page.setVisible(effect_name == name)
         self._masking_label.setText(self._masking_text())
         self._undo_button.setEnabled(bool(self._logic.CanUndo()))
         self._redo_button.setEnabled(bool(self._logic.CanRedo()))
@@ -267,6 +290,8 @@ class SegmentEditorWidget(MRMLWidget):
         for index, name in enumerate(["None", *names]):
             button = QToolButton(text=name, toolTip=name)
             button.setCheckable(True)
+            button.setToolButtonStyle(self._values["effectButtonStyle"])
+            button.setIcon(self.style().standardIcon(QStyle.StandardPixmap.SP_FileIcon))
             button.clicked.connect(lambda _=False, n=name: self.setActiveEffectByName("" if n == "None" else n))
             self._effects_layout.addWidget(button, index // columns, index % columns)
             self._buttons["" if name == "None" else name] = button
@@ -329,6 +354,7 @@ class SegmentEditorWidget(MRMLWidget):
 
     def setEffectButtonStyle(self, style):
         self._values["effectButtonStyle"] = style
+        self._lay_out_effects()
 
     def effectColumnCount(self):
         return self._values["effectColumnCount"]

@@ -23,14 +23,17 @@ def start() -> None:
     """
     if _running:
         return
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    folder = tempfile.TemporaryDirectory(prefix="slicer_host_")
+    from . import look
+
+    if os.environ.get("QT_QPA_PLATFORM", "offscreen") == "offscreen":
+        os.environ["QT_QPA_PLATFORM"] = look.write_screen(Path(folder.name))
     os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
 
     from PySide6.QtWidgets import QApplication
 
     if QApplication.instance() is not None:
         raise RuntimeError("a QApplication exists already; slicer_host.start() must come before anything that makes one")
-    folder = tempfile.TemporaryDirectory(prefix="slicer_host_")
     home, temporary_directory = Path(folder.name) / "home", Path(folder.name) / "tmp"
     temporary_directory.mkdir()
 
@@ -42,6 +45,7 @@ def start() -> None:
     pythonqt.install()
     errors.install()
     app = application.Application(home, temporary_directory)
+    look.dress(app)
     setup = scene_setup.build_scene(home, temporary_directory)
     _hide_leaks(slicer)
     slicer.mrmlScene = setup.scene
