@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
 def _cases(rows: list[_Row], plan, names: dict[int, str], annotator: str | None) -> Iterator:
     """The cases one after another, so that one at a time is in memory."""
     from ..nnunet import ExportCase
-    from ..nnunet.sources import read_image, read_segments
+    from ..nnunet.segmentations.sources import read_image, read_segments
 
     for row in rows:
         if len(row.images) != len(plan.channels):
@@ -141,7 +141,7 @@ def _rows_of_table(path: Path, part: str) -> list[_Row]:
 def _new_plan(options: argparse.Namespace, folder: Path):
     """The plan that the options state; None if they state none."""
     from ..nnunet import DataSetPlan, LabelRule, SplitRule
-    from ..nnunet.plan import read_plan
+    from ..nnunet.cases.plan import read_plan
 
     if options.plan is None and not options.channel and not options.label:
         return None

@@ -25,7 +25,7 @@ def add_parser(subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
-    from ..nnunet.job import read_job
+    from ..nnunet.data_sets.job import read_job
 
     say("progress", done=0, total=None, what="reading the case")
     job = read_job(options.job)

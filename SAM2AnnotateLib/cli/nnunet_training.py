@@ -90,10 +90,10 @@ def _add_predict(subparsers: argparse._SubParsersAction) -> None:
 
 def run_train(options: argparse.Namespace) -> int:
     """Train; returns 0. Library errors propagate."""
-    from ..nnunet.folders import NnunetFolders
-    from ..nnunet.preparation import Preparation
-    from ..nnunet.training import train
-    from ..nnunet.training_options import TrainingOptions
+    from ..nnunet.runs.folders import NnunetFolders
+    from ..nnunet.runs.preparation import Preparation
+    from ..nnunet.runs.training import train
+    from ..nnunet.runs.training_options import TrainingOptions
 
     names = (
         "configuration", "epochs", "iterations_per_epoch", "validation_iterations", "batch_size", "trainer", "device", "mirroring", "seed",
@@ -118,7 +118,7 @@ def run_train(options: argparse.Namespace) -> int:
 
 def run_predict(options: argparse.Namespace) -> int:
     """Predict; returns 0. Library errors propagate."""
-    from ..nnunet.prediction import predict
+    from ..nnunet.runs.prediction import predict
 
     cases = predict(
         options.model,

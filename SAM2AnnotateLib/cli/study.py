@@ -17,8 +17,8 @@ from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..study import Study
-    from ..study.executors import Executor
-    from ..study.status import StudyStatus
+    from ..study.execution.executors import Executor
+    from ..study.records.status import StudyStatus
 
 _STUDY_EXAMPLES = """\
 examples:
@@ -92,9 +92,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run_init(options: argparse.Namespace) -> int:
     """Write study.yaml; returns 0. Library errors propagate."""
     from ..study import Study, StudyConfig
-    from ..study.cases import find_cases
+    from ..study.configuration.yaml_file import parse_yaml
     from ..study.presets import preset_text
-    from ..study.yaml_file import parse_yaml
+    from ..study.records.cases import find_cases
 
     text = preset_text(options.preset)
     data = _data_entries(options)
@@ -113,8 +113,8 @@ def run_init(options: argparse.Namespace) -> int:
 def run_run(options: argparse.Namespace) -> int:
     """Run a study; returns 0. Library errors propagate."""
     from ..study import Study
-    from ..study.readiness import require_ready
-    from ..study.run import run_study
+    from ..study.execution.run import run_study
+    from ..study.work.readiness import require_ready
 
     study = Study.open(options.folder)
     executor = _executor(options, study)
@@ -130,7 +130,7 @@ def run_status(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from ..study import Study
-    from ..study.status import study_status
+    from ..study.records.status import study_status
 
     study = Study.open(options.folder)
     status = study_status(study)
@@ -141,7 +141,7 @@ def run_status(options: argparse.Namespace) -> int:
 def run_report(options: argparse.Namespace) -> int:
     """Write the report; returns 0. Library errors propagate."""
     from ..study import Study
-    from ..study.report import write_report
+    from ..study.report.report import write_report
 
     print(write_report(Study.open(options.folder)))
     return 0
@@ -187,8 +187,8 @@ def _data_entries(options: argparse.Namespace) -> list[str]:
 
 def _executor(options: argparse.Namespace, study: Study) -> Executor:
     """Who does the work: the options, and what they leave open as study.yaml says."""
-    from ..study.process_pool import ProcessPool
-    from ..study.ray_pool import RayPool
+    from ..study.execution.process_pool import ProcessPool
+    from ..study.execution.ray_pool import RayPool
 
     config = study.config
     workers = options.workers if options.workers is not None or config.compute.workers == "auto" else int(config.compute.workers)
@@ -213,7 +213,7 @@ def _terminated_as_by_ctrl_c() -> Iterator[None]:
 
 
 def _text_of(status: StudyStatus, folder: Path) -> str:
-    from ..study.status import duration
+    from ..study.records.status import duration
 
     lines = [f"Study '{status.name}' in {folder}{', a run is going on' if status.running else ''}", ""]
     lines.append(f"{'stage':<12}{'finished':>14}{'mean of one':>14}{'time left':>14}")

@@ -4,8 +4,8 @@ A data set is one folder, ``DatasetNNN_Name``, that nnU-Net v2 reads as it is. W
 ``sam2annotate_plan.json`` (what the values mean, see `DataSetPlan`) and ``provenance/CASE.json`` (where each case comes from).
 """
 
-from .case import CaseImage, ExportCase, SourceSegment
-from .data_set import DataSet
-from .plan import DataSetPlan, LabelRule, Region, SplitRule
+from .cases.case import CaseImage, ExportCase, SourceSegment
+from .cases.plan import DataSetPlan, LabelRule, Region, SplitRule
+from .data_sets.data_set import DataSet
 
 __all__ = ["CaseImage", "DataSet", "DataSetPlan", "ExportCase", "LabelRule", "Region", "SourceSegment", "SplitRule"]

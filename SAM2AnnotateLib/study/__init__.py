@@ -3,9 +3,9 @@
 Imports nnunet, simulation and all below them, and the standard library.
 """
 
-from .calibration import Calibration
-from .cases import StudyCase
-from .config import StudyConfig
-from .folder import Study
+from .configuration.config import StudyConfig
+from .records.calibration import Calibration
+from .records.cases import StudyCase
+from .records.folder import Study
 
 __all__ = ["Calibration", "Study", "StudyCase", "StudyConfig"]

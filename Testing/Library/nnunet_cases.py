@@ -9,7 +9,7 @@ from patients import ROOT, an_anisotropic_volume
 
 from SAM2AnnotateLib.geometry import Box2D, Extent, SliceStack, Volume, VolumeGrid
 from SAM2AnnotateLib.nnunet import CaseImage, DataSetPlan, ExportCase, LabelRule, SourceSegment, SplitRule
-from SAM2AnnotateLib.nnunet.case import SegmentReview
+from SAM2AnnotateLib.nnunet.cases.case import SegmentReview
 from SAM2AnnotateLib.prompts import SlicePrompt
 from SAM2AnnotateLib.review import ReviewSession
 from SAM2AnnotateLib.review.journal import JournaledObject

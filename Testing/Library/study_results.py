@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
-from SAM2AnnotateLib.nnunet.evaluation import MEAN, CaseScore, Evaluation
-from SAM2AnnotateLib.nnunet.evaluation_tables import write_scores_csv
-from SAM2AnnotateLib.study.calibration import Calibration, Thresholds
-from SAM2AnnotateLib.study.calibration_curve import CurvePoint
-from SAM2AnnotateLib.study.folder import Study
+from SAM2AnnotateLib.nnunet.scores.evaluation import MEAN, CaseScore, Evaluation
+from SAM2AnnotateLib.nnunet.scores.evaluation_tables import write_scores_csv
+from SAM2AnnotateLib.study.records.calibration import Calibration, Thresholds
+from SAM2AnnotateLib.study.records.calibration_curve import CurvePoint
+from SAM2AnnotateLib.study.records.folder import Study
 from SAM2AnnotateLib.volume_io import write_volume
 
 EVIL = "tail <b>&\"'"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from SAM2AnnotateLib.errors import InputError
-from SAM2AnnotateLib.study.folder import Study
+from SAM2AnnotateLib.study.records.folder import Study
 
 HERE = Path(__file__).parent
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES")

@@ -13,6 +13,7 @@ import pytest
 
 import SAM2AnnotateLib
 
+HERE = Path(__file__).parent
 LIBRARY = Path(SAM2AnnotateLib.__file__).parent
 PACKAGE = LIBRARY.name
 
@@ -33,10 +34,16 @@ ROOMS = (
     ("__main__",),
 )
 LEVELS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
+# Rooms that are houses of their own, from the ground up; `presets` holds files only.
+INNER_ROOMS = {
+    "nnunet": ("cases", "segmentations", "data_sets", "runs", "scores"),
+    "study": ("presets", "configuration", "records", "work", "tables", "report", "execution"),
+}
+MOST_FILES = 22
 MAY_IMPORT_ON_THEIR_LEVEL = {*ROOMS[0]}
 MAY_IMPORT_TORCH = {"engine", "training", "benchmark"}
 # Runs in nnU-Net's process, which subclassing its trainer takes; nothing else imports it.
-MAY_IMPORT_TORCH_TOO = {Path("nnunet/own_trainer.py")}
+MAY_IMPORT_TORCH_TOO = {Path("nnunet/runs/own_trainer.py")}
 MODEL_PACKAGES = {"torch", "torchvision", "sam2"}
 SLICER_PACKAGES = {"slicer", "qt", "ctk", "vtk", "mrml", "PythonQt", "PySide6"}
 
@@ -89,6 +96,10 @@ def violations(source: str, file: Path, library: Path) -> list[str]:
             allowed = LEVELS[below[0]] < LEVELS[room] or (LEVELS[below[0]] == LEVELS[room] and room in MAY_IMPORT_ON_THEIR_LEVEL)
             if not allowed:
                 found.append(f"{where}: {room} imports {below[0]}, which does not lie below it")
+        elif top == library.name and below[:1] == [room] and room in INNER_ROOMS and len(below) > 1:
+            order, own = INNER_ROOMS[room], file.relative_to(library).parts[1]
+            if below[1] in order and own in order and order.index(below[1]) > order.index(own):
+                found.append(f"{where}: {room}/{own} imports {room}/{below[1]}, which does not lie below it")
     return found
 
 
@@ -97,8 +108,29 @@ def test_every_room_has_its_place_in_the_order():
     assert not unplaced, f"Enter these in ROOMS: {sorted(unplaced)}"
 
 
+@pytest.mark.parametrize("house", sorted(INNER_ROOMS))
+def test_every_inner_room_has_its_place_in_the_order(house):
+    assert {folder.name for folder in (LIBRARY / house).iterdir() if any(folder.glob("*.py"))} == set(INNER_ROOMS[house])
+    assert [file.name for file in (LIBRARY / house).glob("*.py")] == ["__init__.py"]
+
+
+def test_no_room_is_a_hall():
+    rooms = {file.parent for file in library_files()} - {LIBRARY}
+    sizes = {room.relative_to(LIBRARY).as_posix(): len([file for file in room.glob("*.py") if file.stem != "__init__"]) for room in rooms}
+    assert not {room: size for room, size in sizes.items() if size > MOST_FILES}
+
+
+def test_the_tests_stand_in_the_same_rooms():
+    folders = {folder.name for folder in HERE.iterdir() if folder.is_dir() and any(folder.glob("test_*.py"))}
+    assert folders <= {folder.name for folder in LIBRARY.iterdir() if folder.is_dir()}
+    single = {file.stem for file in LIBRARY.glob("*.py")} | {"package", "dev"}
+    astray = [file.name for file in HERE.glob("test_*.py") if file.stem.removeprefix("test_") not in single]
+    assert not astray, f"Move these into the folder of the room that they test: {astray}"
+
+
 def test_every_room_says_what_lives_there():
-    rooms = [folder for folder in LIBRARY.iterdir() if any(folder.glob("*.py"))]
+    houses = (LIBRARY, *(LIBRARY / house for house in INNER_ROOMS))
+    rooms = [folder for house in houses for folder in house.iterdir() if any(folder.glob("*.py"))]
     silent = [
         room.name
         for room in rooms
@@ -123,6 +155,8 @@ def test_a_file_imports_only_what_lies_below_it(file):
         ("cli/segment.py", "import_for('Segmenting', 'sam2.build_sam', 'pip install sam2')", "imports sam2"),
         ("engine/engine.py", "from slicer import util", "imports slicer"),
         ("engine/deep/model.py", "from ...cli.main import main", "engine imports cli"),
+        ("study/records/units.py", "from ..work.tasks import Task", "study/records imports study/work"),
+        ("nnunet/cases/plan.py", "from ..runs import folders", "nnunet/cases imports nnunet/runs"),
     ],
 )
 def test_an_import_from_above_is_noticed(place, source, complaint):

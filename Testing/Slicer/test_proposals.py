@@ -13,7 +13,7 @@ from worlds import makeLogic
 from SAM2AnnotateLib.errors import GridMismatchError, InputError, VolumeError
 from SAM2AnnotateLib.geometry import Volume
 from SAM2AnnotateLib.nnunet import DataSetPlan, LabelRule
-from SAM2AnnotateLib.nnunet.plan import PLAN_FILE, write_plan
+from SAM2AnnotateLib.nnunet.cases.plan import PLAN_FILE, write_plan
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.volume_io import write_volume
 from SAM2AnnotateSlicer.Nnunet.Proposals import loadProposals, thickestAxis

@@ -15,8 +15,8 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.geometry import VolumeGrid
-from SAM2AnnotateLib.nnunet.job import JobImage, JobSegment
-from SAM2AnnotateLib.nnunet.masks import cut_to_content
+from SAM2AnnotateLib.nnunet.cases.masks import cut_to_content
+from SAM2AnnotateLib.nnunet.data_sets.job import JobImage, JobSegment
 from SAM2AnnotateLib.review.stored_object import pack_object
 
 from ..Review.AnnotatedSegment import AnnotatedSegment

@@ -17,9 +17,9 @@ from slicer.i18n import tr as _
 
 from SAM2AnnotateLib.errors import InputError, OutputError, SAM2AnnotateError
 from SAM2AnnotateLib.nnunet import DataSet, DataSetPlan
-from SAM2AnnotateLib.nnunet.case import require_case_id
-from SAM2AnnotateLib.nnunet.job import ExportJob, write_job
-from SAM2AnnotateLib.nnunet.splits import AUTO
+from SAM2AnnotateLib.nnunet.cases.case import require_case_id
+from SAM2AnnotateLib.nnunet.cases.splits import AUTO
+from SAM2AnnotateLib.nnunet.data_sets.job import ExportJob, write_job
 
 from ..Event import Event
 from ..Model.CommandProcess import CommandProcess

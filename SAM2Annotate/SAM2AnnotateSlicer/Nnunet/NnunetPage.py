@@ -13,7 +13,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SAM2AnnotateLib.errors import SAM2AnnotateError
-from SAM2AnnotateLib.nnunet.plan import UNREVIEWED_RULES, channel_name
+from SAM2AnnotateLib.nnunet.cases.plan import UNREVIEWED_RULES, channel_name
 
 from ..PageDialog import enable
 from ..Review.Logic import AnnotationLogic

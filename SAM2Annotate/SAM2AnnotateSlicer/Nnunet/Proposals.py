@@ -14,8 +14,8 @@ import numpy as np
 from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.geometry import Extent, SliceStack, VolumeGrid
 from SAM2AnnotateLib.nnunet import DataSetPlan
-from SAM2AnnotateLib.nnunet.plan import PLAN_FILE, read_plan
-from SAM2AnnotateLib.nnunet.proposals import Proposal, read_proposals
+from SAM2AnnotateLib.nnunet.cases.plan import PLAN_FILE, read_plan
+from SAM2AnnotateLib.nnunet.data_sets.proposals import Proposal, read_proposals
 from SAM2AnnotateLib.prompts import SlicePrompt
 from SAM2AnnotateLib.propagation import RegionPolicy, SliceResult
 from SAM2AnnotateLib.review import ReviewSession

@@ -1,0 +1,45 @@
+"""One writer at a time for a folder, by a lock that ends with its process. Imports errors and the standard library."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from ...errors import InputError, OutputError
+
+
+@contextmanager
+def locked(lock_file: Path) -> Iterator[None]:
+    """Hold the lock; the file stays, empty. However a process ends, the system takes its lock away.
+
+    Raises:
+        InputError: if another process holds it.
+        OutputError: if the file cannot be made.
+    """
+    try:
+        stream = open(lock_file, "ab")  # noqa: SIM115 - closed below, after the lock
+    except OSError as exc:
+        raise OutputError(f"Cannot write '{lock_file}': {exc.strerror or exc}.") from exc
+    with stream:
+        try:
+            _lock(stream)
+        except OSError as exc:
+            raise InputError(f"Another program writes to '{lock_file.parent}' now. Wait until it is done, then try again.") from exc
+        yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(stream: BinaryIO) -> None:
+        stream.seek(0)
+        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(stream: BinaryIO) -> None:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,1 @@
+"""What predictions are worth: scores, comparisons, tables, plots. Imports runs for their folders."""

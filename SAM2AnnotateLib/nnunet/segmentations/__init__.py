@@ -1,0 +1,1 @@
+"""Segments from files: DICOM SEG, .seg.nrrd, label maps. Imports cases."""

@@ -1,0 +1,112 @@
+"""Images and segments from files of any known kind. Imports volume_io, nnunet.case and the readers beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import InputError, VolumeError
+from ...geometry import Volume, VolumeGrid
+from ...optional_imports import import_for
+from ...volume_io import read_volume
+from ..cases.case import CaseImage, SourceSegment
+from ..cases.masks import cut_to_content
+from .seg_nrrd import is_slicer_segmentation, read_seg_nrrd
+
+# A mask's rounding to whole labels: what lies farther from a whole number is a probability, not a label.
+_WHOLE = 1e-3
+
+
+@dataclass(frozen=True)
+class SourceSegments:
+    """The segments of one file.
+
+    Args:
+        segments: in the file's order.
+        source: the file.
+        patient_id: if the file says it.
+    """
+
+    segments: tuple[SourceSegment, ...]
+    source: str
+    patient_id: str | None = None
+
+
+def read_image(path: str | Path, modality: str | None = None) -> CaseImage:
+    """Read an image for a case: a file, or a folder with one DICOM series, which tells modality and patient too.
+
+    Args:
+        path: see `read_volume`.
+        modality: of a file that does not say it.
+
+    Raises:
+        VolumeError: if it cannot be read.
+        InputError: if the file says another modality.
+    """
+    volume = read_volume(path)
+    if modality is not None and volume.modality not in (None, modality):
+        raise InputError(f"'{path}' is of modality {volume.modality}, expected {modality}.")
+    if modality is not None:
+        volume = Volume(volume.grid, volume.array_kji, modality)
+    return CaseImage(volume, str(path), _patient_of_series(Path(path)) if Path(path).is_dir() else None)
+
+
+def read_segments(path: str | Path, names: Mapping[int, str] | None = None, annotated_grid: VolumeGrid | None = None) -> SourceSegments:
+    """Read the segments of a Slicer segmentation (``.seg.nrrd``), a labelmap (NIfTI, NRRD, MHA) or a DICOM SEG file (``.dcm``).
+
+    Args:
+        path: the file.
+        names: of a labelmap's values; a value without a name is called by its number.
+        annotated_grid: see `read_seg_nrrd`.
+
+    Raises:
+        VolumeError: if the file is missing, damaged or of another kind.
+        MissingPackageError: if the reader's package is not installed.
+        InputError: if a stored review is damaged or does not fit the image.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise VolumeError(f"There is no segmentation file '{path}'.")
+    lower = path.name.lower()
+    if lower.endswith(".seg.nrrd") or (lower.endswith(".nrrd") and is_slicer_segmentation(path)):
+        return SourceSegments(read_seg_nrrd(path, annotated_grid), str(path))
+    if lower.endswith(".dcm") or _is_dicom(path):
+        from .dicom_seg import read_dicom_seg
+
+        segments, patient_id = read_dicom_seg(path)
+        return SourceSegments(segments, str(path), patient_id)
+    return SourceSegments(segments_of_labelmap(read_volume(path), names or {}, str(path)), str(path))
+
+
+def segments_of_labelmap(labels: Volume, names: Mapping[int, str], source: str) -> tuple[SourceSegment, ...]:
+    """One segment for each value of a labelmap but 0, and an empty one for each name whose value does not occur.
+
+    Raises:
+        VolumeError: if the volume holds fractions or negative values.
+    """
+    array = labels.array_kji
+    values = np.unique(array)
+    whole = np.rint(values).astype(np.int64)
+    if np.abs(values - whole).max() > _WHOLE or whole.min() < 0:
+        raise VolumeError(f"'{source}' is no labelmap: its values must be whole and not negative. Threshold a probability map first.")
+    found = sorted({int(value) for value in whole if value != 0} | set(names))
+    whole_kji = array if array.dtype.kind in "bui" else np.rint(array)
+    return tuple(SourceSegment(names.get(value, str(value)), cut_to_content(labels.grid, whole_kji == value)) for value in found)
+
+
+def _patient_of_series(folder: Path) -> str | None:
+    sitk = import_for("Reading volumes", "SimpleITK", "pip install SimpleITK")
+    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])[0])
+    reader.ReadImageInformation()
+    key = "0010|0020"
+    return reader.GetMetaData(key).strip() or None if reader.HasMetaDataKey(key) else None
+
+
+def _is_dicom(path: Path) -> bool:
+    with open(path, "rb") as stream:
+        return stream.read(132)[128:] == b"DICM"

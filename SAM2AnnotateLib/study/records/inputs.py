@@ -1,0 +1,154 @@
+"""What decides the result of a unit, as one SHA-256. Imports the config, units, digests, calibration, nnunet, engine, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ...engine.checkpoints import find_checkpoint
+from ...errors import InputError
+from ...nnunet.cases.splits import TRAIN
+from ...simulation.workflow import Workflow
+from ..configuration.config import REFERENCE, StudyConfig
+from .calibration import Calibration, acceptance_of
+from .cases import StudyCase
+from .digests import FileDigests
+from .plain_json import sha256_of
+from .units import Unit
+
+# Raised when results of an older version must not be taken for those of this one.
+_FORMAT = 2
+# The options of a workflow that its method looks at.
+_DECISIVE = {
+    "propagation": ("prompt", "roi", "order"),
+    "slice_boxes": ("roi",),
+    "box_tracking": ("roi", "margin_mm"),
+    "interpolation": ("every",),
+}
+# Changes how fast a model is trained, not which.
+_DOWNSTREAM_SPEED = ("device", "threads", "processes", "checkpoint_every")
+
+
+class UnitInputs:
+    """Digests of inputs, for one state of configuration and files.
+
+    Args:
+        config: with absolute paths.
+        cases: all of the study.
+        digests: of files.
+    """
+
+    def __init__(self, config: StudyConfig, cases: Sequence[StudyCase], digests: FileDigests):
+        self._config = config
+        self._cases = {case.case_id: case for case in cases}
+        self._digests = digests
+        self._case_inputs: dict[str, dict] = {}
+
+    def of(self, unit: Unit, case_id: str, calibration: Calibration | None) -> str:
+        """SHA-256 for a unit of a case.
+
+        Args:
+            calibration: of this state; needed by units that depend on it.
+
+        Raises:
+            InputError: if such a unit has none, or a file cannot be read.
+        """
+        if unit.kind == "models":
+            return sha256_of([*self._common(unit), self._downstream(unit.name, calibration)])
+        return sha256_of([*self._common(unit), self._simulation(unit.kind), self._case(case_id), self._own(unit, calibration)])
+
+    def of_calibration(self) -> str:
+        """SHA-256 for the calibration: the sweeps of all training cases, and what is made of them."""
+        sweeps = [self.of(Unit("sweep"), case.case_id, None) for case in self._cases.values() if case.part == TRAIN]
+        return sha256_of([_FORMAT, "calibration", self._config.calibration, sorted(sweeps)])
+
+    @staticmethod
+    def _common(unit: Unit) -> list[Any]:
+        return [_FORMAT, unit.kind]
+
+    def _simulation(self, kind: str) -> dict:
+        """What the simulated units of a kind depend on: prompts are compared without corrections, sweeps score no volume."""
+        config = self._config
+        found: dict[str, Any] = {
+            "separate": config.objects.separate,
+            "smallest_voxels": config.objects.smallest_voxels,
+            "model": self._model,
+            "seed": config.seed,
+            "tolerance_mm": config.tolerance_mm,
+        }
+        if kind == "prompts":
+            found["clicks"] = config.clicks
+        else:
+            found["correction_mm"] = config.correction_mm
+        if kind not in ("sweep", "joint"):
+            found["salient_pixels"] = config.objects.salient_pixels
+        return found
+
+    @cached_property
+    def _model(self) -> dict:
+        """The weights by their content, so that their file may be moved, and a name that means other weights is noticed."""
+        model = self._config.model
+        checkpoint = find_checkpoint(model.checkpoint, model.architecture)
+        weights = checkpoint.sha256 or self._digests.digest(Path(checkpoint.file_name))
+        return {"weights": weights, "architecture": model.architecture, "image_size": model.image_size, "precision": model.precision}
+
+    def _case(self, case_id: str) -> dict:
+        if case_id not in self._case_inputs:
+            case = self._cases[case_id]
+            self._case_inputs[case_id] = {
+                "case": case.case_id,
+                "image": self._digests.digest(case.image),
+                "labels": self._digests.digest(case.labels),
+                "axis": case.axis,
+                "window": case.window,
+                "values": sorted([value, name] for value, name in case.values.items()),
+            }
+        return self._case_inputs[case_id]
+
+    def _own(self, unit: Unit, calibration: Calibration | None) -> dict:
+        config = self._config
+        if unit.kind == "comparison":
+            assert config.comparison is not None
+            workflow = next(flow for flow in config.comparison.workflows if flow.name == unit.name)
+            return {"workflow": _decisive(workflow), "rule": config.comparison.rules[unit.rule], "effort": config.effort}
+        if unit.kind == "prompts":
+            return {"prompts": config.prompts, "roi": config.workflow.roi}
+        own: dict[str, Any] = {"workflow": _decisive(config.workflow)}
+        if unit.kind == "sweep":
+            assert config.calibration is not None
+            own["thresholds"] = [config.calibration.dsc, config.calibration.nsd]
+        elif unit.kind == "joint":
+            if calibration is None:
+                raise InputError("The study is not calibrated yet. Run the sweeps of all training cases first.")
+            own["grid"] = [[point.dsc, point.nsd] for point in calibration.joint]
+        elif unit.kind == "scenarios":
+            own["rule"] = acceptance_of(unit.name, calibration)
+            own["effort"] = config.effort
+        return own
+
+    def _downstream(self, name: str, calibration: Calibration | None) -> dict:
+        """The options, the organ masks, the test cases, and the training cases with the labels that they are trained on."""
+        options = self._config.downstream
+        assert options is not None
+        settings = {key: value for key, value in asdict(options).items() if key not in (*_DOWNSTREAM_SPEED, "crop_to")}
+        cases = []
+        for case in self._cases.values():
+            trained = case.part == TRAIN
+            annotated = trained and name != REFERENCE
+            labels = self.of(Unit("scenarios", name), case.case_id, calibration) if annotated else ""
+            mask = None if options.crop_to is None else options.crop_to / f"{case.case_id}.nii.gz"
+            organ = "" if mask is None or not mask.is_file() else self._digests.digest(mask)
+            cases.append([self._case(case.case_id), case.patient, case.part, labels, organ])
+        split_seed = self._config.data.split_seed  # also of the folds
+        return {"options": settings, "values": sorted(self._config.data.values.items()), "split_seed": split_seed, "cases": cases}
+
+
+def _decisive(workflow: Workflow) -> dict[str, Any]:
+    """What decides the result of a workflow; its name does not."""
+    names = _DECISIVE[workflow.method]
+    if "prompt" in names and "clicks" in workflow.prompt:
+        names = (*names, "clicks")
+    return {"method": workflow.method, **{name: getattr(workflow, name) for name in names}}

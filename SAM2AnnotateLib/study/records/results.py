@@ -1,0 +1,138 @@
+"""StudyResults: all that a study has found so far, as plain values. Made by `result_reader`. Imports simulation and nnunet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ...nnunet.scores.evaluation import Evaluation
+from ...simulation.effort import Effort
+from .calibration import Calibration
+
+
+class ObjectKey(NamedTuple):
+    """Which object; keys sort by case, label value and size.
+
+    Args:
+        case: name.
+        label: value in the label map.
+        instance: 1 for the largest object of this value.
+        name: of the label value.
+    """
+
+    case: str
+    label: int
+    instance: int
+    name: str
+
+
+@dataclass(frozen=True)
+class PromptScore:
+    """What one kind of prompt gave for one object; NaN where nothing can be scored.
+
+    Args:
+        key: the object.
+        prompt: kind.
+        center_dsc, center_nsd: on the prompted slice, 0..1.
+        volume_dsc, volume_nsd: of the whole object, 0..1.
+        salient_slices: how many slices are salient (study D).
+        salient_dsc, salient_nsd: mean over these slices, 0..1.
+        rounds: DSC on the prompted slice after click 1, 2, ... (a box before the clicks is the first round); else empty.
+    """
+
+    key: ObjectKey
+    prompt: str
+    center_dsc: float
+    center_nsd: float
+    volume_dsc: float
+    volume_nsd: float
+    salient_slices: int
+    salient_dsc: float
+    salient_nsd: float
+    rounds: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One object, annotated by a workflow with an acceptance rule.
+
+    Args:
+        key: the object.
+        slices: slices that the workflow labeled.
+        corrected: how many of them the annotator changed or drew.
+        truth_pixels: of the object on these slices.
+        effort: what it cost.
+        manual: what drawing every slice of the object by hand would cost.
+        dsc, nsd: of the finished object in 3-D, 0..1.
+    """
+
+    key: ObjectKey
+    slices: int
+    corrected: int
+    truth_pixels: int
+    effort: Effort
+    manual: Effort
+    dsc: float
+    nsd: float
+
+
+@dataclass(frozen=True)
+class UnitProgress:
+    """How far a unit of work is, over all its cases."""
+
+    unit: str
+    finished: int
+    total: int
+
+
+@dataclass(frozen=True)
+class ModelUnit:
+    """A trained model of the study.
+
+    Args:
+        name: ``reference`` or that of a scenario.
+        cases_train: cases that it was trained on.
+        cases_test: cases that it was tested on.
+        train_seconds: of all attempts together.
+        predict_seconds: for all test cases.
+    """
+
+    name: str
+    cases_train: int
+    cases_test: int
+    train_seconds: float
+    predict_seconds: float
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """All results there are; a stage that has not begun is empty.
+
+    Args:
+        prompts: object by object.
+        scenarios: annotations by scenario, in the order of effort; only scenarios with a finished case.
+        comparison: annotations by workflow and index of the acceptance rule, likewise.
+        calibration: thresholds and curves, or None.
+        models: test scores of the models that were trained, in the order of `model_units`.
+        model_units: the models that were trained.
+        progress: of every unit of the study.
+        versions: of this library, by which units were made.
+        events: lines of the log, in their order.
+        damaged_log_lines: lines that cannot be read.
+    """
+
+    prompts: tuple[PromptScore, ...]
+    scenarios: Mapping[str, tuple[Annotation, ...]]
+    comparison: Mapping[tuple[str, int], tuple[Annotation, ...]]
+    calibration: Calibration | None
+    models: tuple[Evaluation, ...]
+    model_units: tuple[ModelUnit, ...]
+    progress: tuple[UnitProgress, ...]
+    versions: tuple[str, ...]
+    events: tuple[Mapping[str, Any], ...]
+    damaged_log_lines: int
+
+    def progress_of(self, stage: str) -> tuple[UnitProgress, ...]:
+        """The units of a stage: ``scenarios`` gives those of all scenarios."""
+        return tuple(one for one in self.progress if one.unit.split("/")[0] == stage)

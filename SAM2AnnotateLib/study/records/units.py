@@ -1,0 +1,56 @@
+"""Names of a study's units of work, and the stages they are done in. Imports the config and errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...errors import InputError
+from ..configuration.config import NO_EDITS, REFERENCE, StudyConfig
+
+STAGES = ("first", "joint", "scenarios", "models")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit's name, taken apart.
+
+    Args:
+        kind: ``prompts``, ``sweep``, ``joint``, ``scenarios``, ``comparison`` or ``models``.
+        name: of the scenario, workflow or model; empty for the others.
+        rule: index of the comparison's rule of acceptance.
+    """
+
+    kind: str
+    name: str = ""
+    rule: int = 0
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether it depends on what the sweeps found."""
+        return self.kind == "joint" or (self.kind in ("scenarios", "models") and self.name not in (NO_EDITS, REFERENCE))
+
+
+def units_of_stage(config: StudyConfig, stage: str) -> tuple[str, ...]:
+    """Names of the units of a stage, in the order in which they are done. Raises InputError for an unknown stage."""
+    if stage == "first":
+        units = ["prompts"] if config.prompts else []
+        units += ["sweep"] if config.calibration else []
+        if config.comparison:
+            units += [f"comparison/{flow.name}/{n}" for flow in config.comparison.workflows for n in range(len(config.comparison.rules))]
+        return tuple(units)
+    if stage == "joint":
+        return ("joint",) if config.calibration and config.calibration.joint == "to_target" else ()
+    if stage == "scenarios":
+        return tuple(f"scenarios/{name}" for name in config.scenarios)
+    if stage == "models":
+        return tuple(f"models/{name}" for name in config.models)
+    raise InputError(f"Unknown stage '{stage}': expected one of {', '.join(STAGES)}.")
+
+
+def parse_unit(config: StudyConfig, unit: str) -> Unit:
+    """Take a unit's name apart. Raises InputError if the study has no such unit."""
+    known = [name for stage in STAGES for name in units_of_stage(config, stage)]
+    if unit not in known:
+        raise InputError(f"The study has no unit '{unit}'. It has: {', '.join(known) or 'none'}.")
+    kind, *rest = unit.split("/")
+    return Unit(kind, rest[0] if rest else "", int(rest[1]) if len(rest) > 1 else 0)

@@ -1,0 +1,1 @@
+"""The page: sections, figures, sentences about them. Imports tables, records and configuration."""
