@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from SAM2AnnotateLib.engine import loading
-from SAM2AnnotateLib.nnunet.process import NnunetCall, NnunetRunner
+from SAM2AnnotateLib.nnunet.runs.process import NnunetCall, NnunetRunner
 from SAM2AnnotateLib.processors import cores_here, wait_patiently
 
 ROOT = Path(__file__).parents[2]
