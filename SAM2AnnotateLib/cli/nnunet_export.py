@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
+from .values import add_series_options, show_notes
 
 _EXAMPLES = """examples:
   sam2annotate nnunet export nnUNet_raw/Dataset007_Liver --case p01 --image ct.nii.gz --segmentation seg.seg.nrrd \\
@@ -47,6 +48,7 @@ def add_parser(subparsers) -> None:
     add("--case", metavar="ID", help="the case's id, which names its files")
     add("--patient", metavar="ID", help="its patient (default: as DICOM says, or the case's id)")
     add("--image", action="append", default=[], metavar="IMAGE", help="file or DICOM folder; once for each channel, in the plan's order")
+    add_series_options(parser)
     add("--segmentation", metavar="FILE", help=".seg.nrrd, a labelmap (.nii.gz, .nrrd, .mha), or DICOM SEG (.dcm)")
     add("--name", action="append", default=[], metavar="VALUE=NAME", help="name of a labelmap's value; may be repeated")
     add("--cases", metavar="FILE.csv", help="many cases, see below")
@@ -83,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         print("\n".join(data_set.remove(options.remove).lines()))
     if rows:
         report = data_set.export(
-            _cases(rows, data_set.plan, names, options.annotator),
+            _cases(rows, data_set.plan, names, options),
             replace_cases=options.replace,
             unreviewed=options.unreviewed,
             resample=options.resample_channels,
@@ -93,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _cases(rows: list[_Row], plan, names: dict[int, str], annotator: str | None) -> Iterator:
+def _cases(rows: list[_Row], plan, names: dict[int, str], options: argparse.Namespace) -> Iterator:
     """The cases one after another, so that one at a time is in memory."""
     from ..nnunet import ExportCase
     from ..nnunet.segmentations.sources import read_image, read_segments
@@ -101,9 +103,14 @@ def _cases(rows: list[_Row], plan, names: dict[int, str], annotator: str | None)
     for row in rows:
         if len(row.images) != len(plan.channels):
             raise InputError(f"Case '{row.case_id}' has {len(row.images)} images, the plan has the channels {', '.join(plan.channels)}.")
-        images = tuple(read_image(path) for path in row.images)
+        images = tuple(read_image(path, series=options.series, number=options.volume) for path in row.images)
+        notes = {image.source: list(image.volume.notes) for image in images if image.volume.notes}
+        for source, told in notes.items():
+            show_notes(source, told)
         found = read_segments(row.segmentation, names, images[0].volume.grid)
-        provenance = {} if annotator is None else {"annotator": annotator}
+        provenance = {} if options.annotator is None else {"annotator": options.annotator}
+        if notes:
+            provenance["image_notes"] = [note for told in notes.values() for note in told]
         yield ExportCase(row.case_id, images, found.segments, row.patient, found.source, found.patient_id, provenance, row.part)
 
 

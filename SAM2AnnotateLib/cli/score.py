@@ -13,6 +13,7 @@ from ..errors import InputError, OutputError
 from ..geometry.slicing import AXIS_NAMES
 from ..metrics import ScoreReport, Scores, score_masks
 from ..volume_io import read_volume
+from .values import show_notes
 
 _DESCRIPTION = """\
 Compare a segmentation with the truth: Dice (DSC), Jaccard, normalized surface Dice
@@ -78,6 +79,8 @@ def run(options: argparse.Namespace) -> int:
     if options.output is not None and options.output.suffix.lower() != ".json":
         raise OutputError(f"Cannot write '{options.output}': expected a file name that ends in .json.")
     pred, truth = read_volume(options.pred), read_volume(options.truth)
+    show_notes(options.pred, pred.notes)
+    show_notes(options.truth, truth.notes)
     pred.grid.require_same(truth.grid, f"The prediction '{options.pred}'", f"the truth '{options.truth}'")
     truth_mask, truth_counted = _truth_mask(truth.array_kji, options.truth, options.label)
     pred_mask, pred_counted = _pred_mask(pred.array_kji, options.pred, options.label)

@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import __version__
 from ..errors import InputError
 from .engine_options import add_engine_options, engine_from
-from .values import parse_integers, parse_point, progress_bar
+from .values import add_series_options, parse_integers, parse_point, progress_bar, show_notes
 
 _EXAMPLES = """examples:
   sam2annotate segment ct.nii.gz -o liver.nii.gz --slice 20 --box 34,60,210,190 --extent 2,37 --axis axial --window liver
@@ -33,6 +33,7 @@ def add_parser(subparsers) -> None:
     )  # fmt: skip
     add = parser.add_argument
     add("image", metavar="IMAGE", help="NIfTI, NRRD or MHA file, or a folder with a DICOM series")
+    add_series_options(parser)
     add("-o", "--output", required=True, metavar="MASK", help="mask to write (.nii.gz, .nii, .nrrd, .mha), on the image's grid")
     add("--slice", type=int, required=True, metavar="K", help="voxel index of the slice that the box is on")
     add("--box", metavar="I0,J0,I1,J1", help="box around the object on that slice, half-open")
@@ -76,11 +77,13 @@ def run(options: argparse.Namespace) -> int:
     if options.preview:
         require_png_name(Path(options.preview))
     require_writable(options.output)
-    volume = read_volume(options.image)
+    volume = read_volume(options.image, options.series, options.volume)
+    show_notes(options.image, volume.notes)
     require_writable(options.output, volume.grid)
     start_mask = None
     if options.mask is not None:
         start_mask = read_volume(options.mask)
+        show_notes(options.mask, start_mask.notes)
         volume.grid.require_same(start_mask.grid, f"The image '{options.image}'", f"the mask '{options.mask}'")
     store = EmbeddingStore(limit_bytes=options.cache_mb * 1024**2)
     started = time.perf_counter()
@@ -107,6 +110,7 @@ def run(options: argparse.Namespace) -> int:
     write_volume(Volume(volume.grid, mask_kji), options.output)
     report = {"sam2annotate": __version__, "image": str(options.image), "output": str(options.output), **item.report()}
     report["seconds"] = {"loading_model": round(loaded - started, 3), "segmenting": round(finished - loaded, 3)}
+    report["notes"] = list(volume.notes)
     if options.report:
         write_text_atomically(options.report, json.dumps(report, indent=1) + "\n")
     if options.preview:

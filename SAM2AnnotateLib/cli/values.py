@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from ..errors import InputError
@@ -27,6 +28,19 @@ def parse_point(text: str) -> tuple[int, int, bool]:
     if len(parts) != 3 or parts[2] not in "+-" or not parts[2]:
         raise InputError(f"--point takes two voxel indices and + (on the object) or - (beside it), such as 120,88,+; got '{text}'.")
     return (*parse_integers(",".join(parts[:2]), 2, "--point", "two voxel indices"), parts[2] == "+")  # type: ignore[return-value]
+
+
+def add_series_options(parser: argparse.ArgumentParser) -> None:
+    """Which volume, where a DICOM folder or a file holds several."""
+    add = parser.add_argument
+    add("--series", metavar="UID|NUMBER|NAME", help="of a DICOM folder with several series: which one")
+    add("--volume", type=int, metavar="N", help="of a series or file with several volumes (time points, echoes): which one, from 1")
+
+
+def show_notes(source: str, notes: Iterable[str]) -> None:
+    """What reading a file had to settle or assume, on standard error."""
+    for note in notes:
+        print(f"note: '{source}': {note}", file=sys.stderr)
 
 
 @contextmanager

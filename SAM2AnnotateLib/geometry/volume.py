@@ -19,6 +19,7 @@ class Volume:
         array_kji: (k, j, i) voxels of the grid's shape, any real dtype. Kept as a read-only view: the caller's voxels are neither
             copied nor changed.
         modality: DICOM modality ("CT", "MR") where the file says so, else None.
+        notes: what reading had to settle or assume, a sentence each, for the user to know.
 
     Raises:
         VolumeError: if the array is not 3-D, not real, not of the grid's shape, or holds NaN or infinite values.
@@ -27,6 +28,7 @@ class Volume:
     grid: VolumeGrid
     array_kji: np.ndarray
     modality: str | None = None
+    notes: tuple[str, ...] = ()
     # Tells this volume from every other in caches; unlike `id`, it is never given to another volume as long as a cache holds it.
     token: object = field(init=False, repr=False)
 

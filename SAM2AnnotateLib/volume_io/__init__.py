@@ -1,7 +1,19 @@
-"""Volumes from and to files. File conventions end here. Imports geometry, errors and (inside functions) SimpleITK."""
+"""Volumes from and to files. File conventions end here. Imports geometry, errors and (inside functions) SimpleITK and pydicom."""
 
-from .read import read_volume
+from .dicom_files import is_dicom_folder
+from .dicom_series import DicomVolume, SliceSource, read_dicom
+from .read import VOLUME_SUFFIXES, is_dicom_path, read_volume
 from .resample import resample_nearest
 from .write import write_volume
 
-__all__ = ["read_volume", "resample_nearest", "write_volume"]
+__all__ = [
+    "VOLUME_SUFFIXES",
+    "DicomVolume",
+    "SliceSource",
+    "is_dicom_folder",
+    "is_dicom_path",
+    "read_dicom",
+    "read_volume",
+    "resample_nearest",
+    "write_volume",
+]

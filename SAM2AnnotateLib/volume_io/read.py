@@ -8,44 +8,55 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import VolumeError
 from ..geometry import Volume
 from ..optional_imports import import_for
+from .dicom_files import begins_as_dicom
+from .dicom_series import read_dicom
 from .itk_grid import grid_of_image
 from .whole_files import require_whole
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 # Formats of one file, which may be read under another name.
 _SINGLE_FILES = (".nii.gz", ".nii", ".nrrd", ".mha")
-# A slice of a DICOM series may lie this share of the slice spacing away from where even spacing puts it.
-_UNEVEN_SHARE = 0.1
 
 
-def read_volume(path: str | Path) -> Volume:
+def read_volume(path: str | Path, series: str | None = None, number: int | None = None) -> Volume:
     """Read a 3-D scalar volume.
 
     Args:
-        path: a file of one of `VOLUME_SUFFIXES`, or a folder that holds one DICOM series.
+        path: a file of one of `VOLUME_SUFFIXES`, a folder with a DICOM series, or a multi-frame DICOM file.
+        series: of a folder with several DICOM series: UID, number or description of the one to read.
+        number: of a DICOM series with several volumes (time points, echoes), or a file with a fourth axis: which one, from 1.
 
     Returns:
-        The volume; voxels keep their stored type, rescaled as the file says (HU for CT).
+        The volume; voxels keep their stored type, rescaled as the file says (HU for CT). Its notes say what had to be settled.
 
     Raises:
-        VolumeError: if the path is missing, unreadable, not a 3-D scalar image, holds NaN or infinite voxels, or, for a folder,
-            holds no DICOM series or more than one, or one whose slices are not evenly spaced.
-        MissingPackageError: if SimpleITK is not installed.
+        VolumeError: if the path is missing, unreadable, not a 3-D scalar image, holds NaN or infinite voxels, or states a geometry that
+            contradicts itself; for DICOM, see `read_dicom`.
+        MissingPackageError: if SimpleITK, or pydicom for DICOM, is not installed.
     """
-    sitk = import_for("Reading volumes", "SimpleITK", "pip install SimpleITK")
     path = Path(path)
+    if is_dicom_path(path):
+        return read_dicom(path, series, number).volume
+    if series is not None:
+        raise VolumeError(f"'{path}' is no DICOM folder, so it holds no series '{series}'.")
+    return _read_file(path, number)
+
+
+def is_dicom_path(path: Path) -> bool:
+    """Whether a path is a folder, or a file that begins as DICOM under a name of no other kind. Raises VolumeError if it is missing."""
     try:
         path.stat()
+        return path.is_dir() or (not path.name.lower().endswith(VOLUME_SUFFIXES) and begins_as_dicom(path))
     except OSError as exc:
         raise VolumeError(f"There is no file or folder '{path}' that can be read ({exc.strerror or exc}).") from exc
-    if path.is_dir():
-        image, modality = _read_dicom_series(sitk, path)
-    elif path.name.lower().endswith(VOLUME_SUFFIXES):
+
+
+def _read_file(path: Path, number: int | None) -> Volume:
+    sitk = import_for("Reading volumes", "SimpleITK", "pip install SimpleITK")
+    if path.name.lower().endswith(VOLUME_SUFFIXES):
         require_whole(path)
         with _name_for_itk(path) as name:
             image, modality = _execute(sitk, _file_reader(sitk, name), path), None
@@ -54,10 +65,12 @@ def read_volume(path: str | Path) -> Volume:
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise VolumeError(f"'{path}' has {image.GetNumberOfComponentsPerPixel()} values per voxel (color or vectors). Expected one.")
     size = image.GetSize()
-    if image.GetDimension() != 3:
+    if image.GetDimension() == 4 and number is not None and 1 <= number <= size[3]:
+        image = image[:, :, :, number - 1]
+    elif image.GetDimension() != 3 or number not in (None, 1):
         raise VolumeError(
             f"'{path}' has {image.GetDimension()} dimensions {size}. Expected a 3-D volume: "
-            "give one time point or channel, or a stack of slices."
+            "give one time point or channel (--volume N picks one of a fourth axis), or a stack of slices."
         )
     try:
         return Volume(grid_of_image(image), sitk.GetArrayFromImage(image), modality)
@@ -87,38 +100,6 @@ def _file_reader(sitk, path: Path):
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     return reader
-
-
-def _read_dicom_series(sitk, folder: Path):
-    series_ids = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if len(series_ids) != 1:
-        found = "none" if not series_ids else f"{len(series_ids)}: {', '.join(series_ids)}"
-        raise VolumeError(f"Expected one DICOM series in the folder '{folder}', found {found}. Give a folder that holds a single series.")
-    files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series_ids[0])
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(files)
-    reader.MetaDataDictionaryArrayUpdateOn()
-    image = _execute(sitk, reader, folder)
-    _require_even_slices(image, reader, folder)
-    header = _file_reader(sitk, Path(files[0]))
-    header.ReadImageInformation()
-    modality = header.GetMetaData("0008|0060").strip() if header.HasMetaDataKey("0008|0060") else None
-    return image, modality
-
-
-def _require_even_slices(image, reader, folder: Path) -> None:
-    """ITK spreads slices evenly along their normal and only warns where they do not lie so."""
-    position_key = "0020|0032"
-    if image.GetSize()[2] < 2 or not all(reader.HasMetaDataKey(k, position_key) for k in range(image.GetSize()[2])):
-        return
-    stored_lps = [[float(mm) for mm in reader.GetMetaData(k, position_key).split("\\")] for k in range(image.GetSize()[2])]
-    even_lps = [image.TransformIndexToPhysicalPoint((0, 0, k)) for k in range(image.GetSize()[2])]
-    off_mm = np.linalg.norm(np.array(stored_lps) - np.array(even_lps), axis=1).max()
-    if off_mm > _UNEVEN_SHARE * image.GetSpacing()[2]:
-        raise VolumeError(
-            f"The slices of the DICOM series in '{folder}' are not evenly spaced along their normal: they lie up to {off_mm:.3g} mm off. "
-            "A slice may be missing or damaged, or the gantry was tilted. Complete the series, or resample it to a regular grid first."
-        )
 
 
 def _execute(sitk, reader, path: Path):

@@ -20,13 +20,12 @@ from SAM2AnnotateLib.atomic_files import write_text_atomically
 from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.review import ReviewSession, SliceStatus
 from SAM2AnnotateLib.review.stored_object import TAG, unpack_object
+from SAM2AnnotateLib.volume_io import VOLUME_SUFFIXES, is_dicom_folder
 
 LIST_FILE = "sam2annotate_worklist.json"
 SEGMENTATION_SUFFIX = ".seg.nrrd"
-_VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _LOCKED = (SliceStatus.ACCEPTED, SliceStatus.CORRECTED)
 _FORMAT = 1
-_FILES_LOOKED_AT = 5  # of a folder, for one that is DICOM
 
 
 class CaseState(Enum):
@@ -197,15 +196,6 @@ def _stemOf(path: Path) -> str:
     if name.startswith(".") or lower.endswith(SEGMENTATION_SUFFIX):
         return ""
     if path.is_dir():
-        return name if _isSeries(path) else ""
-    suffix = next((suffix for suffix in _VOLUME_SUFFIXES if lower.endswith(suffix)), "")
+        return name if is_dicom_folder(path) else ""
+    suffix = next((suffix for suffix in sorted(VOLUME_SUFFIXES, key=len, reverse=True) if lower.endswith(suffix)), "")
     return name[: -len(suffix)] if suffix else ""
-
-
-def _isSeries(folder: Path) -> bool:
-    for path in sorted(folder.iterdir())[:_FILES_LOOKED_AT]:
-        if path.is_file():
-            with open(path, "rb") as stream:
-                if stream.read(132)[128:] == b"DICM":
-                    return True
-    return False

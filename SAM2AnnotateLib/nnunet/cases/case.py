@@ -1,4 +1,4 @@
-"""A case before it is written: images, segments, and what is known about them. Imports geometry, review, errors, nnunet.splits."""
+"""A case before it is written: images, segments, and what is known about them. Imports geometry, volume_io, review, errors, splits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ...errors import InputError
 from ...geometry import SliceStack, Volume, VolumeGrid
 from ...review import SliceStatus
 from ...review.journal import JournaledObject
+from ...volume_io import SliceSource
 from .splits import AUTO, TEST, TRAIN
 
 _LOCKED = (SliceStatus.ACCEPTED, SliceStatus.CORRECTED)
@@ -91,11 +92,13 @@ class CaseImage:
         volume: the voxels.
         source: where it comes from, for provenance and messages.
         patient_id: if the source says it.
+        slices: of a DICOM series, where each slice along k comes from.
     """
 
     volume: Volume
     source: str
     patient_id: str | None = None
+    slices: tuple[SliceSource, ...] = ()
 
 
 @dataclass(frozen=True)

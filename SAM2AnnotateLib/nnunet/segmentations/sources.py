@@ -10,8 +10,7 @@ import numpy as np
 
 from ...errors import InputError, VolumeError
 from ...geometry import Volume, VolumeGrid
-from ...optional_imports import import_for
-from ...volume_io import read_volume
+from ...volume_io import SliceSource, is_dicom_path, read_dicom, read_volume
 from ..cases.case import CaseImage, SourceSegment
 from ..cases.masks import cut_to_content
 from .seg_nrrd import is_slicer_segmentation, read_seg_nrrd
@@ -35,23 +34,30 @@ class SourceSegments:
     patient_id: str | None = None
 
 
-def read_image(path: str | Path, modality: str | None = None) -> CaseImage:
-    """Read an image for a case: a file, or a folder with one DICOM series, which tells modality and patient too.
+def read_image(path: str | Path, modality: str | None = None, series: str | None = None, number: int | None = None) -> CaseImage:
+    """Read an image for a case: a file, or a folder with a DICOM series, which tells modality and patient too.
 
     Args:
         path: see `read_volume`.
         modality: of a file that does not say it.
+        series: see `read_volume`.
+        number: see `read_volume`.
 
     Raises:
         VolumeError: if it cannot be read.
         InputError: if the file says another modality.
     """
-    volume = read_volume(path)
+    slices: tuple[SliceSource, ...] = ()
+    if is_dicom_path(Path(path)):
+        dicom = read_dicom(Path(path), series, number)
+        volume, patient, slices = dicom.volume, dicom.patient_id, dicom.slices
+    else:
+        volume, patient = read_volume(path, series, number), None
     if modality is not None and volume.modality not in (None, modality):
         raise InputError(f"'{path}' is of modality {volume.modality}, expected {modality}.")
     if modality is not None:
-        volume = Volume(volume.grid, volume.array_kji, modality)
-    return CaseImage(volume, str(path), _patient_of_series(Path(path)) if Path(path).is_dir() else None)
+        volume = Volume(volume.grid, volume.array_kji, modality, volume.notes)
+    return CaseImage(volume, str(path), patient, slices)
 
 
 def read_segments(path: str | Path, names: Mapping[int, str] | None = None, annotated_grid: VolumeGrid | None = None) -> SourceSegments:
@@ -95,16 +101,6 @@ def segments_of_labelmap(labels: Volume, names: Mapping[int, str], source: str) 
     found = sorted({int(value) for value in whole if value != 0} | set(names))
     whole_kji = array if array.dtype.kind in "bui" else np.rint(array)
     return tuple(SourceSegment(names.get(value, str(value)), cut_to_content(labels.grid, whole_kji == value)) for value in found)
-
-
-def _patient_of_series(folder: Path) -> str | None:
-    sitk = import_for("Reading volumes", "SimpleITK", "pip install SimpleITK")
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])[0])
-    reader.ReadImageInformation()
-    key = "0010|0020"
-    return reader.GetMetaData(key).strip() or None if reader.HasMetaDataKey(key) else None
 
 
 def _is_dicom(path: Path) -> bool:
