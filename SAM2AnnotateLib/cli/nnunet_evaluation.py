@@ -43,11 +43,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score, compare, print the table, write the files. Returns 0; library errors propagate."""
+    from ..nnunet.data_sets.transaction import settle_around
     from ..nnunet.scores.box_plots import write_box_plots
     from ..nnunet.scores.comparison import compare
     from ..nnunet.scores.evaluation import evaluate_folder, read_labels
     from ..nnunet.scores.evaluation_tables import read_scores_csv, summary_markdown, write_markdown, write_scores_csv, write_summary_csv
 
+    settle_around(options.data_set)
     table = read_labels(options.data_set / "dataset.json")
     models = [_named_folder(text) for text in options.models]
     evaluations = []

@@ -1,4 +1,4 @@
-"""A case before it is written: images, segments, and what is known about them. Imports geometry, volume_io, review, errors, splits."""
+"""A case before it is written: images, segments, what is known of them. Imports geometry, volume_io, review, file_names, splits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...errors import InputError
+from ...file_names import is_reserved
 from ...geometry import SliceStack, Volume, VolumeGrid
 from ...review import SliceStatus
 from ...review.journal import JournaledObject
@@ -147,9 +148,10 @@ class ExportCase:
 
 def require_case_id(case_id: str) -> None:
     """Raise InputError unless the id can name files on every system, and in nnU-Net."""
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9_-])?", case_id) or len(case_id) > 120:
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9_-])?", case_id) or len(case_id) > 120 or is_reserved(case_id):
         raise InputError(
-            f"'{case_id}' cannot be a case's id: use up to 120 letters, digits, '_', '.' and '-', beginning with a letter or digit."
+            f"{case_id[:130]!r} cannot be a case's id: use up to 120 letters, digits, '_', '.' and '-', beginning with a letter or digit, "
+            "and none of the names that Windows keeps for devices (CON, NUL, AUX, PRN, COM1, LPT1)."
         )
 
 

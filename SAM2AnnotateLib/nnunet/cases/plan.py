@@ -1,4 +1,4 @@
-"""DataSetPlan: what the values of a data set's labels mean, for all of its cases. Imports errors, atomic_files and the standard library."""
+"""DataSetPlan: what the values of a data set's labels mean, for all of its cases. Imports errors, atomic_files, json_input."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...atomic_files import write_text_atomically
 from ...errors import InputError
+from ...json_input import Fields, is_text, is_whole, read_json
 
 PLAN_FILE = "sam2annotate_plan.json"
 # What nnU-Net reads through SimpleITK, and `write_volume` writes.
@@ -20,6 +21,7 @@ UNREVIEWED_RULES = ("leave_out", "ignore", "keep", "refuse")
 NORMALIZING_NAMES = ("ct", "nonorm", "zscore", "rescale_to_0_1", "rgb_to_0_1")
 _RESERVED = ("background", "ignore")
 _FORMAT = 1
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,10 @@ class DataSetPlan:
         _require_lists(channels=self.channels, labels=self.labels, regions=self.regions, regions_class_order=self.regions_class_order)
         if not 1 <= self.number <= 999:
             raise InputError(f"A data set's id is a number from 1 to 999, got {self.number}.")
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", self.name):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,119}", self.name):
             raise InputError(
-                f"A data set's name consists of letters, digits, _ and -, and begins with none of the last two; got '{self.name}'."
+                "A data set's name consists of up to 120 letters, digits, _ and -, and begins with none of the last two; "
+                f"got {self.name[:130]!r}."
             )
         _require_one_of("file ending", self.file_ending, FILE_ENDINGS)
         _require_one_of("overlap rule", self.overlap, OVERLAP_RULES)
@@ -188,16 +191,26 @@ class DataSetPlan:
             InputError: if a field is unknown, missing or of the wrong kind, or the plan is not valid.
         """
         try:
-            content = dict(stored)
-            if content.pop("format", _FORMAT) != _FORMAT:
-                raise InputError(f"The plan has format {stored['format']}; this version of SAM2Annotate reads format {_FORMAT}.")
-            content["labels"] = tuple(LabelRule(**_tuples(rule)) for rule in content["labels"])
-            content["regions"] = tuple(Region(**_tuples(region)) for region in content.get("regions", ()))
-            content["split"] = SplitRule(**content.get("split", {}))
-            return cls(**_tuples(content))
-        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            fields = Fields(stored, "the plan")
+            if (version := fields.whole("format", default=_FORMAT)) != _FORMAT:
+                raise InputError(f"It has format {version}; this version of SAM2Annotate reads format {_FORMAT}.")
+            fields.require_only("format", *_names_of(cls))
+            return cls(
+                fields.whole("number", 0, 10**6),
+                fields.text("name"),
+                tuple(fields.texts("channels")),
+                tuple(_label_of(one) for one in fields.objects("labels")),
+                fields.text("file_ending", cls.file_ending),
+                tuple(_region_of(one) for one in fields.objects("regions", [])),
+                tuple(_whole_numbers(fields, "regions_class_order", [])),
+                fields.flag("ignore", cls.ignore),
+                fields.text("overlap", cls.overlap),
+                fields.text("unreviewed", cls.unreviewed),
+                _split_of(fields.object("split", {})),
+            )
+        except InputError as exc:
             raise InputError(
-                f"The plan is no plan of a data set: {exc}. Compare it with one that 'sam2annotate nnunet export' wrote."
+                f"The plan is no plan of a data set: {exc} Compare it with one that 'sam2annotate nnunet export' wrote."
             ) from exc
 
     def _require_labels(self) -> None:
@@ -209,6 +222,8 @@ class DataSetPlan:
         names = [rule.name for rule in self.labels]
         _require_unique("label", names)
         for name in (*names, *(region.name for region in self.regions)):
+            if not is_text(name) or len(name) > _LONGEST_NAME or any(ord(letter) < 32 for letter in name):
+                raise InputError(f"{name[:60]!r} cannot be the name of a label or region: use one line of up to {_LONGEST_NAME} letters.")
             if not name or name.lower() in _RESERVED:
                 raise InputError(f"A label or region cannot be called '{name}': the name is empty, or nnU-Net has another use for it.")
 
@@ -235,9 +250,7 @@ class DataSetPlan:
 def read_plan(path: str | Path) -> DataSetPlan:
     """Read a plan's JSON file. Raises InputError."""
     try:
-        return DataSetPlan.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
-    except (OSError, ValueError) as exc:
-        raise InputError(f"The plan '{path}' cannot be read: {exc}.") from exc
+        return DataSetPlan.from_json(read_json(path, "the plan"))
     except InputError as exc:
         raise InputError(f"'{path}': {exc}") from exc
 
@@ -276,6 +289,35 @@ def _require_lists(**fields: object) -> None:
             raise InputError(f"'{name}' of a plan is a list, got {value!r}.")
 
 
-def _tuples(fields: dict) -> dict:
-    """JSON's lists as tuples."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+def _label_of(fields: Fields) -> LabelRule:
+    fields.require_only(*_names_of(LabelRule))
+    return LabelRule(
+        fields.whole("value", 0, 65535),
+        fields.text("name"),
+        tuple(fields.texts("segments", [])),
+        tuple(fields.texts("codes", [])),
+        fields.flag("merge", LabelRule.merge),
+        fields.flag("required", LabelRule.required),
+    )
+
+
+def _region_of(fields: Fields) -> Region:
+    fields.require_only(*_names_of(Region))
+    return Region(fields.text("name"), tuple(_whole_numbers(fields, "values")))
+
+
+def _split_of(fields: Fields) -> SplitRule:
+    fields.require_only(*_names_of(SplitRule))
+    share = float(fields.number("test_share", SplitRule.test_share))
+    return SplitRule(fields.whole("folds", 0, 10**6, SplitRule.folds), share, fields.whole("seed", default=SplitRule.seed))
+
+
+def _whole_numbers(fields: Fields, name: str, *default: list) -> list[int]:
+    values = fields.items(name, *default)
+    if not all(is_whole(value, 0, 65535) for value in values):
+        raise InputError(f"{fields.what}: '{name}' should be a list of whole numbers.")
+    return values
+
+
+def _names_of(kind: type) -> tuple[str, ...]:
+    return tuple(kind.__dataclass_fields__)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Share patients out: training and test, and folds. Never parts the cases of one patient. Imports nnunet.plan and the standard library.
+"""Share patients out: training and test, and folds. Never parts the cases of one patient. Imports file_names, json_input, errors.
 
 A patient who has a part or a fold keeps it when others come, so a test set is never trained on. Newcomers are ordered by a hash of seed
 and id, which is a shuffle that does not depend on who else is there.
@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ...errors import InputError
+from ...file_names import is_plain_name
+from ...json_input import Fields, read_json
 
 AUTO, TRAIN, TEST = "auto", "train", "test"
 
@@ -63,6 +68,23 @@ def make_folds(
         }
         for n in range(count)
     ]
+
+
+def read_folds(path: Path) -> list[dict[str, list[str]]]:
+    """The folds of a ``splits_final.json``. nnU-Net makes names of files of the cases, so each must be a plain one.
+
+    Raises:
+        InputError: if it is missing or no such file.
+    """
+    content = read_json(path, "the folds")
+    if not isinstance(content, list):
+        raise InputError(f"The folds '{path}' should be a list with a train and a val list for each fold.")
+    folds = [Fields(fold, f"the folds '{path}', fold {number}") for number, fold in enumerate(content)]
+    found = [{part: fold.texts(part) for part in ("train", "val")} for fold in folds]
+    strange = next((case for fold in found for cases in fold.values() for case in cases if not is_plain_name(case)), None)
+    if strange is not None:
+        raise InputError(f"The folds '{path}' name the case {strange[:80]!r}, which cannot name a file.")
+    return found
 
 
 def shuffled(patients: Iterable[str], seed: int) -> list[str]:

@@ -12,16 +12,17 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...geometry import Volume
+from ...json_input import Fields, read_json
 from ...volume_io import write_volume
-from ..cases.case import ExportCase
+from ..cases.case import ExportCase, require_case_id
 from ..cases.plan import PLAN_FILE, DataSetPlan, plan_text, read_plan
-from ..cases.splits import AUTO, TEST, TRAIN, make_folds, share_out
+from ..cases.splits import AUTO, TEST, TRAIN, make_folds, read_folds, share_out
 from .folder_lock import locked
 from .images import channel_volumes
 from .labels import LabelSummary, label_case
 from .records import dataset_json, provenance_of
 from .report import ExportReport, WrittenCase
-from .transaction import FolderTransaction, recover, staging_folder
+from .transaction import FolderTransaction, finish_interrupted, lock_file
 
 DATASET_FILE, SPLITS_FILE, PROVENANCE = "dataset.json", "splits_final.json", "provenance"
 _FOLDERS = {TRAIN: ("imagesTr", "labelsTr"), TEST: ("imagesTs", "labelsTs")}
@@ -74,7 +75,7 @@ class DataSet:
             OutputError: if an interrupted change cannot be finished.
         """
         folder = Path(folder)
-        _finish_interrupted(folder)
+        finish_interrupted(folder)
         if not (folder / PLAN_FILE).is_file():
             what = "was not written by SAM2Annotate: its plan is missing" if folder.exists() else "does not exist"
             raise InputError(f"The data set '{folder}' {what}. Export a case with a plan to make one.")
@@ -95,7 +96,7 @@ class DataSet:
         others = [path.name for path in raw_folder.glob(f"Dataset{plan.number:03d}_*") if path.name != folder.name]
         if others:
             raise InputError(f"nnU-Net finds data sets by number, and {plan.number} is taken by '{others[0]}'. Choose another number.")
-        _finish_interrupted(folder)
+        finish_interrupted(folder)
         if not folder.exists():
             return cls(folder, plan)
         made = cls.open(folder)
@@ -115,12 +116,13 @@ class DataSet:
         found = {}
         for path in sorted((self.folder / PROVENANCE).glob("*.json")):
             try:
-                stored = json.loads(path.read_text(encoding="utf-8"))
-                record = CaseRecord(stored["case"], stored["patient"], stored["part"])
+                stored = self._provenance_at(path)
+                record = CaseRecord(stored.text("case"), stored.text("patient"), stored.text("part"))
+                require_case_id(record.case_id)
                 if record.part not in _FOLDERS or record.case_id != path.stem:
-                    raise ValueError(f"case {record.case_id!r}, part {record.part!r}")
-            except (OSError, ValueError, KeyError, TypeError) as exc:
-                raise InputError(f"'{path}' is damaged: {exc!r}. Export the case '{path.stem}' again, replacing it.") from exc
+                    raise InputError(f"It speaks of the case '{record.case_id}' in the part '{record.part}'.")
+            except InputError as exc:
+                raise InputError(f"'{path}' is damaged. {exc} Export the case '{path.stem}' again, replacing it.") from exc
             found[record.case_id] = record
         return found
 
@@ -132,8 +134,9 @@ class DataSet:
         return [f"{images}/{record.case_id}_{n:04d}{ending}" for n in channels], f"{labels}/{record.case_id}{ending}"
 
     def provenance(self, case_id: str) -> dict:
-        """What is kept about where a case comes from."""
-        return json.loads((self.folder / PROVENANCE / f"{case_id}.json").read_text(encoding="utf-8"))
+        """What is kept about where a case comes from. Raises InputError if it is missing or damaged."""
+        require_case_id(case_id)
+        return self._provenance_at(self.folder / PROVENANCE / f"{case_id}.json").values
 
     def preview(self, case: ExportCase, unreviewed: str | None = None, resample: bool = False) -> tuple[LabelSummary, list[str]]:
         """What would be written and left out, and notes, without writing. Raises as `export` does."""
@@ -162,7 +165,7 @@ class DataSet:
             GridMismatchError: if images, or image and segments, do not lie together.
             OutputError: if it cannot be written, or the disk is full; nothing has changed then.
         """
-        with locked(_lock_file(self.folder)), FolderTransaction(self.folder) as change:
+        with locked(lock_file(self.folder)), FolderTransaction(self.folder) as change:
             known = self.cases()
             prepared: list[_Prepared] = []
             for case in cases:
@@ -189,7 +192,7 @@ class DataSet:
             InputError: if one is not there.
             OutputError: if it cannot be written; nothing has changed then.
         """
-        with locked(_lock_file(self.folder)), FolderTransaction(self.folder) as change:
+        with locked(lock_file(self.folder)), FolderTransaction(self.folder) as change:
             known = self.cases()
             for case_id in case_ids:
                 if case_id not in known:
@@ -200,6 +203,10 @@ class DataSet:
             report = self._finish(change, records, (), known)
             change.commit()
         return report
+
+    @staticmethod
+    def _provenance_at(path: Path) -> Fields:
+        return Fields(read_json(path, "the provenance"), f"the provenance '{path}'")
 
     # -- within --------------------------------------------------------------------------------------------------------------
 
@@ -290,16 +297,6 @@ class DataSet:
         """The folds; empty if there are none. Raises InputError if their file is damaged."""
         path = self.folder / SPLITS_FILE
         try:
-            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-        except (OSError, ValueError) as exc:
-            raise InputError(f"'{path}' is damaged: {exc}. Remove it; the next export writes it anew.") from exc
-
-
-def _lock_file(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.lock")
-
-
-def _finish_interrupted(folder: Path) -> None:
-    if staging_folder(folder).exists():  # else nothing is written, so a data set can be read where nobody may write
-        with locked(_lock_file(folder)):
-            recover(folder)
+            return read_folds(path) if path.is_file() else []
+        except InputError as exc:
+            raise InputError(f"'{path}' is damaged. {exc} Remove it; the next export writes it anew.") from exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ from typing import BinaryIO
 
 from ...errors import InputError, OutputError
 
+# What a system says of a lock that somebody else holds; anything else is a lock that cannot be given at all.
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+
 
 @contextmanager
 def locked(lock_file: Path) -> Iterator[None]:
@@ -17,7 +21,7 @@ def locked(lock_file: Path) -> Iterator[None]:
 
     Raises:
         InputError: if another process holds it.
-        OutputError: if the file cannot be made.
+        OutputError: if the file cannot be made, or the drive gives no locks.
     """
     try:
         stream = open(lock_file, "ab")  # noqa: SIM115 - closed below, after the lock
@@ -27,7 +31,13 @@ def locked(lock_file: Path) -> Iterator[None]:
         try:
             _lock(stream)
         except OSError as exc:
-            raise InputError(f"Another program writes to '{lock_file.parent}' now. Wait until it is done, then try again.") from exc
+            if exc.errno in _HELD:
+                raise InputError(f"Another program writes to '{lock_file.parent}' now. Wait until it is done, then try again.") from exc
+            raise OutputError(
+                f"The drive of '{lock_file.parent}' gives no file locks (the system says: {exc.strerror or exc}), so two programs could "
+                "write there at once. Work on a local drive, or have file locks switched on for this network drive (NFS: mount it with "
+                "'lock', start statd and lockd), then try again."
+            ) from exc
         yield
 
 

@@ -1,16 +1,18 @@
-"""Where nnU-Net keeps raw data, preprocessed data and results. Imports the standard library and errors."""
+"""Where nnU-Net keeps raw data, preprocessed data and results. Imports json_input, the transaction, errors."""
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import InputError
+from ...json_input import Fields, is_text, is_whole, read_json
+from ..data_sets.transaction import settle_around
 
 _DATA_SET_NAME = re.compile(r"Dataset(\d{3})_\w[\w-]*")
 PLANS_NAME = "nnUNetPlans"
+_ENDING = re.compile(r"(\.[A-Za-z0-9]{1,16}){1,3}")
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,11 @@ class NnunetFolders:
             folder: .../nnUNet_raw/DatasetNNN_Name
 
         Raises:
-            InputError: if the folder's name is not of that form, or it has no dataset.json.
+            InputError: if the folder's name is not of that form, it has no dataset.json, or an export into it is under way.
+            OutputError: if an export into it was interrupted, and cannot be finished.
         """
         folder = Path(folder).resolve()
+        settle_around(folder)
         beside = folder.parent.parent
         found = cls(
             raw=folder.parent,
@@ -82,12 +86,47 @@ class NnunetFolders:
         return {"nnUNet_raw": str(self.raw), "nnUNet_preprocessed": str(self.preprocessed), "nnUNet_results": str(self.results)}
 
 
+class DataSetDescription:
+    """nnU-Net's ``dataset.json``, of our own or of anybody's data set or model. What is asked for is checked when it is asked for.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: if it is missing or no JSON object; of each property, if that is not what nnU-Net's file has there.
+    """
+
+    def __init__(self, path: Path):
+        self._fields = Fields(read_json(path, "the data set's description"), f"the data set's description '{path}'")
+
+    @property
+    def channels(self) -> int:
+        """Number of images of a case."""
+        count = len(self._fields.object("channel_names").values)
+        if not 1 <= count <= 9999:
+            raise InputError(f"{self._fields.what}: 'channel_names' should name 1 to 9999 channels, it names {count}.")
+        return count
+
+    @property
+    def ending(self) -> str:
+        """Of all files, ``.nii.gz``."""
+        ending = self._fields.text("file_ending")
+        if not _ENDING.fullmatch(ending):  # it is joined to names, so it must not lead anywhere
+            raise InputError(f"{self._fields.what}: 'file_ending' should be like .nii.gz, it is {ending[:80]!r}.")
+        return ending
+
+    @property
+    def labels(self) -> dict[str, tuple[int, ...]]:
+        """Values by name, in the file's order; several values for a region."""
+        labels = {}
+        for name, value in self._fields.object("labels").values.items():
+            values = value if isinstance(value, list) else [value]
+            if not is_text(name) or not values or not all(is_whole(one, 0, 65535) for one in values):
+                raise InputError(f"{self._fields.what}: the label {name[:80]!r} should have a value from 0 to 65535, or a list of such.")
+            labels[name] = tuple(values)
+        return labels
+
+
 def read_json_file(path: Path, what: str) -> dict:
     """A JSON object from a file. Raises InputError, naming `what`, if it cannot be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
-        raise InputError(f"Cannot read {what} '{path}': {exc}.") from exc
-    if not isinstance(content, dict):
-        raise InputError(f"Cannot read {what} '{path}': expected a JSON object, got {type(content).__name__}.")
-    return content
+    return Fields(read_json(path, what), f"{what} '{path}'").values

@@ -14,7 +14,8 @@ from ...errors import InputError, OutputError
 from ...geometry import Volume
 from ...progress import CancelToken
 from ...volume_io import read_volume, write_volume
-from .folders import read_json_file
+from ..data_sets.transaction import settle_around
+from .folders import DataSetDescription, read_json_file
 from .preparation import Preparation, channel_files, organ_mask, uncropped
 from .process import NnunetCall, NnunetRunner
 from .training import OPTIONS_FILE
@@ -73,8 +74,9 @@ def predict(
         raise InputError(
             f"Unknown device '{device}' or checkpoint '{checkpoint}': expected {', '.join(DEVICES)}; {', '.join(CHECKPOINTS)}."
         )
-    data_set = read_json_file(model_folder / "dataset.json", "the model's data set")
-    ending, channels = data_set["file_ending"], len(data_set["channel_names"])
+    settle_around(images)
+    data_set = DataSetDescription(model_folder / "dataset.json")
+    ending, channels = data_set.ending, data_set.channels
     chosen = _trained_folds(model_folder, checkpoint) if folds is None else list(folds)
     for fold in chosen:
         if not (model_folder / f"fold_{fold}" / f"checkpoint_{checkpoint}.pth").is_file():

@@ -16,8 +16,9 @@ import numpy as np
 from ...atomic_files import write_text_atomically
 from ...errors import InputError, OutputError
 from ...geometry import Volume, VolumeGrid
+from ...json_input import Fields, is_number
 from ...volume_io import read_volume, write_volume
-from .folders import NnunetFolders, read_json_file
+from .folders import DataSetDescription, NnunetFolders, read_json_file
 
 _RECORD = "sam2annotate_preparation.json"
 
@@ -58,12 +59,15 @@ class Preparation:
 
     @classmethod
     def from_json_object(cls, content: dict) -> Preparation:
-        """Raises InputError if a field is missing."""
+        """Raises InputError if a field is missing or of the wrong kind."""
         try:
-            window = content["window"]
-            return cls(tuple(window) if window else None, content["crop"], content["margin_mm"])
-        except (KeyError, TypeError) as exc:
-            raise InputError(f"The model's preparation cannot be read: {exc}.") from exc
+            fields = Fields(content, "the model's preparation")
+            window = fields.items("window") if content.get("window") is not None else None
+            if window is not None and (len(window) != 2 or not all(map(is_number, window))):
+                raise InputError("'window' should be two numbers.")
+            return cls(None if window is None else (window[0], window[1]), fields.flag("crop"), fields.number("margin_mm"))
+        except InputError as exc:
+            raise InputError(f"The model's preparation cannot be read: {exc}") from exc
 
     def box_of(self, organ_kji: np.ndarray, grid: VolumeGrid, name: str) -> tuple[slice, slice, slice]:
         """The box of an organ with the margin, within the grid, as slices in (k, j, i); the whole grid if nothing is cropped.
@@ -140,8 +144,8 @@ def prepare_data_set(source: NnunetFolders, preparation: Preparation, organ_mask
     target = prepared.raw_data_set
     if (target / _RECORD).is_file() and read_json_file(target / _RECORD, "the record of a preparation") == record:
         return prepared
-    data_set = read_json_file(source.raw_data_set / "dataset.json", "the data set's description")
-    ending = data_set["file_ending"]
+    data_set = DataSetDescription(source.raw_data_set / "dataset.json")
+    ending = data_set.ending
     partial = target.with_name(f".{target.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -154,7 +158,7 @@ def prepare_data_set(source: NnunetFolders, preparation: Preparation, organ_mask
             box = preparation.box_of(organ, labels.grid, case)
             cut = Volume(cropped_grid(labels.grid, box), np.ascontiguousarray(labels.array_kji[box]))
             write_volume(cut, partial / "labelsTr" / label_path.name)
-            for image_path in channel_files(source.raw_data_set / "imagesTr", case, ending, len(data_set["channel_names"])):
+            for image_path in channel_files(source.raw_data_set / "imagesTr", case, ending, data_set.channels):
                 image = read_volume(image_path)
                 image.grid.require_same(labels.grid, f"The image '{image_path}'", "its label")
                 write_volume(preparation.image(image, box), partial / "imagesTr" / image_path.name)
@@ -163,6 +167,7 @@ def prepare_data_set(source: NnunetFolders, preparation: Preparation, organ_mask
                 shutil.copyfile(source.raw_data_set / name, partial / name)
         write_text_atomically(partial / _RECORD, json.dumps(record, indent=1))
         if target.exists():
+            (target / _RECORD).unlink(missing_ok=True)  # half removed, it must not pass for whole
             shutil.rmtree(target)
         partial.replace(target)
     except OSError as exc:

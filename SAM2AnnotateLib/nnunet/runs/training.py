@@ -16,6 +16,8 @@ from pathlib import Path
 from ...atomic_files import write_text_atomically
 from ...errors import InputError
 from ...progress import CancelToken
+from ..cases.splits import read_folds
+from ..data_sets.transaction import settle_around
 from .folders import NnunetFolders, read_json_file
 from .preparation import prepare_data_set
 from .process import NnunetCall, NnunetRunner
@@ -70,6 +72,7 @@ def train(
     tell = on_event or (lambda event: None)  # noqa: ARG005
     runner = replace(runner or NnunetRunner(), processes=options.processes)
     folders = data_set
+    settle_around(data_set.raw_data_set)  # never a mixture of two states
     if not options.preparation.changes_nothing:
         tell(TrainingEvent("Preparing the images"))
         # Under the results' neighbor, so that the data set itself stays as it is.
@@ -96,14 +99,15 @@ def preprocess(
 ) -> None:
     """Let nnU-Net check, plan and preprocess the raw data set, unless it did so for these very files. Errors as `train`."""
     record_file = folders.preprocessed_data_set / _PREPROCESSED_RECORD
-    record = {"configurations": [options.configuration], "files": _stamps_of(folders.raw_data_set)}
+    configurations, files = [options.configuration], _stamps_of(folders.raw_data_set)
     if record_file.is_file():
         before = read_json_file(record_file, "the record of a preprocessing")
-        if before["files"] == record["files"]:
-            if options.configuration in before["configurations"]:
+        done = before.get("configurations")
+        if before.get("files") == files and isinstance(done, list):
+            if options.configuration in done:
                 _copy_splits(folders)
                 return
-            record["configurations"] += before["configurations"]
+            configurations += done
     tell(TrainingEvent("Preprocessing"))
     folders.preprocessed.mkdir(parents=True, exist_ok=True)
     record_file.unlink(missing_ok=True)  # interrupted, it must not pass for done
@@ -117,8 +121,10 @@ def preprocess(
         "nnunetv2.experiment_planning.plan_and_preprocess_entrypoints", "plan_and_preprocess_entry", tuple(arguments), "Preprocessing"
     )
     runner.run(call, folders, logs / "preprocess.log", cancel=cancel)
+    if _stamps_of(folders.raw_data_set) != files:
+        raise InputError(f"The data set '{folders.raw_data_set}' changed while it was preprocessed. Give the command again.")
     _copy_splits(folders)
-    write_text_atomically(record_file, json.dumps(record))
+    write_text_atomically(record_file, json.dumps({"configurations": configurations, "files": files}))
 
 
 def _train_fold(
@@ -189,7 +195,7 @@ def _copy_splits(folders: NnunetFolders) -> None:
     """nnU-Net looks for the folds among the preprocessed data; the data set keeps its own beside its images."""
     source = folders.raw_data_set / "splits_final.json"
     if source.is_file():
-        write_text_atomically(folders.preprocessed_data_set / "splits_final.json", source.read_text(encoding="utf-8"))
+        write_text_atomically(folders.preprocessed_data_set / "splits_final.json", json.dumps(read_folds(source), indent=1) + "\n")
 
 
 def _require_fold(folders: NnunetFolders, fold: int | str) -> None:
@@ -197,7 +203,7 @@ def _require_fold(folders: NnunetFolders, fold: int | str) -> None:
     splits = folders.preprocessed_data_set / "splits_final.json"
     if fold == "all" or not splits.is_file():
         return
-    count = len(json.loads(splits.read_text(encoding="utf-8")))
+    count = len(read_folds(splits))
     if int(fold) >= count:
         raise InputError(f"There is no fold {fold}: the data set is split into {count}, numbered from 0.")
 

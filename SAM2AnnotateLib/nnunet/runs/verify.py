@@ -18,7 +18,7 @@ from ...progress import CancelToken
 from ..cases.splits import TRAIN
 from ..data_sets.data_set import DATASET_FILE, CaseRecord, DataSet
 from ..data_sets.records import dataset_json
-from .folders import NnunetFolders
+from .folders import NnunetFolders, read_json_file
 from .process import NnunetCall, NnunetRunner
 
 _LIBRARY = Path(__file__).resolve().parents[2]
@@ -98,9 +98,9 @@ def _file_problems(data_set: DataSet, records: dict[str, CaseRecord]) -> list[st
     problems += [f"'{name}' belongs to no case" for name in sorted(found - expected)]
     training = sum(record.part == TRAIN for record in records.values())
     try:
-        stated = json.loads((data_set.folder / DATASET_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
-        return [*problems, f"'{DATASET_FILE}' cannot be read: {exc}"]
+        stated = read_json_file(data_set.folder / DATASET_FILE, "the data set's description")
+    except InputError as exc:
+        return [*problems, str(exc)]
     for key, value in dataset_json(data_set.plan, training).items():
         if key != "converted_by" and stated.get(key) != value:
             problems.append(f"'{DATASET_FILE}' says {stated.get(key)} for '{key}', it should be {value}")

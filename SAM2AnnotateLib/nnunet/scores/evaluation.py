@@ -13,7 +13,8 @@ from ...geometry import Volume
 from ...metrics import Scores
 from ...progress import CancelToken, Progress
 from ...volume_io import read_volume
-from ..runs.folders import read_json_file
+from ..data_sets.transaction import settle_around
+from ..runs.folders import DataSetDescription
 
 MEAN = "mean"  # the name of the row over all labels of a case
 METRICS = ("dsc", "nsd", "hd95_mm")
@@ -103,14 +104,11 @@ def read_labels(dataset_json: Path) -> LabelTable:
     Raises:
         InputError: if the file is missing, or not nnU-Net's.
     """
-    content = read_json_file(dataset_json, "the data set's description")
-    try:
-        named = {name: tuple(value) if isinstance(value, list) else (value,) for name, value in content["labels"].items()}
-        ignore = named.pop("ignore", (None,))[0]
-        labels = tuple(EvaluatedLabel(name, tuple(map(int, values))) for name, values in named.items() if values != (0,))
-        return LabelTable(labels, None if ignore is None else int(ignore), content["file_ending"])
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise InputError(f"'{dataset_json}' is no nnU-Net description of a data set: {type(exc).__name__} {exc}.") from exc
+    description = DataSetDescription(dataset_json)
+    named = dict(description.labels)
+    ignore = named.pop("ignore", (None,))[0]
+    labels = tuple(EvaluatedLabel(name, values) for name, values in named.items() if values != (0,))
+    return LabelTable(labels, ignore, description.ending)
 
 
 def evaluate_case(case: str, prediction: Volume, truth: Volume, table: LabelTable, tolerance_mm: float = 1.0) -> list[CaseScore]:
@@ -157,6 +155,8 @@ def evaluate_folder(
         VolumeError, GridMismatchError, MissingPackageError: as `evaluate_case` and `read_volume`.
         Cancelled: on request.
     """
+    for folder in (truths, predictions):
+        settle_around(folder)
     wanted = (
         list(cases) if cases is not None else [path.name.removesuffix(table.ending) for path in sorted(truths.glob(f"*{table.ending}"))]
     )

@@ -101,7 +101,7 @@ def test_labels_regions_and_the_ignore_label_are_read_from_nnunets_description(t
     assert table.labels == (EvaluatedLabel("whole", (1, 2)), EvaluatedLabel("core", (2,)))
     assert (table.ignore, table.ending) == (3, ".nrrd")
     (tmp_path / "dataset.json").write_text('{"labels": [1, 2]}')
-    with pytest.raises(InputError, match="is no nnU-Net description"):
+    with pytest.raises(InputError, match="'labels' should be an object, it is a list"):
         read_labels(tmp_path / "dataset.json")
 
 
