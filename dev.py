@@ -44,7 +44,21 @@ TORCH_ANY = "torch>=2.5.1"  # the oldest that sam2 accepts, for platforms and Py
 
 # Names and bounds agree with pyproject.toml's extras; Testing/Library/test_dev.py compares them.
 PACKAGING_TOOLS = ("pip>=22.3", "setuptools>=77", "wheel")
-WHEELS = ("numpy", "SimpleITK", "pydicom>=3", "scipy", "Pillow", "safetensors", "tqdm", "nibabel", "PyYAML", "pytest", "ruff", "mypy")
+WHEELS = (
+    "numpy",
+    "SimpleITK",
+    "pydicom>=3",
+    "scipy",
+    "Pillow",
+    "safetensors",
+    "tqdm",
+    "nibabel",
+    "PyYAML",
+    "jinja2",
+    "pytest",
+    "ruff",
+    "mypy",
+)
 # Slicer's non-Qt half, a Qt to stand in for the other half, and CMake for the packaging: for the tests of the Slicer module.
 SLICER_TESTS = ("slicer-core>=5.13", "PySide6-Essentials>=6.8", "cmake")
 SAM2_NEEDS = ("hydra-core", "iopath")

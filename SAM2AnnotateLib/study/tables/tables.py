@@ -82,9 +82,18 @@ class Table:
             writer.writerow([cell for column, value in zip(self.columns, row, strict=True) for cell in _csv_cells(column, value)])
         return text.getvalue()
 
+    @property
+    def shown_columns(self) -> tuple[Column, ...]:
+        """What people see."""
+        return tuple(column for column in self.columns if column.shown)
+
     def cells(self) -> list[list[str]]:
-        """The rows as people read them."""
+        """The rows as people read them, all columns."""
         return [[KINDS[column.kind](value) for column, value in zip(self.columns, row, strict=True)] for row in self.rows]
+
+    def shown_cells(self) -> list[list[str]]:
+        """The same of the shown columns."""
+        return [[cell for column, cell in zip(self.columns, cells, strict=True) if column.shown] for cells in self.cells()]
 
 
 def share_text(value: float) -> str:

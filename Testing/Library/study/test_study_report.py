@@ -189,8 +189,8 @@ def test_what_is_half_done_says_so(tmp_path):
     study = a_study(tmp_path / "study", "calibration")
     finish_scenarios(study, ("none",), most_cases=1)
     text = write_report(Study.open(study.folder)).read_text(encoding="utf-8")
-    assert "Not finished: &#x27;scenarios&#x27; with 1 of 12 units; the one furthest behind has 0 of 4 cases." in text
-    assert "Not finished: &#x27;models&#x27; with 0 of 4 models." in text
+    assert "Not finished: &#39;scenarios&#39; with 1 of 12 units; the one furthest behind has 0 of 4 cases." in text
+    assert "Not finished: &#39;models&#39; with 0 of 4 models." in text
     page = Page(text)
     assert [row[:4] for row in page.tables["scenarios.csv"][1:2]] == [["none", "all", "1", "2"]]
     assert len(page.pictures) == 5  # calibration, bars, two examples, quality
