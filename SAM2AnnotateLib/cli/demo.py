@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+from . import segment
+
 _SAMPLE = Path(__file__).parent.parent / "sample_data" / "ct_sarcoma_003"
 # What a person would mark, by eye and with a little room: not the tight box of the truth, which is 53,53,101,104.
 _SLICE, _BOX, _EXTENT = 25, "52,52,103,105", "15,34"
@@ -31,7 +33,6 @@ def run(options: argparse.Namespace) -> int:
     from ..metrics import score_masks
     from ..pictures.montage import write_montage
     from ..volume_io import read_volume
-    from .main import main
 
     folder = options.folder
     try:
@@ -42,7 +43,10 @@ def run(options: argparse.Namespace) -> int:
     command = ["segment", str(_SAMPLE / "image.nii.gz"), "-o", str(mask), "--slice", str(_SLICE), "--box", _BOX, "--extent", _EXTENT]
     command += ["--axis", "axial", "--checkpoint", options.checkpoint, "--report", str(report), "--overwrite"]
     print(f"sam2annotate {' '.join(command)}", file=sys.stderr)
-    code = main(command)
+    parser = argparse.ArgumentParser()
+    segment.add_parser(parser.add_subparsers())
+    asked = parser.parse_args(command)
+    code = asked.run(asked)
     if code:
         return code
     done = json.loads(report.read_text(encoding="utf-8"))

@@ -1,4 +1,7 @@
-"""Values that a person types, and progress that a person sees. Imports errors, progress and (inside functions) tqdm."""
+"""Values that a person types, and progress that a person sees. Imports errors, progress and (inside functions) tqdm.
+
+Bars are tqdm's, which sam2 needs anyway. The three tables that commands print are a line of formatting each: no reason for rich.
+"""
 
 from __future__ import annotations
 

@@ -118,7 +118,8 @@ CHECKPOINTS: dict[str, Checkpoint] = {checkpoint.name: checkpoint for checkpoint
 def cache_folder() -> Path:
     """The folder of downloaded weights; it need not exist yet.
 
-    The environment variable SAM2ANNOTATE_CACHE names it; without that it is the user's cache folder as the platform has it.
+    The environment variable SAM2ANNOTATE_CACHE names it; without that it is the user's cache folder as the platform has it. (platformdirs
+    would say the same; these lines are less than one more package to install into Slicer.)
 
     Raises:
         OutputError: if the user has no home folder and the variable is not set.

@@ -3,6 +3,9 @@
 What arrives is kept in ``<file>.part`` beside the target, and the server's name for that version of the file (its ETag) in
 ``<file>.part.version``. Bytes are added to a part only if the server confirms that very version; otherwise the part starts anew.
 The target appears at the end, whole and checked.
+
+Why not a library: pooch does not go on with a part, huggingface_hub does so for addresses of its own hub only, and httpx leaves all of it
+to the caller. Slicer would have to install them first, and what a hospital's proxy answers still had to be said in our words.
 """
 
 from __future__ import annotations

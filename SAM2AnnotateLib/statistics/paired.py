@@ -85,6 +85,8 @@ def wilcoxon_signed_rank(first: Sequence[float] | np.ndarray, second: Sequence[f
 def holm_adjusted(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     """(n,) p-values adjusted for being n comparisons, by Holm's step-down method, in the order given.
 
+    scipy, which does the tests here, has no Holm; statsmodels has, at the price of pandas and patsy for these lines.
+
     The smallest is multiplied by n, the next by n - 1, and so on; none becomes smaller than one before it, none larger than 1. A NaN is no
     comparison: it stays NaN and does not count.
 

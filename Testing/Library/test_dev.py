@@ -327,6 +327,15 @@ def test_a_stopped_setup_says_how_to_go_on(dev, monkeypatch, capsys):
     assert "Start the same command again to go on" in capsys.readouterr().err
 
 
+def test_readme_says_what_every_package_is_for():
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 has no tomllib")
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = chain(project["project"]["dependencies"], *project["project"]["optional-dependencies"].values())
+    wanted = {re.split(r"[<>=!\[ ;]", name)[0].lower() for name in listed} - {"sam2annotate"}
+    table = (PROJECT / "README.md").read_text(encoding="utf-8").partition("## Dependencies")[2].partition("\n## ")[0].lower()
+    assert not {name for name in wanted if name not in table}
+
+
 def test_dev_and_pyproject_ask_for_the_same_packages(dev):
     tomllib = pytest.importorskip("tomllib", reason="Python 3.10 has no tomllib")
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -114,6 +114,27 @@ def test_every_inner_room_has_its_place_in_the_order(house):
     assert [file.name for file in (LIBRARY / house).glob("*.py")] == ["__init__.py"]
 
 
+def planned_rooms(text: str) -> tuple[list[str], dict[str, list[str]]]:
+    """Rooms and inner rooms in the order of the plan in CONTRIBUTING.md."""
+    block = text.partition("SAM2AnnotateLib/\n")[2].partition("SAM2Annotate/")[0]
+    rooms: list[str] = []
+    inner: dict[str, list[str]] = {}
+    for line in block.splitlines():
+        name = line.split()[0]
+        if line.startswith("    "):
+            inner.setdefault(rooms[-1], []).append(name)
+        elif not name.startswith("("):
+            rooms.append(name)
+    return rooms, inner
+
+
+def test_the_plan_in_contributing_is_what_stands():
+    rooms, inner = planned_rooms((LIBRARY.parent / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert [LEVELS[room] for room in rooms] == sorted(LEVELS[room] for room in rooms)
+    assert sorted(rooms) == sorted(room for room in LEVELS if (LIBRARY / room).is_dir())
+    assert inner == {house: list(order) for house, order in INNER_ROOMS.items()}
+
+
 def test_no_room_is_a_hall():
     rooms = {file.parent for file in library_files()} - {LIBRARY}
     sizes = {room.relative_to(LIBRARY).as_posix(): len([file for file in room.glob("*.py") if file.stem != "__init__"]) for room in rooms}

@@ -1,6 +1,10 @@
 """Strict reading of a configuration's blocks: a key that is not known and a value of another type are errors with their place.
 
 Imports errors and the standard library.
+
+Why not pydantic: strict, it takes a block for one of our dataclasses only by way of JSON text; what a dataclass says of its own values
+comes without the place; unknown keys come without the known ones; and each of its sentences would have to be translated into one that says
+what to do.
 """
 
 from __future__ import annotations

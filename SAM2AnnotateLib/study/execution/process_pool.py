@@ -3,6 +3,11 @@
 The parent writes a task to a worker's standard input, ``{"study": .., "case": .., "units": [..]}``, and reads from its standard output
 ``{"event": {fields of TaskEvent}}`` for each unit and each failure, then ``{"over": true}``. A worker whose input ends, ends.
 A task whose worker died is tried once more: a night's work must not end because memory was short for a moment.
+
+Why not a library: when one worker dies, the pools of concurrent.futures and loky (joblib) give up all tasks. Ray, which clusters use
+(ray_pool), has no wheel for some of the Pythons and systems that run a study on one machine, tells a task's units only at its end, and
+takes seconds and some hundred MB to start. The first two do not set CUDA_VISIBLE_DEVICES and the threads of one worker before torch is
+loaded there.
 """
 
 from __future__ import annotations
