@@ -58,8 +58,12 @@ class WorkerClient:
         Raises:
             WorkerError: if the worker says something that is no message, or speaks another version.
         """
+        return [from_line(line) for line in self.cut(data)]
+
+    def cut(self, data: bytes) -> list[bytes]:
+        """Take bytes from the worker's standard output; returns the lines that are complete, to be read with `from_line` when it suits."""
         *lines, self._buffer = (self._buffer + data).split(b"\n")
-        return [from_line(line) for line in lines if line.strip()]
+        return [line for line in lines if line.strip()]
 
     def forget_process(self) -> None:
         """Speak to a new process from now on: the last one's unfinished message is dropped, laid down volumes stay."""

@@ -71,6 +71,9 @@ def clean_slicer():
     clean.clean_up()
     yield
     clean.unload_modules()
+    paused = clean.paused_views()
     report = errors.report()
+    if paused:
+        pytest.fail(f"rendering of {', '.join(paused)} was paused and not resumed", pytrace=False)
     if report:
         pytest.fail(f"an exception left an observer or a slot unseen:\n{report}", pytrace=False)

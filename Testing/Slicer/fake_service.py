@@ -20,6 +20,7 @@ class FakeService:
 
     Attributes:
         held: if True, propagations wait: `letThrough` gives their slices one by one, so that a test can look at the panel meanwhile.
+        slowToStop: if True, what is cancelled goes on until `stop`, as a model in the midst of a slice does.
         fault: if not None, the next request fails with it.
         asked: the kinds of all requests.
     """
@@ -31,7 +32,7 @@ class FakeService:
         self.secondsPerSlice = secondsPerSlice
         self.logFile = Path(logFolder) / "worker.log"
         self.processId = None
-        self.held, self.closed = False, False
+        self.held, self.closed, self.slowToStop = False, False, False
         self.fault: SAM2AnnotateError | None = None
         self.asked: list[str] = []
         self._engine = ScriptedEngine()
@@ -87,10 +88,15 @@ class FakeService:
     def cancel(self, request: Request) -> None:
         """Stop the propagation that is held."""
         if self._running is not None and self._running[0] is request:
-            self._running = None
             request.cancelled = True
-            request.onFailed(Cancelled("Stopped."))
-            self.stateChanged.emit("Ready", False)
+            if not self.slowToStop:
+                self.stop()
+
+    def stop(self) -> None:
+        """End what was cancelled."""
+        request, self._running = self._running[0], None
+        request.onFailed(Cancelled("Stopped."))
+        self.stateChanged.emit("Ready", False)
 
     def cancelAll(self) -> None:
         """Stop everything."""

@@ -59,6 +59,12 @@ class Bench:
     def message(self):
         return self.ui.messageLabel.text
 
+    def letThrough(self, count):
+        """Let that many slices come, and wait until they are shown."""
+        self.service.letThrough(count)
+        waitFor(lambda: not self.logic.arrivals.waiting, 5)
+        settle()
+
     def click(self, name):
         button = getattr(self.ui, f"{name}Button")
         settle()

@@ -71,7 +71,7 @@ def test_a_correction_by_a_script_stops_what_the_panel_computes_from_before_it(b
     annotated = bench.mark()
     bench.service.held = True
     bench.click("propagate")
-    bench.service.letThrough(3)
+    bench.letThrough(3)
     review = console.review(annotated.segmentationNode, annotated.segmentId)
     review.correct(review.slices[0], np.zeros(segmentArray(annotated).shape[1:], bool))
     assert not bench.logic.running and not bench.service.busy and "script changed the object" in bench.message

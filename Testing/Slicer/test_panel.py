@@ -229,7 +229,7 @@ def test_progress_is_shown_slices_come_one_by_one_and_cancel_keeps_them(bench):
     bench.service.held = True
     bench.click("propagate")
     assert bench.ui.progressBar.visible and not bench.ui.propagateButton.enabled
-    bench.service.letThrough(5)
+    bench.letThrough(5)
     assert bench.ui.progressBar.value == 5 and "5 of 17 slices, about 3 s left" in bench.ui.estimateLabel.text
     bench.click("cancel")
     assert "5 of 17 slices are done and kept" in bench.message and not bench.ui.progressBar.visible
@@ -242,9 +242,9 @@ def test_the_views_follow_a_propagation_only_if_wanted_and_come_back(bench, foll
     bench.ui.followCheckBox.checked = follow
     bench.service.held = True
     bench.click("propagate")
-    bench.service.letThrough(4)
+    bench.letThrough(4)
     assert (bench.position() != annotated.center) == follow
-    bench.service.letThrough(None)
+    bench.letThrough(None)
     assert bench.position() == annotated.center
 
 

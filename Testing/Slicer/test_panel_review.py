@@ -105,7 +105,7 @@ def following(bench):
     annotated = bench.mark()
     bench.service.held = True
     bench.click("propagate")
-    bench.service.letThrough(4)
+    bench.letThrough(4)
     settle()
     assert bench.position() != annotated.center
     return annotated
@@ -117,7 +117,7 @@ def test_a_decision_while_the_views_follow_is_asked_for_once_more(bench, key):
     shown, before = bench.position(), annotated.session.to_json()
     bench.key(key)
     assert bench.message == FOLLOWED and annotated.session.to_json() == before and not bench.logic.editor.active
-    bench.service.letThrough(3)
+    bench.letThrough(3)
     settle()
     assert bench.position() == shown
     bench.key(key)
@@ -158,9 +158,9 @@ def test_a_user_who_looks_elsewhere_stays_there_until_the_end_and_after_it(bench
     following(bench)
     LOOKS_ELSEWHERE[how](bench)
     shown = bench.position()
-    bench.service.letThrough(3)
+    bench.letThrough(3)
     assert bench.position() == shown
-    bench.service.letThrough(None)
+    bench.letThrough(None)
     settle()
     assert bench.position() == shown
     bench.key("A")
@@ -173,7 +173,7 @@ def test_the_next_propagation_is_followed_again(bench):
     bench.click("cancel")
     bench.click("goToCenter")
     bench.click("propagate")
-    bench.service.letThrough(3)
+    bench.letThrough(3)
     assert bench.position() != bench.annotated.center
 
 
@@ -181,7 +181,7 @@ def test_panning_a_view_is_not_looking_elsewhere(bench):
     following(bench)
     shown = bench.position()
     slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode().SetFieldOfView(30.0, 30.0, 1.0)
-    bench.service.letThrough(3)
+    bench.letThrough(3)
     assert bench.position() != shown
 
 
@@ -214,7 +214,7 @@ def test_badges_do_not_come_back_while_another_module_is_shown(bench):
     shown = props()
     leave_module("SAM2Annotate")
     assert props() == shown - 2
-    bench.service.letThrough(None)
+    bench.letThrough(None)
     bench.panel.refresh()
     settle()
     assert props() == shown - 2

@@ -207,7 +207,7 @@ def test_closing_the_scene_while_slices_are_computed(bench):
     bench.mark()
     bench.service.held = True
     bench.click("propagate")
-    bench.service.letThrough(3)
+    bench.letThrough(3)
     slicer.mrmlScene.Clear(False)
     settle()
     assert not bench.service.busy and bench.annotated is None and not bench.ui.progressBar.visible

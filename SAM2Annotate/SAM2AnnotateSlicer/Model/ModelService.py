@@ -25,10 +25,12 @@ from SAM2AnnotateLib.review.session import DueWork
 from SAM2AnnotateLib.worker.messages import Failed, Finished, Message, ModelLoaded, Ready, SliceDone
 
 from ..Event import Event
+from .Patience import Patience
 from .WorkerProcess import WorkerProcess
 
-# A worker that does not stop within this time of being asked to is ended.
+# A worker that does not stop within this time of being asked to is ended; time in which Slicer itself was busy does not count.
 _CANCEL_MILLISECONDS = 1500
+_CANCEL_LOOKS = 5
 _REMEMBERED_TIMES = 60
 
 
@@ -95,7 +97,7 @@ class ModelService:
         self._laid: dict[str, None] = {}
         self._times: deque[float] = deque(maxlen=_REMEMBERED_TIMES)
         self._layTimer = self._timer(self._layNext, 0)
-        self._cancelTimer = self._timer(self._cancelTooLate, _CANCEL_MILLISECONDS)
+        self._cancelPatience = Patience(_CANCEL_MILLISECONDS, _CANCEL_LOOKS, self._cancelTooLate)
         self._closed = False
 
     # -- what it is ---------------------------------------------------------------------------------------------------------------
@@ -172,7 +174,8 @@ class ModelService:
         elif request is self._current:
             if request.number and self._process.running:
                 self._process.client.cancel(request.number)
-            self._cancelTimer.start()
+            self._cancelPatience.begin()
+            self._tell()
 
     def cancelAll(self) -> None:
         """Stop everything that runs or waits. A model that is being loaded goes on loading: the next request wants it."""
@@ -206,7 +209,7 @@ class ModelService:
         """End the process; nothing is answered any more."""
         self._closed = True
         self._layTimer.stop()
-        self._cancelTimer.stop()
+        self._cancelPatience.stop()
         self._waiting.clear()
         self._current = self._laying = None
         self._process.close()
@@ -296,17 +299,17 @@ class ModelService:
         if current is None or message.request != current.number:
             return
         if isinstance(message, SliceDone):
-            result = message.result()
-            if not result.prompted or message.total == 1:
-                self._times.append(result.seconds)
             if not current.cancelled:
+                result = message.result()
+                if not result.prompted or message.total == 1:
+                    self._times.append(result.seconds)
                 self._show(current, result, message)
         elif isinstance(message, ModelLoaded):
             self._loaded, self._description = self._loading, message.engine
             self.modelLoaded.emit(message.engine)
         elif isinstance(message, (Finished, Failed)):
             self._current = None
-            self._cancelTimer.stop()
+            self._cancelPatience.stop()
             if isinstance(message, Failed):
                 current.onFailed(message.error())
             elif current.cancelled:
@@ -339,7 +342,8 @@ class ModelService:
 
     def _cancelTooLate(self) -> None:
         current = self._current
-        if current is None:
+        self._process.readAll()
+        if current is None or self._current is not current:  # its answer had only not been read yet
             return
         self._process.kill()
         self._forgetProcess()
@@ -350,7 +354,7 @@ class ModelService:
         self._ready, self._loaded, self._description = False, None, None
         self._current = self._prefetching = None
         self._open.clear()
-        self._cancelTimer.stop()
+        self._cancelPatience.stop()
 
     def _failAll(self, error: SAM2AnnotateError) -> None:
         waiting = list(self._waiting)

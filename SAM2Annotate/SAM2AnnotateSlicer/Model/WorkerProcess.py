@@ -1,12 +1,15 @@
 """WorkerProcess: the model's process under Slicer's event loop, watched. Imports qt and the worker's messages.
 
 A QProcess, because a thread would starve in Slicer: its event loop holds Python's global lock. What comes on standard output becomes
-messages; standard error goes to the log file. Silence is noticed: the worker sends a heartbeat every second, whatever it computes.
+messages, handed on in the order they came, for a fiftieth of a second in each turn of the event loop at most: many results may wait after
+Slicer was busy, and the mouse must not wait for all of them. Standard error goes to the log file. Silence is noticed: the worker sends a
+heartbeat every second, whatever it computes.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import qt
 import SAM2AnnotateLib
 from SAM2AnnotateLib.errors import WorkerError
 from SAM2AnnotateLib.worker.client import WorkerClient
-from SAM2AnnotateLib.worker.messages import Message
+from SAM2AnnotateLib.worker.messages import Message, from_line
 
 from .PythonCommand import moduleCommand, pythonCommand
 
@@ -23,6 +26,7 @@ SILENCE_SECONDS = 20.0
 START_SECONDS = 120.0  # importing torch from a cold disk
 _WATCH_MILLISECONDS = 2000
 _END_MILLISECONDS = 3000
+TURN_SECONDS = 0.020  # of handing on messages in one turn of the event loop
 
 
 class WorkerProcess:
@@ -49,6 +53,11 @@ class WorkerProcess:
         self._retired: list[qt.QProcess] = []
         self._heard = self._ticked = 0.0
         self._said = False  # whether this process has said anything yet
+        self._lines: deque[bytes] = deque()  # messages that were read and not handed on yet
+        self._nextTurn = qt.QTimer()
+        self._nextTurn.setSingleShot(True)
+        self._nextTurn.setInterval(0)
+        self._nextTurn.connect("timeout()", self._handOn)
         self._watch = qt.QTimer()
         self._watch.setInterval(_WATCH_MILLISECONDS)
         self._watch.connect("timeout()", self._look)
@@ -103,6 +112,8 @@ class WorkerProcess:
     def _forget(self):
         process, self._process = self._process, None
         self._watch.stop()
+        self._nextTurn.stop()
+        self._lines.clear()
         if process is not None:
             process.disconnect("readyReadStandardOutput()", self._read)
             process.disconnect("finished(int,QProcess::ExitStatus)", self._finished)
@@ -117,21 +128,48 @@ class WorkerProcess:
             raise OSError("no process")
         self._process.write(qt.QByteArray(data))
 
+    def readAll(self) -> None:
+        """Hand on all that the process has said until now, however long that takes. Does nothing if there is none."""
+        if self._process is not None:
+            self._take()
+            self._handOn(float("inf"))
+
     def _read(self) -> None:
+        self._take()
+        if not self._nextTurn.isActive():
+            self._handOn()
+
+    def _take(self) -> None:
         data = self._process.readAllStandardOutput().data()
         self._heard, self._said = time.monotonic(), True
-        try:
-            messages = self.client.feed(data)
-        except WorkerError as error:
-            self.kill()
-            self._onEnd(error)
-            return
-        for message in messages:
-            self._onMessage(message)
+        self._lines.extend(self.client.cut(data))
+
+    def _handOn(self, seconds: float = TURN_SECONDS) -> None:
+        """Hand on messages for so long; the rest waits for the next turn of the event loop."""
+        end = time.monotonic() + seconds
+        while self._lines:
+            try:
+                message = from_line(self._lines.popleft())
+            except WorkerError as error:
+                self.kill()
+                self._onEnd(error)
+                return
+            try:
+                self._onMessage(message)
+            except BaseException:
+                self._nextTurn.start()  # one message that cannot be dealt with does not hold up the others
+                raise
+            if self._lines and time.monotonic() >= end:
+                self._nextTurn.start()
+                return
 
     def _finished(self, exitCode: int, exitStatus: int) -> None:
         crashed = exitStatus != qt.QProcess.NormalExit
         reason = "killed, perhaps for lack of memory" if crashed else f"exit code {exitCode}"
+        process = self._process
+        self.readAll()  # what it said before it ended comes before its end
+        if self._process is not process:
+            return  # one of its last messages ended it for us
         self._forget()
         self._onEnd(WorkerError(f"The model's process ended unexpectedly ({reason}). Finished slices are kept. Its log: {self.logFile}"))
 

@@ -16,7 +16,7 @@ from ..Views.Following import Following
 from ..Views.PointTool import PointTool
 from ..Views.ViewNavigator import ViewNavigator
 from .PanelState import PanelState
-from .WidgetText import estimateText, progressText
+from .WidgetText import estimateText, progressText, stoppingText
 
 
 class BoxSection:
@@ -75,7 +75,8 @@ class BoxSection:
         if running:
             ui.progressBar.setRange(0, max(total, 1))
             ui.progressBar.setValue(done)
-            ui.estimateLabel.text = progressText(done, total, self._logic.estimateSeconds())
+            stopping = self._logic.stopping
+            ui.estimateLabel.text = stoppingText(done, total) if stopping else progressText(done, total, self._logic.estimateSeconds())
 
     # -- what the user does ---------------------------------------------------------------------------------------------------------
 
@@ -88,10 +89,6 @@ class BoxSection:
         self._boxTool.start()
         if turned:
             self._say(_("The volume is oblique, so the views were turned onto its slices. Drag a box around the object in any of them."))
-
-    def boxDrawn(self, sliceNode, cornersWorld) -> None:
-        """A box was drawn in a view."""
-        self._attempt(self._logic.drawBox, sliceNode, cornersWorld)
 
     def addPoints(self, positive: bool) -> None:
         """Place points, or end it."""
@@ -113,6 +110,11 @@ class BoxSection:
         """Compute; the views follow."""
         self.following.begin()
         self._logic.propagate()
+
+    def cancel(self) -> None:
+        """Stop computing; the views stay where they are."""
+        self.following.stop()
+        self._logic.cancel()
 
     def _onExtent(self, low: float, high: float) -> None:
         annotated = self._logic.current

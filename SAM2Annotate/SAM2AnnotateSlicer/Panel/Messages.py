@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import slicer
 from slicer.i18n import tr as _
 
 from SAM2AnnotateLib.errors import PromptError, SAM2AnnotateError
+
+from ..Scene.OneRendering import oneRendering
 
 _STATUS_BAR_MILLISECONDS = 10000
 _ERROR_STYLE = "color: #c0392b; font-weight: bold;"
@@ -25,6 +28,7 @@ class Messages:
     def __init__(self, label, dialogs: bool):
         self._label, self._dialogs = label, dialogs
         self._said = False
+        self._waiting: list[str] | None = None  # dialogs, while none may be opened
 
     def forget(self) -> None:
         """The user does the next thing: the last message has been read."""
@@ -44,21 +48,40 @@ class Messages:
         if slicer.util.mainWindow() is not None:
             slicer.util.showStatusMessage(text, _STATUS_BAR_MILLISECONDS)
 
-    def attempt(self, step: Callable, *arguments, clicked: bool = False):
-        """Call a step; what goes wrong is shown, and returned as False.
+    @contextmanager
+    def dialogsLater(self) -> Iterator[None]:
+        """Open the dialogs of failed steps only after this block."""
+        outer, self._waiting = self._waiting, []
+        try:
+            yield
+        finally:
+            waiting, self._waiting = self._waiting, outer
+            for text in waiting:
+                self._openDialog(text)
+
+    def _openDialog(self, text: str) -> None:
+        if self._waiting is None:
+            slicer.util.errorDisplay(text)
+        else:
+            self._waiting.append(text)
+
+    def attempt(self, step: Callable, *arguments, clicked: bool = False, asks: bool = False):
+        """Call a step; what goes wrong is shown, and returned as False. The views are rendered once, after it.
 
         Args:
             clicked: whether the user just asked for it: then a failure that is no slip of theirs is shown in a dialog too.
+            asks: whether the step may open a dialog, while which the views go on being rendered.
 
         Returns:
             What the step returned; True for None.
         """
         try:
-            result = step(*arguments)
+            with nullcontext() if asks else oneRendering():
+                result = step(*arguments)
         except SAM2AnnotateError as error:
             self.say(str(error), error=True)
             if clicked and self._dialogs and not isinstance(error, PromptError):
-                slicer.util.errorDisplay(str(error))
+                self._openDialog(str(error))
             return False
         except Exception as error:  # not foreseen: Slicer would only print it, and the user would see nothing happen
             logging.exception("SAM2Annotate: a step failed")

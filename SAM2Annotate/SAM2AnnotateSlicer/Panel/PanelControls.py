@@ -19,6 +19,8 @@ _DRAW_KEYS = frozenset({"Return", "Enter"})
 
 # What is done to the slice shown, so that the user must have seen it; and what shows another one.
 DECISIONS = frozenset({"accept", "acceptUpTo", "correct", "noObject", "unlock", "firstSlice", "lastSlice"})
+# What may open a dialog, while which the views go on being drawn.
+ASKING = frozenset({"discard", "exportNnunet", "loadProposals", "nextVolume", "save", "setUp", "terminology", "worklist"})
 MOVES = frozenset({"goToCenter", "nextDoubtful", "sliceUp", "sliceDown"})
 
 
@@ -128,7 +130,7 @@ def controls() -> tuple[Control, ...]:
             _("Carry the mask through all slices that are neither accepted nor corrected."),
             ("Return", "Enter"),
         ),
-        Control("cancel", ("running",), _("Stop computing. Finished slices are kept.")),
+        Control("cancel", ("running", "notStopping"), _("Stop computing. Finished slices are kept.")),
         Control("follow", (), _("Let the views follow the slices as they are computed."), widgets=("followCheckBox",)),
         Control("accept", (*decide, "computed", "upToDate", "sliceNotLocked"), _("The mask of this slice is right: lock it."), ("A",)),
         Control("acceptUpTo", (*decide, "acceptable"), _("Accept every proposed slice from the center slice to this one."), ("Shift+A",)),
@@ -221,6 +223,7 @@ def _unmet(need: str, state: PanelState) -> str:
         "correcting": (state.correcting, _("No slice is being corrected.")),
         "notCorrecting": (not state.correcting, _("A slice is being corrected. Finish it (Enter) or leave it (Escape).")),
         "running": (state.running, _("Nothing is being computed.")),
+        "notStopping": (not state.stopping, _("It is being stopped. Finished slices are kept.")),
         "notRunning": (not state.running, _("Slices are being computed.")),
         "due": (state.due > 0, _("All slices are accepted or corrected, or prompted.")),
         "onSlice": (state.onSlice, _("No view shows a slice of this volume in the object's direction.")),

@@ -22,6 +22,7 @@ class PanelState:
         hasObject: whether an object is marked, with volume and segment in the scene.
         lockedCount: number of accepted and corrected slices.
         running: whether slices are being computed.
+        stopping: whether that was cancelled, and the model has not stopped yet.
         correcting: whether a slice is open in the editor.
         onSlice: whether a view shows a slice of the volume along the object's axis.
         status: of the slice shown; None outside of first and last slice.
@@ -41,6 +42,7 @@ class PanelState:
     hasObject: bool = False
     lockedCount: int = 0
     running: bool = False
+    stopping: bool = False
     correcting: bool = False
     onSlice: bool = False
     status: SliceStatus | None = None
@@ -71,6 +73,7 @@ def readState(logic: AnnotationLogic, position: int | None, recoverable: bool, o
         "recoverable": recoverable,
         "otherVolume": otherVolume,
         "running": logic.running,
+        "stopping": logic.stopping,
         "correcting": logic.editor.active,
     }
     if annotated is None or not annotated.exists:

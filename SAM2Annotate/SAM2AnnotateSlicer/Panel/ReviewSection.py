@@ -102,11 +102,12 @@ class ReviewSection:
             doubts = {} if self._logic.running else self._logic.doubts()
             ui.sliceLabel.text = _cell(annotated, position, doubts.get(position)).describe()
 
-    def sliceArrived(self, position: int) -> None:
-        """A slice was computed; cheap, as it happens many times a second."""
+    def slicesShown(self, positions: list[int]) -> None:
+        """Slices were computed; cheap, as it happens some times a second."""
         annotated = self._logic.current
-        if annotated is not None and position in annotated.session.extent:
-            self.strip.updateCell(_cell(annotated, position, None))
+        for position in positions:
+            if annotated is not None and position in annotated.session.extent:
+                self.strip.updateCell(_cell(annotated, position, None))
 
     # -- what the user does ---------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..Review.Logic import AnnotationLogic
+from ..Scene.OneRendering import oneRendering
 from ..SetUp.Installer import Installer
 from ..SetUp.SetUpDialog import SetUpDialog
 from ..Views.BoxTool import BoxTool
@@ -22,7 +23,7 @@ from .BoxSection import BoxSection
 from .DataSetTools import DataSetTools
 from .Messages import Messages
 from .ObjectSection import ObjectSection
-from .PanelControls import DECISIONS, MOVES, Control, controls, keysOfEffect, toolTipOf, whyNot
+from .PanelControls import ASKING, DECISIONS, MOVES, Control, controls, keysOfEffect, toolTipOf, whyNot
 from .PanelState import PanelState, readState
 from .ReviewSection import ReviewSection
 from .SaveSection import SaveSection
@@ -56,6 +57,7 @@ class Widget:
         self.logic, self._getParameters = logic, getParameters
         installer = installer if installer is not None else Installer()
         self._entered, self._guiTag = False, None
+        self._triggering = False  # whether a step of the user is being done
         self._reasons: dict[str, str] = {}  # what the controls show, so that only what changes is set
         self.widget = slicer.util.loadUI(str(_UI_FILE))
         self.widget.setMRMLScene(logic.scene)
@@ -236,9 +238,22 @@ class Widget:
             self.say(_("The views were following the propagation; look at this slice, then press again."))
         elif reason:
             self.say(reason)
+        elif name in ASKING:
+            self.attempt(self._steps[name], clicked=True, asks=True)
         else:
-            self.attempt(self._steps[name], clicked=True)
+            self._step(self._steps[name], clicked=True)
+            return
         self.refresh()
+
+    def _step(self, step: Callable, *arguments, clicked: bool = False) -> None:
+        """A step of the user: panel and views are brought up to date once, when it is over, however many things it changes."""
+        with self.messages.dialogsLater(), oneRendering():
+            triggering, self._triggering = self._triggering, True
+            try:
+                self.attempt(step, *arguments, clicked=clicked)
+            finally:
+                self._triggering = triggering
+                self.refresh()
 
     def _makeSteps(self) -> dict[str, Callable[[], object]]:
         logic, box, review, saving = self.logic, self.box, self.review, self.saving
@@ -257,7 +272,7 @@ class Widget:
             "goToCenter": box.goToCenter,
             "nextObject": logic.nextObject,
             "propagate": box.propagate,
-            "cancel": logic.cancel,
+            "cancel": box.cancel,
             "accept": review.here(logic.accept),
             "acceptUpTo": review.here(logic.acceptUpTo),
             "correct": review.here(review.correct),
@@ -310,8 +325,7 @@ class Widget:
         self.box.drawBox()
 
     def _onBox(self, sliceNode, cornersWorld) -> None:
-        self.box.boxDrawn(sliceNode, cornersWorld)
-        self.refresh()
+        self._step(self.logic.drawBox, sliceNode, cornersWorld)
 
     def trySample(self) -> None:
         """Load the sample, mark it, propagate."""
@@ -401,16 +415,23 @@ class Widget:
     def _receivers(self) -> tuple:
         logic = self.logic
         return (
-            (logic.changed, self.refresh),
-            (logic.sliceArrived, self._onSliceArrived),
+            (logic.changed, self._onChanged),
+            (logic.slicesShown, self._onSlicesShown),
             (logic.propagated, self.box.following.end),
             (logic.message, self.say),
             (logic.service.stateChanged, self.object.showModelState),
             (self.boxTool.activeChanged, self.refreshViews),
         )
 
-    def _onSliceArrived(self, position: int, _done: int, _total: int) -> None:
-        """Cheap, as it happens many times a second."""
-        self.review.sliceArrived(position)
+    def _onChanged(self) -> None:
+        if not self._triggering:  # else it is shown once, at the end of the user's step
+            self.refresh()
+
+    def _onSlicesShown(self, positions: list[int]) -> None:
+        """Slices were computed; cheap, as it happens some times a second. The views follow only the newest."""
+        if self._triggering:
+            return  # the step ends with showing everything
+        self.review.slicesShown(positions)
         self.box.refreshProgress(self.logic.running)
-        self.box.following.to(position)
+        if not self.box.following.to(positions[-1]):
+            self.views.render()

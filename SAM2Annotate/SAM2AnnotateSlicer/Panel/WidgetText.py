@@ -66,6 +66,11 @@ def progressText(done: int, total: int, seconds: float | None) -> str:
     return text if seconds is None else text + _(", about {time} left").format(time=durationText(seconds))
 
 
+def stoppingText(done: int, total: int) -> str:
+    """How far a propagation is that was cancelled a moment ago."""
+    return _("Stopping. {done} of {total} slices are done and kept.").format(done=done, total=total)
+
+
 def countsText(counts: dict[SliceStatus, int], emptied: int, minutesLeft: float | None) -> str:
     """How far the review is.
 

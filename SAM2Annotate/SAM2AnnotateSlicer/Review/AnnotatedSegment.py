@@ -173,11 +173,12 @@ class AnnotatedSegment:
 
     # -- results and decisions, shown in the segment at once ---------------------------------------------------------------------------
 
-    def addResult(self, result: SliceResult, blocked: np.ndarray | None = None) -> bool:
+    def addResult(self, result: SliceResult, blocked: np.ndarray | None = None, quiet: bool = False) -> bool:
         """Take and show a computed slice; False if the slice has been locked meanwhile.
 
         Args:
             blocked: (rows, cols) bool of pixels that other segments own and the object must keep off.
+            quiet: whether more slices come in a moment: `tell` lets the scene know of them all.
 
         Raises:
             PromptError: as `requireUsable`.
@@ -191,8 +192,17 @@ class AnnotatedSegment:
             result = replace(result, mask=result.mask & ~blocked)
         if not self.session.add_result(result):
             return False
-        self.show([result.position])
+        self.show([result.position], quiet)
         return True
+
+    def tell(self) -> None:
+        """Let the scene know of the slices that were shown quietly."""
+        if self.exists:
+            self.writing = True
+            try:
+                self.labelmap.tell()
+            finally:
+                self.writing = False
 
     def remember(self, label: str) -> None:
         """Begin a step that `undo` takes back whole; call it before the step."""
@@ -247,9 +257,9 @@ class AnnotatedSegment:
         self.requireUsable()
         self._leave(self.session.extent.indices)
 
-    def show(self, positions: Iterable[int]) -> None:
-        """Write slices of the review into the segment; slices of which nothing is known are emptied."""
-        self._write({self.stack.index_of(position): self._expected(position) for position in positions})
+    def show(self, positions: Iterable[int], quiet: bool = False) -> None:
+        """Write slices of the review into the segment; slices of which nothing is known are emptied. `quiet` as in `addResult`."""
+        self._write({self.stack.index_of(position): self._expected(position) for position in positions}, quiet)
 
     def noticeEdits(self) -> list[int]:
         """Take over what a person changed in the segment within the extent; returns the positions, which are corrected and locked now.
@@ -277,7 +287,9 @@ class AnnotatedSegment:
     def store(self) -> None:
         """Keep the review in the segment's tag, and the volume as a reference of the segmentation's node."""
         packed = pack_object(self.journaled())
-        self.segmentationNode.SetNodeReferenceID(_volumeRole(self.segmentId), self.volumeNode.GetID())
+        role = _volumeRole(self.segmentId)
+        if self.segmentationNode.GetNodeReferenceID(role) != self.volumeNode.GetID():  # each change has all views rendered
+            self.segmentationNode.SetNodeReferenceID(role, self.volumeNode.GetID())
         if packed != tagOf(self.segmentationNode, self.segmentId):
             self.labelmap.segment.SetTag(TAG, packed)
 
@@ -316,10 +328,10 @@ class AnnotatedSegment:
     def _drawn(self, position: int) -> np.ndarray:
         return self.stack.frame_from_slice(self.labelmap.readSlice(self.stack.index_of(position)))
 
-    def _write(self, masks: dict[int, np.ndarray]) -> None:
+    def _write(self, masks: dict[int, np.ndarray], quiet: bool = False) -> None:
         self.writing = True
         try:
-            self.labelmap.writeSlices(masks)
+            self.labelmap.writeSlices(masks, quiet)
             self._placed = ijkToLocalOf(self.volumeNode, self.segmentationNode)
         finally:
             self.writing = False

@@ -9,6 +9,7 @@ from SAM2AnnotateLib.intensity import IntensityMapping
 from SAM2AnnotateLib.propagation import SliceResult
 
 from ..Model.ModelService import OpenedVolume
+from ..Scene.OneRendering import oneRendering
 from ..Scene.ParameterNode import Overlap
 from ..Scene.SceneBridge import volumeFromNode, voxelsKey
 from ..Scene.SegmentLabelmap import SegmentLabelmap
@@ -34,9 +35,10 @@ class ComputeSteps(Workspace):
 
         def arrived(result: SliceResult, _done: int, _total: int) -> None:
             if upToDate():
-                annotated.addResult(result, self._blocked(annotated, position))
-                self.sliceArrived.emit(position, 1, 1)
-                self.changed.emit()
+                with oneRendering():
+                    annotated.addResult(result, self._blocked(annotated, position))
+                    self.sliceArrived.emit(position, 1, 1)
+                    self.changed.emit()
 
         def done() -> None:
             if annotated is self.current and upToDate() and position in annotated.session.results:
@@ -85,11 +87,17 @@ class ComputeSteps(Workspace):
     def _arrived(self, result: SliceResult) -> None:
         run = self._run
         if run is not None:
-            run.annotated.addResult(result, self._blocked(run.annotated, result.position))
+            run.annotated.addResult(result, self._blocked(run.annotated, result.position), quiet=True)
+            self.arrivals.add(run.annotated, result.position)
             self._store(force=False)
             self.sliceArrived.emit(result.position, run.done, run.total)
 
     def _ended(self, run: PropagationRun, error: SAM2AnnotateError | None) -> None:
+        with oneRendering():
+            self._finish(run, error)
+
+    def _finish(self, run: PropagationRun, error: SAM2AnnotateError | None) -> None:
+        self.arrivals.now()
         self._run = None
         annotated = run.annotated
         if annotated.exists:

@@ -49,6 +49,11 @@ class PropagationRun:
             self._service.cancel(self._request)
 
     @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._request is not None and self._request.cancelled
+
+    @property
     def outdated(self) -> bool:
         """Whether the object was changed so that what is being computed does not fit it any more."""
         return self.annotated.session.revision != self._revision

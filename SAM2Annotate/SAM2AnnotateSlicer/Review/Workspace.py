@@ -16,6 +16,7 @@ from ..Model.ModelService import ModelChoice, ModelService
 from ..Scene import GrayWindow
 from ..Scene.ParameterNode import SAM2AnnotateParameterNode
 from .AnnotatedSegment import AnnotatedSegment
+from .Arrivals import Arrivals
 from .CorrectionEditor import CorrectionEditor
 from .JournalKeeper import JournalKeeper
 from .ObjectKeeper import ObjectKeeper
@@ -32,21 +33,23 @@ class Workspace:
         journals: keeps journals.
         clock: seconds of a clock that never goes back.
 
-    Events: `changed` () something that the panel shows; `sliceArrived` (position, done, total); `message` (text, is an error);
-    `propagated` () a propagation ended, however it did; `objectChanged` () another object is the current one.
+    Events: `changed` () something that the panel shows; `sliceArrived` (position, done, total), for each one and to be taken quickly;
+    `slicesShown` (positions) some of them are to be drawn, some times a second; `message` (text, is an error); `propagated` () a run of it
+    ended, however it did; `objectChanged` () another object is the current one.
     """
 
     def __init__(self, scene, service: ModelService, journals: JournalKeeper, clock: Callable[[], float] = time.monotonic):
         self.scene, self.service = scene, service
         self.keeper = ObjectKeeper(scene, journals, clock)
         self.changed, self.sliceArrived, self.message = Event(), Event(), Event()
-        self.propagated, self.objectChanged = Event(), Event()
+        self.slicesShown, self.propagated, self.objectChanged = Event(), Event(), Event()
         self.editor = CorrectionEditor(scene)
         self.policy = RegionPolicy("auto")
         self.current: AnnotatedSegment | None = None
         self._parameters: SAM2AnnotateParameterNode | None = None
         self._grays = GrayWindow.GrayWindow()
         self._run: PropagationRun | None = None
+        self.arrivals = Arrivals(self._showArrived)
         self._placing = False  # whether a change of ROI or points is our own
 
     @property
@@ -97,6 +100,11 @@ class Workspace:
     def running(self) -> bool:
         """Whether a propagation runs."""
         return self._run is not None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a propagation was cancelled whose model has not stopped yet."""
+        return self._run is not None and self._run.stopping
 
     # -- for the steps ----------------------------------------------------------------------------------------------------------------
 
@@ -160,8 +168,13 @@ class Workspace:
         """Stop the propagation without a word, if one runs: another follows, or what it computes is out of date."""
         run, self._run = self._run, None
         if run is not None:
+            self.arrivals.now()
             run.abandon()
             self.propagated.emit()
+
+    def _showArrived(self, annotated: AnnotatedSegment, positions: list[int]) -> None:
+        if annotated is self.current:
+            self.slicesShown.emit(positions)
 
     def _decided(self, action: str, times: int = 1) -> None:
         """A person decided something: count it, keep it, show it."""

@@ -55,6 +55,7 @@ class SegmentLabelmap:
         self.segmentationNode, self.segmentId, self.volumeNode = segmentationNode, segmentId, volumeNode
         self._axis = "ijk".index(axis)
         self._written = None  # the image that the last write left: known to be in a layer of its own
+        self._untold = False  # whether it was written to since without a word
 
     @property
     def segment(self):
@@ -151,11 +152,12 @@ class SegmentLabelmap:
 
     # -- writing -------------------------------------------------------------------------------------------------------------------
 
-    def writeSlices(self, masks: Mapping[int, np.ndarray]) -> None:
+    def writeSlices(self, masks: Mapping[int, np.ndarray], quiet: bool = False) -> None:
         """Replace these slices of the segment; every other voxel of it, and every other segment, stays as it is.
 
         Args:
             masks: by slice index, 2-D bool, the volume's other two axes in array order.
+            quiet: whether to leave it to `tell` that the segment changed, because more will be written in a moment.
         """
         if not masks:
             return
@@ -179,11 +181,22 @@ class SegmentLabelmap:
             extent = np.column_stack([start, start + np.array(target.shape[::-1])])
             self._writeOther(boolean, extent, imageToIjk, masks)
             target[...] = np.where(boolean, value, 0)
-        if grown is None:
-            image.GetPointData().GetScalars().Modified()
-            image.Modified()
-        else:
+        if grown is not None:
             self._replaceImage(_newImage(grown, bounds, image))
+        elif quiet:
+            self._untold = True
+        else:
+            self._sayModified(image)
+
+    def tell(self) -> None:
+        """Let the scene know of what was written quietly; views draw it then."""
+        if self._untold:
+            self._sayModified(self._written)
+
+    def _sayModified(self, image) -> None:
+        self._untold = False
+        image.GetPointData().GetScalars().Modified()
+        image.Modified()
 
     def fillSlab(self, index: int, mask: np.ndarray) -> None:
         """Give the segment, an empty one, a labelmap that is one whole slice and nothing more: the editor's reach, too, is that slice.
@@ -231,7 +244,7 @@ class SegmentLabelmap:
 
     def _replaceImage(self, image) -> None:
         self.segment.AddRepresentation(binaryLabelmapName(), image)
-        self._written = image
+        self._written, self._untold = image, False
         image.Modified()
 
     def _occupied(self):

@@ -37,12 +37,14 @@ class Following:
         self._returnTo = self._logic.current.center if self._at is None else self._at
         self._moved = False
 
-    def to(self, position: int) -> None:
-        """A slice was computed: show it."""
+    def to(self, position: int) -> bool:
+        """A slice was computed: show it; returns whether it is followed."""
         self.viewMoved()
-        if self.active:
-            self._goTo(position)
-            self._at, self._moved = self._views.position(self._logic.current), True
+        if not self.active:
+            return False
+        self._goTo(position)
+        self._at, self._moved = self._views.position(self._logic.current), True
+        return True
 
     def viewMoved(self) -> None:
         """A view changed: if somebody else let the views show another slice, they stay there."""

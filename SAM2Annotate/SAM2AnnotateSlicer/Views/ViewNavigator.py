@@ -66,6 +66,13 @@ class ViewNavigator:
         elif 0 <= position + by < annotated.stack.shape_src[0]:
             self.goTo(annotated, position + by)
 
+    def render(self) -> None:
+        """Have the slice views drawn: they do not notice by themselves that voxels of a segment changed."""
+        layoutManager = slicer.app.layoutManager()
+        if layoutManager is not None:
+            for name in layoutManager.sliceViewNames():
+                layoutManager.sliceWidget(name).sliceView().scheduleRender()
+
     def showVolume(self, volumeNode) -> None:
         """Show a volume in all slice views, whole."""
         if slicer.app.layoutManager() is not None:

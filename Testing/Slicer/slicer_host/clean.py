@@ -17,6 +17,19 @@ def unload_modules() -> None:
             scripted_module.unload_module(name)
 
 
+def paused_views() -> list[str]:
+    """Names of the slice views whose rendering somebody paused and did not resume; their counts are put back to 0."""
+    views = {
+        name: pythonqt.unwrap(slicer.app.layoutManager().sliceWidget(name)).sliceView()
+        for name in slicer.app.layoutManager().sliceViewNames()
+    }
+    paused = [name for name, view in views.items() if view.isRenderPaused()]
+    for name in paused:
+        while views[name].isRenderPaused():
+            views[name].resumeRender()
+    return paused
+
+
 def clean_up() -> None:
     """Unload scripted modules, close the scene, forget settings, messages and errors."""
     unload_modules()
@@ -30,6 +43,7 @@ def clean_up() -> None:
     slicer.app.layoutManager().layout = FOUR_UP_LAYOUT
     for name, orientation in (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal")):
         slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode().SetOrientation(orientation)
+        pythonqt.unwrap(slicer.app.layoutManager().sliceWidget(name)).sliceController().forget_segments()
     views_and_mouse.leave_views()
     QSettings().clear()
     slicer.app.processEvents()

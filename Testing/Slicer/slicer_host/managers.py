@@ -120,7 +120,6 @@ class LayoutManager(QObject):
         super().__init__(parent)
         self._setup = setup
         self._factory = factory
-        self._render_paused = 0
 
     def layout(self):
         return self._setup.layout_logic.GetLayoutNode().GetViewArrangement()
@@ -172,7 +171,11 @@ class LayoutManager(QObject):
             widget.sliceLogic().FitSliceToBackground()
 
     def setRenderPaused(self, pause):
-        self._render_paused += 1 if pause else -1
+        for widget in self.viewWidgets():
+            widget.sliceView().setRenderPaused(pause)
+
+    def allViewsPauseRenderCount(self):
+        return min(widget.sliceView()._pauses for widget in self.viewWidgets())
 
     def pauseRender(self):
         self.setRenderPaused(True)

@@ -7,16 +7,18 @@ Mouse events go into the VTK interactor, so markups and the cursor position answ
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
 import slicer
 import vtk
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
 from vtk.util.numpy_support import vtk_to_numpy
 
+from . import view_costs
 from .registry import stand_in
 from .scene_setup import SceneSetup
 
@@ -31,6 +33,7 @@ DISPLAYABLE_MANAGERS = (
     "vtkMRMLMarkupsDisplayableManager",
 )
 _DEFAULT_SIZE = (400, 400)
+_FRAME_SECONDS = 1 / 60  # CTK's default update rate
 
 
 def register_displayable_managers(setup: SceneSetup) -> None:
@@ -50,6 +53,12 @@ class SliceView(QWidget):
 
     def __init__(self, parent=None):
         super().__init__(parent)
+        self._pauses = 0
+        self._requested: float | None = None  # when a rendering was asked for that has not come yet
+        self._request_timer = QTimer(self)
+        self._request_timer.setSingleShot(True)
+        self._request_timer.setInterval(round(1000 * _FRAME_SECONDS))
+        self._request_timer.timeout.connect(self.requestRender)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(60, 60)
         self._slice_node = None
@@ -78,6 +87,7 @@ class SliceView(QWidget):
         factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
         self._group = factory.InstantiateDisplayableManagers(self._renderer)
         self._style = slicer.vtkMRMLSliceViewInteractorStyle()
+        self._group.AddObserver("UpdateEvent", lambda *_: self.scheduleRender())
         self._style.SetDisplayableManagers(self._group)
         self._style.SetInteractor(self._interactor)
 
@@ -86,6 +96,7 @@ class SliceView(QWidget):
         self._slice_logic = logic
         self._style.SetSliceLogic(logic)
         logic.SetDisplayableManagerGroup(self._group)
+        logic.AddObserver("ModifiedEvent", lambda *_: self.scheduleRender())
         self.setMRMLSliceNode(logic.GetSliceNode())
         logic.ResizeSliceNode(*_DEFAULT_SIZE)
         self._scene = scene
@@ -106,6 +117,15 @@ class SliceView(QWidget):
     def setMRMLSliceNode(self, node):
         self._slice_node = node
         self._group.SetMRMLDisplayableNode(node)
+        if node is not None:
+            self._plane = _plane_of(node)
+            node.AddObserver("ModifiedEvent", self._node_modified, 1.0)
+
+    def _node_modified(self, node, _event):
+        plane = _plane_of(node)
+        if plane != self._plane:
+            self._plane = plane
+            view_costs.jumped(node.GetLayoutName())
 
     def mrmlSliceNode(self):
         return self._slice_node
@@ -140,10 +160,47 @@ class SliceView(QWidget):
         vtk.vtkMatrix4x4.Invert(self._slice_node.GetXYToRAS(), ras_to_xy)
         return list(ras_to_xy.MultiplyPoint((*ras, 1.0))[:3])
 
+    # When Slicer renders, as CTK's views decide it: soon after the first wish; at once, in the midst of whatever asks, if that wish has
+    # waited for longer than a frame; and never while rendering is paused. What is rendered is only counted: pictures are drawn on demand.
+
     def scheduleRender(self):
-        """Drawing is on demand here, so asking for it later means nothing."""
+        if self._requested is None:
+            self._requested = time.monotonic()
+            self._request_timer.start()
+        elif time.monotonic() - self._requested > _FRAME_SECONDS:
+            self.requestRender()
+
+    def requestRender(self):
+        if self._pauses == 0 and self._requested is not None:
+            self._rendered()
+
+    def _rendered(self):
+        self._request_timer.stop()
+        self._requested = None
+        if self._slice_node is not None and self.isVisible():
+            view_costs.rendered(self._slice_node.GetLayoutName())
+
+    def pauseRender(self):
+        self._pauses += 1
+        return self._pauses
+
+    def resumeRender(self):
+        if self._pauses == 0:
+            raise RuntimeError("Cannot resume rendering, pause render count is already 0!")  # CTK prints this
+        self._pauses -= 1
+        if self._pauses == 0 and self._requested is not None:
+            self._request_timer.start()
+            self.scheduleRender()
+        return self._pauses
+
+    def setRenderPaused(self, pause):
+        return self.pauseRender() if pause else self.resumeRender()
+
+    def isRenderPaused(self):
+        return self._pauses > 0
 
     def forceRender(self):
+        self._rendered()
         self._draw()
         self.update()
 
@@ -233,13 +290,27 @@ class SliceView(QWidget):
         return QSize(*_DEFAULT_SIZE)
 
 
+def _plane_of(node) -> tuple[float, ...]:
+    """The plane that a slice node shows, as its normal and its distance from the origin."""
+    matrix = node.GetSliceToRAS()
+    normal = [matrix.GetElement(row, 2) for row in range(3)]
+    distance = sum(matrix.GetElement(row, 3) * normal[row] for row in range(3))
+    return tuple(round(number, 4) for number in (*normal, distance))
+
+
 @stand_in("qMRMLSliceControllerWidget")
 class SliceController(QWidget):
-    """The bar above a slice view: its letter, a slider for the offset, and the offset in mm."""
+    """The bar above a slice view: its letter, a slider for the offset, the offset in mm, and a selector of segments that nobody sees here.
+
+    The selector does what Slicer's does (`qMRMLSliceControllerWidget::onSegmentVisibilitySelectionChanged`): when it goes over to another
+    segmentation after it had listed segments of an earlier one, nothing is checked in it, and so it hides all segments of the new one.
+    """
 
     def __init__(self, parent=None):
         super().__init__(parent)
         self._logic = None
+        self._segmentation = None  # that the selector lists
+        self._listed = False  # whether it has ever listed a segment
         self._label = QLabel()
         self._label.setMinimumWidth(22)
         self._label.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -260,6 +331,25 @@ class SliceController(QWidget):
         self._label.setText(node.GetLayoutLabel())
         self._label.setStyleSheet(f"background: {color.name()}; color: black; font-weight: bold;")
         self.update_from_logic()
+        scene = logic.GetMRMLScene()
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent):
+            scene.AddObserver(event, lambda *_: QTimer.singleShot(0, self._select_segmentation))
+
+    def _select_segmentation(self) -> None:
+        scene = self._logic.GetMRMLScene()
+        if scene is None or scene.IsBatchProcessing():
+            return
+        nodes = [
+            scene.GetNthNodeByClass(n, "vtkMRMLSegmentationNode") for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"))
+        ]
+        if self._segmentation not in nodes:
+            self._segmentation = nodes[0] if nodes else None
+            display = self._segmentation.GetDisplayNode() if nodes else None
+            if display is not None and self._listed:
+                for segment in self._segmentation.GetSegmentation().GetSegmentIDs():
+                    display.SetSegmentVisibility(segment, False)
+        if self._segmentation is not None:
+            self._listed = self._listed or self._segmentation.GetSegmentation().GetNumberOfSegments() > 0
 
     def update_from_logic(self) -> None:
         """Host only: show the offset as it is."""
@@ -268,6 +358,10 @@ class SliceController(QWidget):
         if maximum > minimum:
             self._slider.setValue(round(1000 * (offset - minimum) / (maximum - minimum)))
         self._value.setText(f"{offset:.1f} mm")
+
+    def forget_segments(self) -> None:
+        """Host only: as if no segmentation had been there yet."""
+        self._segmentation, self._listed = None, False
 
     def _offset_range(self) -> tuple[float, float]:
         bounds_mm, resolution = [0.0] * 2, vtk.reference(0.0)

@@ -1,0 +1,28 @@
+"""OneRendering: many changes of the scene, one rendering of the views. Imports slicer.
+
+Slicer's views render soon after the first change, and then again in the midst of every further one that comes later than a frame. With many
+segments each of these takes most of a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import slicer
+
+
+@contextmanager
+def oneRendering() -> Iterator[None]:
+    """Render no view in this block, and each at most once after it, whatever is raised in it. Blocks may lie within each other.
+
+    No dialog may be open within it: the views would stand still behind it.
+    """
+    if slicer.app.layoutManager() is None:  # there is nothing to be rendered
+        yield
+        return
+    slicer.app.pauseRender()
+    try:
+        yield
+    finally:
+        slicer.app.resumeRender()
