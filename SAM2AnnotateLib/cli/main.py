@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import re
 import sys
@@ -11,14 +10,15 @@ from .. import __version__
 from ..errors import Cancelled, SAM2AnnotateError
 from ..processors import wait_patiently
 from . import benchmark, demo, models, nnunet, offline_folder, score, segment, self_check, study
+from .one_line_parser import ERROR_PREFIX, OneLineParser
 
 _COMMANDS = (segment, score, nnunet, study, models, offline_folder, self_check, benchmark, demo)
 _EXIT_BAD_INPUT, _EXIT_STOPPED = 2, 130
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> OneLineParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="sam2annotate",
         description="One box to a 3-D mask on CT and MR with SAM 2.",
         epilog="Try it: sam2annotate demo",
@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns:
         0 if it worked, 2 for bad input or a result that could not be written (with one line on standard error), 130 if it was stopped.
+        A command line that cannot be understood ends the program with 2 and one line, too.
     """
     for stream in (sys.stdout, sys.stderr):  # a file name that the terminal cannot show must not end a command
         if isinstance(stream, io.TextIOWrapper):
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         problem = str(exc)
     except MemoryError:
         problem = "Out of memory. Close other programs, or choose a smaller --image-size or --cache-mb."
-    print(f"sam2annotate: error: {' '.join(problem.split())}", file=sys.stderr)
+    print(f"{ERROR_PREFIX}{' '.join(problem.split())}", file=sys.stderr)
     return _EXIT_BAD_INPUT
 
 

@@ -111,7 +111,7 @@ def _cases(rows: list[_Row], plan, names: dict[int, str], options: argparse.Name
         provenance = {} if options.annotator is None else {"annotator": options.annotator}
         if notes:
             provenance["image_notes"] = [note for told in notes.values() for note in told]
-        yield ExportCase(row.case_id, images, found.segments, row.patient, found.source, found.patient_id, provenance, row.part)
+        yield ExportCase(row.case_id, images, found.segments, row.patient, found.source, found.patient_id, provenance, row.part, found.grid)
 
 
 def _rows(options: argparse.Namespace) -> list[_Row]:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import InputError
+from ..geometry import SliceStack, VolumeGrid
 from .engine_options import add_engine_options, engine_from
 from .values import add_series_options, parse_integers, parse_point, progress_bar, show_notes
 
+_BOX_FORM = "I0,J0,I1,J1"
 _EXAMPLES = """examples:
   sam2annotate segment ct.nii.gz -o liver.nii.gz --slice 20 --box 34,60,210,190 --extent 2,37 --axis axial --window liver
   sam2annotate segment knee.nrrd -o femur.nrrd --axis sagittal --slice 80 --box 90,40,160,200 --extent 30,120 \\
@@ -36,7 +38,7 @@ def add_parser(subparsers) -> None:
     add_series_options(parser)
     add("-o", "--output", required=True, metavar="MASK", help="mask to write (.nii.gz, .nii, .nrrd, .mha), on the image's grid")
     add("--slice", type=int, required=True, metavar="K", help="voxel index of the slice that the box is on")
-    add("--box", metavar="I0,J0,I1,J1", help="box around the object on that slice, half-open")
+    add("--box", metavar=_BOX_FORM, help="box around the object on that slice, half-open")
     add("--point", action="append", default=[], metavar="I,J,+|-", help="a click on (+) or beside (-) the object; may be repeated")
     add("--mask", metavar="FILE", help="a mask on the image's grid whose slice K is the prompt, instead of or with a box")
     add("--extent", required=True, metavar="A,B", help="first and last slice of the object, both included")
@@ -63,16 +65,16 @@ def run(options: argparse.Namespace) -> int:
     from ..volume_io import read_volume, write_volume
     from ..volume_io.write import require_writable
 
-    box = None if options.box is None else parse_integers(options.box, 4, "--box", "two corners, I0,J0,I1,J1")
+    box = None if options.box is None else parse_integers(options.box, 4, "--box", f"two corners, {_BOX_FORM}")
     extent = parse_integers(options.extent, 2, "--extent", "the first and the last slice, A,B")
+    if extent[0] > extent[1]:
+        raise InputError(f"--extent takes the first slice before the last one, got {extent[0]},{extent[1]}. Swap them.")
     points = [parse_point(text) for text in options.point]
     if box is None and not points and options.mask is None:
         raise InputError("Nothing marks the object: give --box I0,J0,I1,J1, or --point I,J,+, or --mask FILE.")
     outputs = [Path(path) for path in (options.output, options.report, options.preview) if path]
     _require_separate(outputs, [Path(path) for path in (options.image, options.mask) if path])
     for path in outputs:
-        if path.exists() and not options.overwrite:
-            raise InputError(f"'{path}' exists already. Choose another name, or add --overwrite to replace it.")
         require_writable_folder(path)
     if options.preview:
         require_png_name(Path(options.preview))
@@ -97,7 +99,12 @@ def run(options: argparse.Namespace) -> int:
         if not mask_slice.any():
             raise InputError(f"The mask '{options.mask}' is empty on slice {options.slice}, so it marks nothing there.")
     corners = None if box is None else (box[:2], box[2:])
+    if box is not None:
+        _require_box_inside(box, annotator.stack, volume.grid)
     item = annotator.new_object(options.slice, corners, points, mask_slice, (extent[0], extent[1]))
+    for path in outputs:  # after all that may be wrong with the command, so that nothing of it turns up on the second try
+        if path.exists() and not options.overwrite:
+            raise InputError(f"'{path}' exists already. Choose another name, or add --overwrite to replace it.")
     stopped = False
     with progress_bar("Segmenting", " slices") as show:
         try:
@@ -132,6 +139,18 @@ def run(options: argparse.Namespace) -> int:
     if stopped:
         raise KeyboardInterrupt
     return 0
+
+
+def _require_box_inside(box: tuple[int, ...], stack: SliceStack, grid: VolumeGrid) -> None:
+    """Raise InputError if corners are swapped, or the box reaches past the image: both are slips of the hand."""
+    sizes = dict(zip("kji", grid.shape_kji, strict=True))
+    for name, low, high in zip(stack.in_plane_axes, box[:2], box[2:], strict=True):
+        if low > high:
+            raise InputError(
+                f"The corners of --box are swapped along {name} ({low} comes before {high}). Give the lower one first, as {_BOX_FORM}."
+            )
+        if (low < 0 or high > sizes[name]) and low < sizes[name] and high > 0:  # one that lies outside altogether is told of as such
+            raise InputError(f"--box reaches past the image along {name}: it takes {low}..{high}, the image has {name} 0..{sizes[name]}.")
 
 
 def _require_separate(outputs: list[Path], inputs: list[Path]) -> None:

@@ -303,12 +303,30 @@ def test_numbered_segments_share_a_label_and_later_ones_of_the_name_too():
 def test_ids_come_from_the_volume_and_its_patient(rng):
     scan = aScan(rng, name=" 3: CT abdomen (5 mm)")
     assert defaultCaseId(scan) == "3_CT_abdomen_5_mm" and patientIdOf(scan) == ""
+    putUnderPatient(scan, "P-17")
+    assert patientIdOf(scan) == "P-17"
+
+
+def putUnderPatient(node, patientId):
+    """As DICOM loads it: a study of a patient holds the node."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     patient = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "Doe^Jane")
-    hierarchy.SetItemAttribute(patient, "DICOM.PatientID", "P-17")
+    hierarchy.SetItemAttribute(patient, "DICOM.PatientID", patientId)
     study = hierarchy.CreateStudyItem(patient, "Study")
-    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(scan) or hierarchy.CreateItem(study, scan), study)
-    assert patientIdOf(scan) == "P-17"
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(study, node), study)
+
+
+def test_image_and_segmentation_of_two_patients_are_refused(logic, exporter, raw, rng):
+    scan, other = aScan(rng, name="CT"), aScan(rng, name="PET")
+    node = aSegmentation(scan)
+    drawn(node, scan, "Organ", blob(rng))
+    putUnderPatient(scan, "P-17")
+    putUnderPatient(other, "P-17")
+    form = aForm(raw, [("CT", scan), ("PET", other)], node)
+    assert exporter.whyNot(form) == ""
+    putUnderPatient(node, "P-18")
+    said = exporter.whyNot(form)
+    assert said == f"'CT' is of patient 'P-17', '{node.GetName()}' of 'P-18'. Choose images and segmentation of one patient."
 
 
 def test_the_codes_of_a_segment_are_type_and_region_with_their_modifiers(rng):

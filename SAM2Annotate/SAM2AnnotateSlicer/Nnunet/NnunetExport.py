@@ -24,7 +24,7 @@ from SAM2AnnotateLib.nnunet.data_sets.job import ExportJob, write_job
 from ..Event import Event
 from ..Model.CommandProcess import CommandProcess
 from ..Review.Logic import AnnotationLogic
-from .NnunetCase import imageOf, segmentsOf
+from .NnunetCase import imageOf, patientIdOf, segmentsOf
 from .NnunetPlan import LabelRow, dataSetsIn, newPlan
 
 Done = Callable[[SAM2AnnotateError | None, dict], None]
@@ -126,6 +126,13 @@ class NnunetExport:
             return _("Choose a volume for each channel.")
         if self._node(form.segmentationId) is None:
             return _("Choose a segmentation.")
+        nodes = [*(self._node(nodeId) for _name, nodeId in form.channels), self._node(form.segmentationId)]
+        patients = {patientIdOf(node): node.GetName() for node in reversed(nodes) if patientIdOf(node)}
+        if len(patients) > 1:
+            (one, first), (other, second), *_rest = reversed(patients.items())
+            return _("'{first}' is of patient '{one}', '{second}' of '{other}'. Choose images and segmentation of one patient.").format(
+                first=first, one=one, second=second, other=other
+            )
         if not form.patientId.strip():
             return _("Enter the patient's id (a pseudonym serves): cases of one patient never part between training and test.")
         try:

@@ -115,6 +115,7 @@ class ExportCase:
         segments_patient_id: if their source says it.
         provenance: who annotated, when, and what else is to be kept, as plain JSON.
         part: ``train``, ``test``, or ``auto``: with the patient's other cases; newcomers as the plan's split says.
+        segments_grid: grid of the whole image that the segments were made on, if their source says it.
 
     Raises:
         InputError: if the id cannot name files, or image and segments name different patients.
@@ -128,6 +129,7 @@ class ExportCase:
     segments_patient_id: str | None = None
     provenance: dict = field(default_factory=dict)
     part: str = AUTO
+    segments_grid: VolumeGrid | None = None
 
     def __post_init__(self) -> None:
         if self.part not in (AUTO, TRAIN, TEST):

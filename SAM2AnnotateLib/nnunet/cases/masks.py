@@ -11,6 +11,8 @@ from ...volume_io import resample_nearest
 
 # In voxels of the mask. See `laid_onto`.
 _TIE_BREAKER = 1e-6
+# Voxels by which two grids may part over the whole volume and still count as one: files round their matrices.
+_SAME_VOXELS = 0.01
 
 Block = tuple[slice, slice, slice]
 
@@ -57,6 +59,37 @@ def laid_onto(mask: Volume, grid: VolumeGrid) -> tuple[Block, np.ndarray]:
     nudged = np.array(part.ijk_to_ras)
     nudged[:3, 3] += mask.grid.ijk_to_ras[:3, :3] @ np.full(3, _TIE_BREAKER)
     return (k, j, i), resample_nearest(inside, VolumeGrid(part.shape_kji, nudged)).array_kji
+
+
+def grid_difference(grid: VolumeGrid, other: VolumeGrid, whole: bool) -> str:
+    """How another grid differs from a grid, in a few words; empty if its voxels are voxels of the grid, in whatever order they are stored.
+
+    Args:
+        grid: the image's.
+        other: what is compared with it.
+        whole: whether `other` claims to cover the whole image; else it may be a part of it.
+    """
+    to_grid = np.linalg.inv(grid.ijk_to_ras) @ other.ijk_to_ras
+    turn = np.rint(to_grid[:3, :3])
+    reach = np.array(other.shape_kji[::-1])
+    one_to_one = (np.abs(turn).sum(axis=0) == 1).all() and (np.abs(turn).sum(axis=1) == 1).all()
+    if not one_to_one or (np.abs(to_grid[:3, :3] - turn) * reach).max() > _SAME_VOXELS:
+        return f"its voxels are {_spacing_text(other)}, or turned otherwise; the image's are {_spacing_text(grid)}"
+    start = to_grid[:3, 3]
+    if np.abs(start - np.rint(start)).max() > _SAME_VOXELS:
+        return "its voxels lie between those of the image"
+    ends = np.sort([np.rint(start), np.rint(start) + turn @ (reach - 1)], axis=0)
+    if whole and not (np.array_equal(ends[0], (0, 0, 0)) and np.array_equal(ends[1], np.array(grid.shape_kji[::-1]) - 1)):
+        return f"it has {_size_text(other)} voxels, the image {_size_text(grid)}, or it begins elsewhere"
+    return ""
+
+
+def _spacing_text(grid: VolumeGrid) -> str:
+    return " x ".join(f"{mm:.3g}" for mm in grid.spacing_kji_mm[::-1]) + " mm"
+
+
+def _size_text(grid: VolumeGrid) -> str:
+    return " x ".join(str(size) for size in grid.shape_kji[::-1])
 
 
 def count_outside(mask: Volume, grid: VolumeGrid) -> int:

@@ -15,6 +15,7 @@ from ...geometry import Volume
 from ...json_input import Fields, read_json
 from ...volume_io import write_volume
 from ..cases.case import ExportCase, require_case_id
+from ..cases.masks import grid_difference
 from ..cases.plan import PLAN_FILE, DataSetPlan, plan_text, read_plan
 from ..cases.splits import AUTO, TEST, TRAIN, make_folds, read_folds, share_out
 from .folder_lock import locked
@@ -169,10 +170,11 @@ class DataSet:
             known = self.cases()
             prepared: list[_Prepared] = []
             for case in cases:
+                volumes, summary, notes = self._prepare(case, unreviewed, resample)
+                # After all that may be wrong with the case itself, so that nothing of it turns up on the second try.
                 self._require_new(case.case_id, known, prepared, replace_cases)
                 if on_case is not None:
                     on_case(case.case_id)
-                volumes, summary, notes = self._prepare(case, unreviewed, resample)
                 for name, volume in zip(self._placed_names(case.case_id), volumes, strict=True):
                     write_volume(volume, change.place(name))
                 # What is kept until the end holds no voxels, so a call may write any number of cases.
@@ -214,6 +216,7 @@ class DataSet:
         """Images and labels to write, what became of the segments, and notes."""
         plan = self.plan if unreviewed is None else replace(self.plan, unreviewed=unreviewed)
         volumes, notes = channel_volumes(case, plan, resample)
+        notes += _grid_notes(case)
         labels, summary = label_case(case.case_id, case.segments, volumes[0].grid, plan)
         if summary.overlapping_voxels:
             notes.append(f"{summary.overlapping_voxels} voxels belong to several labels; the {plan.overlap} label of the plan got them")
@@ -300,3 +303,24 @@ class DataSet:
             return read_folds(path) if path.is_file() else []
         except InputError as exc:
             raise InputError(f"'{path}' is damaged. {exc} Remove it; the next export writes it anew.") from exc
+
+
+def _grid_notes(case: ExportCase) -> list[str]:
+    """What speaks against image and segments being of one scan: none of their files need say whose it is."""
+    grid, source = case.images[0].volume.grid, f"'{case.segments_source}'" if case.segments_source else "their source"
+    different = grid_difference(grid, case.segments_grid, whole=True) if case.segments_grid is not None else ""
+    parts = [(one.name, grid_difference(grid, one.mask.grid, whole=False)) for one in case.segments]
+    different = different or next((text for _, text in parts if text), "")
+    if not different:
+        return []
+    return [f"the segments' grid is not the image's ({source}: {different}); make sure that both are of one scan"]
+
+
+def _lock_file(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
+
+
+def _finish_interrupted(folder: Path) -> None:
+    if staging_folder(folder).exists():  # else nothing is written, so a data set can be read where nobody may write
+        with locked(_lock_file(folder)):
+            recover(folder)

@@ -28,8 +28,8 @@ def is_slicer_segmentation(path: Path) -> bool:
     return b"\nSegment0_" in _header(path)
 
 
-def read_seg_nrrd(path: Path, annotated_grid: VolumeGrid | None = None) -> tuple[SourceSegment, ...]:
-    """Read all segments, whatever layer they lie in.
+def read_seg_nrrd(path: Path, annotated_grid: VolumeGrid | None = None) -> tuple[tuple[SourceSegment, ...], VolumeGrid | None]:
+    """Read all segments, whatever layer they lie in, and the grid of the image that the file says they were made on, if it says so.
 
     Args:
         path: the file.
@@ -56,11 +56,13 @@ def read_seg_nrrd(path: Path, annotated_grid: VolumeGrid | None = None) -> tuple
         grid = VolumeGrid(layers.shape[:0:-1], flip_lps_ras(content["ijkToLPS"]))
     except VolumeError as exc:
         raise VolumeError(f"'{path}': {exc}") from exc
-    reviewed_on = _reference_grid(content) or annotated_grid or grid
-    return tuple(
-        _segment(stored, name or stored["id"], layers, grid, reviewed_on, path)
-        for stored, name in zip(content["segments"], _names(path), strict=True)
+    stated = _reference_grid(content)
+    reviewed_on = stated or annotated_grid or grid
+    segments = tuple(
+        _segment(segment, name or segment["id"], layers, grid, reviewed_on, path)
+        for segment, name in zip(content["segments"], _names(path), strict=True)
     )
+    return segments, stated
 
 
 def _segment(stored: dict, name: str, layers: np.ndarray, grid: VolumeGrid, reviewed_on: VolumeGrid, path: Path) -> SourceSegment:

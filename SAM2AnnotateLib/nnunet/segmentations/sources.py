@@ -27,11 +27,13 @@ class SourceSegments:
         segments: in the file's order.
         source: the file.
         patient_id: if the file says it.
+        grid: of the whole image that they were made on, if the file says it.
     """
 
     segments: tuple[SourceSegment, ...]
     source: str
     patient_id: str | None = None
+    grid: VolumeGrid | None = None
 
 
 def read_image(path: str | Path, modality: str | None = None, series: str | None = None, number: int | None = None) -> CaseImage:
@@ -78,13 +80,15 @@ def read_segments(path: str | Path, names: Mapping[int, str] | None = None, anno
         raise VolumeError(f"There is no segmentation file '{path}'.")
     lower = path.name.lower()
     if lower.endswith(".seg.nrrd") or (lower.endswith(".nrrd") and is_slicer_segmentation(path)):
-        return SourceSegments(read_seg_nrrd(path, annotated_grid), str(path))
+        segments, grid = read_seg_nrrd(path, annotated_grid)
+        return SourceSegments(segments, str(path), grid=grid)
     if lower.endswith(".dcm") or _is_dicom(path):
         from .dicom_seg import read_dicom_seg
 
         segments, patient_id = read_dicom_seg(path)
         return SourceSegments(segments, str(path), patient_id)
-    return SourceSegments(segments_of_labelmap(read_volume(path), names or {}, str(path)), str(path))
+    labels = read_volume(path)
+    return SourceSegments(segments_of_labelmap(labels, names or {}, str(path)), str(path), grid=labels.grid)
 
 
 def segments_of_labelmap(labels: Volume, names: Mapping[int, str], source: str) -> tuple[SourceSegment, ...]:

@@ -46,7 +46,10 @@ def run_study(
         _remove_leftovers(study.folder / "units")
         study.log("run started", workers=executor.workers, until=until)
         try:
-            report = _Run(study, executor, tell, cancel).go(STEPS.index(until))
+            run = _Run(study, executor, tell, cancel)
+            run.go(STEPS.index(until))
+            study.log("run finished", seconds=round(time.monotonic() - begun, 1))  # the report tells of this run, too
+            report = run.report() if until == "report" else None
         except (Cancelled, KeyboardInterrupt):
             study.log("run stopped", seconds=round(time.monotonic() - begun, 1))
             raise
@@ -54,7 +57,6 @@ def run_study(
             problem = str(exc) if isinstance(exc, SAM2AnnotateError) else f"{type(exc).__name__}: {exc}"
             study.log("run failed", seconds=round(time.monotonic() - begun, 1), problem=problem)
             raise
-        study.log("run finished", seconds=round(time.monotonic() - begun, 1))
     return report
 
 
@@ -65,8 +67,8 @@ class _Run:
         self._study, self._executor, self._tell, self._cancel = study, executor, tell, cancel
         self._times = UnitTimes()
 
-    def go(self, last: int) -> Path | None:
-        """The steps up to this index of `STEPS`."""
+    def go(self, last: int) -> None:
+        """The steps up to this index of `STEPS`, without the report."""
         study = self._study
         self._tell(
             f"Study '{study.config.name}': {len(study.training_cases)} cases for training, {len(study.test_cases)} for testing, "
@@ -74,11 +76,12 @@ class _Run:
         )
         for step in (lambda: self._stage("first"), self._calibrate, self._scenarios, self._models)[: last + 1]:
             step()
-        if STEPS[last] != "report":
-            return None
+
+    def report(self) -> Path:
+        """Write the report."""
         self._ask()
         self._tell("Writing the report.")
-        return write_report(study)
+        return write_report(self._study)
 
     def _calibrate(self) -> None:
         study, config = self._study, self._study.config.calibration

@@ -121,7 +121,8 @@ def model_figure(models: Sequence[Evaluation], comparisons: Sequence[Comparison]
 def quality_figure(quality: Table) -> bytes:
     """DSC of labels and of models by the time that the labels took; from `workload_tables.quality_table`."""
     panels_of = [("label_dsc", "Label DSC (median)"), ("model_dsc", "Model DSC on test cases (median)")]
-    panels_of = [panel for panel in panels_of if any(value is not None for value in quality.column(panel[0]))]
+    there = {column.name for column in quality.columns}
+    panels_of = [panel for panel in panels_of if panel[0] in there and any(value is not None for value in quality.column(panel[0]))]
     figure, panels = _figure(3.9 * len(panels_of), 3.8, columns=len(panels_of))
     names, shares = quality.column("scenario"), [100 * share for share in quality.column("share_of_manual")]
     for axes, (column, text) in zip(panels, panels_of, strict=True):

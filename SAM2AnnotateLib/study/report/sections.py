@@ -135,12 +135,12 @@ def _quality(results: StudyResults, comparisons: Sequence[Comparison]) -> Sectio
     table = workload_tables.quality_table(results.scenarios, results.models)
     sentences = takeaways.of_quality(table, comparisons)
     objects = max(len(found) for found in results.scenarios.values())
+    tested = results.models and _counted(len(results.models[0].cases), "test case")
+    models = f" and of the models ({tested}) trained on them" if tested else ""
     caption = (
-        f"Median DSC of labels ({_counted(objects, 'object')}) and of the models trained on them, by the time that the labels took, "
-        "reckoned from stated seconds for each gesture, not measured."
+        f"Median DSC of labels ({_counted(objects, 'object')}){models}, by the time that the labels took, reckoned from stated seconds for "
+        "each gesture, not measured."
     )
-    if results.models:
-        caption = caption.replace("models trained", f"models ({_counted(len(results.models[0].cases), 'test case')}) trained")
     picture = Picture(figures.quality_figure(table), caption)
     notes = unfinished(results, "scenarios")
     return Section("Workload against quality", sentences, sentences, notes, pictures=(picture,), tables=(table,))
@@ -160,7 +160,7 @@ def _provenance(study: Study, results: StudyResults) -> Section:
     notes = (f"{_counted(damaged, 'line')} of log.jsonl cannot be read and are not counted.",) if damaged else ()
     tables = (
         provenance.setting_table(study),
-        provenance.version_table(results),
+        provenance.version_table(study, results),
         provenance.run_table(runs),
         provenance.progress_table(results),
         provenance.case_table(study),

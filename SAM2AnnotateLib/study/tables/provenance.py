@@ -91,10 +91,10 @@ def progress_table(results: StudyResults) -> Table:
     return Table("progress", "Units of work, a case each; a model is one.", columns, rows)
 
 
-def version_table(results: StudyResults) -> Table:
+def version_table(study: Study, results: StudyResults) -> Table:
     """Packages as they are installed now, and the library's versions that the results were made by."""
     rows = [("results made by SAM2AnnotateLib", ", ".join(results.versions) or "nothing yet"), ("Python", platform.python_version())]
-    rows += [(name, _version(name)) for name in _PACKAGES]
+    rows += [(name, _version(name)) for name in _PACKAGES if name != "nnunetv2" or study.config.models]
     return Table("versions", "Versions at the time of this report.", (Column("what", "What"), Column("version", "Version")), tuple(rows))
 
 

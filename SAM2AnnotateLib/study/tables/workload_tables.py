@@ -173,7 +173,7 @@ def workload(objects: Sequence[Annotation]) -> tuple[object, ...]:
 
 
 def quality_table(scenarios: Mapping[str, Sequence[Annotation]], models: Sequence[Evaluation]) -> Table:
-    """One row a scenario, and one for drawing by hand: work, and the quality of labels and of the model trained on them."""
+    """One row a scenario, and one for drawing by hand: work, and the quality of labels and, if there are any, of the models on them."""
     model_dsc = {model.model: summarize(model.values("dsc", MEAN)).median for model in models}
     rows: list[tuple[object, ...]] = []
     for name, objects in scenarios.items():
@@ -184,19 +184,19 @@ def quality_table(scenarios: Mapping[str, Sequence[Annotation]], models: Sequenc
         fullest = max(scenarios.values(), key=len)  # the same objects in all of them, once all are finished
         by_hand = total([one.manual for one in fullest]).seconds / 60
         rows.append((BY_HAND, 1.0, by_hand, 1.0, 1.0, model_dsc.get(REFERENCE)))
-    columns = (
+    columns = [
         Column("scenario", "Labels"),
         Column("corrected_share", "Slices drawn or corrected", "share"),
         Column("minutes", "Minutes", "minutes"),
         Column("share_of_manual", "Of the time by hand", "share"),
         Column("label_dsc", "Label DSC (median)", "score"),
-        Column("model_dsc", "Model DSC (median)", "score"),
-    )
-    caption = (
-        "Workload against quality. Labels by hand are the truth itself, and their model is the reference. Labels: median over objects; "
-        "model: median over test cases. Minutes are reckoned, not measured."
-    )
-    return Table("workload_quality", caption, columns, tuple(rows))
+    ]
+    caption = "Workload against quality. Labels by hand are the truth itself{}. Labels: median over objects{}. Minutes are reckoned."
+    if not models:
+        return Table("workload_quality", caption.format("", ""), tuple(columns), tuple(row[:-1] for row in rows))
+    columns.append(Column("model_dsc", "Model DSC (median)", "score"))
+    caption = caption.format(", and their model is the reference", "; model: median over test cases")
+    return Table("workload_quality", caption, tuple(columns), tuple(rows))
 
 
 def _by_label(annotation: Annotation) -> int:

@@ -12,7 +12,7 @@ from patients import an_anisotropic_volume, names_in
 
 from SAM2AnnotateLib.cli import nnunet
 from SAM2AnnotateLib.errors import InputError, SAM2AnnotateError, VolumeError
-from SAM2AnnotateLib.geometry import Volume
+from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.nnunet import DataSet, SplitRule
 from SAM2AnnotateLib.nnunet.cases.plan import write_plan
 from SAM2AnnotateLib.volume_io import read_volume, write_volume
@@ -169,3 +169,42 @@ def test_verify_runs_nnunets_own_check(files, capsys):
     said = capsys.readouterr()
     assert "our checks and nnU-Net's: no problems" in said.out
     assert "verify_dataset_integrity Done" in said.err
+
+
+def _labels_moved(files: Path, name: str, move: np.ndarray, spacing: float = 1.0) -> str:
+    """A label map whose voxels are moved by a fraction of a voxel, or larger; returns its name."""
+    labels = read_volume(files / "labels.nii.gz")
+    matrix = np.array(labels.grid.ijk_to_ras)
+    matrix[:3, :3] *= spacing
+    matrix[:3, 3] += matrix[:3, :3] @ move
+    write_volume(Volume(VolumeGrid(labels.grid.shape_kji, matrix), labels.array_kji), files / name)
+    return name
+
+
+def test_segments_on_another_grid_than_the_image_are_written_with_a_note_in_output_and_provenance(files, capsys):
+    larger = _labels_moved(files, "larger.nii.gz", np.zeros(3), 1.2)
+    between = _labels_moved(files, "between.nii.gz", np.array([0.3, 0, 0]))
+    cut = read_volume(files / "labels.nii.gz")
+    write_volume(Volume(VolumeGrid((3, *cut.grid.shape_kji[1:]), cut.grid.ijk_to_ras), cut.array_kji[:3]), files / "cut.nii.gz")
+    for number, (name, reason) in enumerate(
+        [(larger, "its voxels are"), (between, "its voxels lie between those of the image"), ("cut.nii.gz", "it has")], start=1
+    ):
+        more = NEW if number == 1 else ()
+        assert run_command(*one_case(files, f"p{number}", *more, "--segmentation", files / name)) == 0
+        said = capsys.readouterr().out
+        assert "note: the segments' grid is not the image's" in said and reason in said and "make sure that both are of one scan" in said
+        (note,) = DataSet.open(files / "raw" / "Dataset007_Test").provenance(f"p{number}")["notes"]
+        assert note in said
+
+
+def test_segments_on_the_image_s_own_voxels_bring_no_note_in_whatever_order_these_are_stored(files, capsys):
+    labels = read_volume(files / "labels.nii.gz")
+    matrix = np.array(labels.grid.ijk_to_ras)
+    matrix[:3, 3] += matrix[:3, 0] * (labels.grid.shape_kji[2] - 1)
+    matrix[:3, 0] *= -1
+    write_volume(Volume(VolumeGrid(labels.grid.shape_kji, matrix), labels.array_kji[:, :, ::-1]), files / "flipped.nii.gz")
+    for number, name in enumerate(("labels.nii.gz", "flipped.nii.gz"), start=1):
+        assert run_command(*one_case(files, f"p{number}", *(NEW if number == 1 else ()), "--segmentation", files / name)) == 0
+        assert "note" not in capsys.readouterr().out
+    one, two = (read_volume(files / "raw/Dataset007_Test/labelsTr" / f"p{number}.nii.gz").array_kji for number in (1, 2))
+    assert np.array_equal(one, two) and one.any()

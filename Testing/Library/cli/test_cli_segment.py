@@ -89,6 +89,11 @@ def _one_line_error(capsys) -> str:
         ({"box": "14,9,46,3x"}, "--box takes two corners"),
         ({"box": "14,9,14,35"}, "The box is empty along i"),
         ({"box": "60,9,80,35"}, "The box lies outside the slice: i is 60..80, the volume has i 0..56"),
+        ({"box": "46,9,14,35"}, "The corners of --box are swapped along i (46 comes before 14). Give the lower one first, as I0,J0,I1,J1."),
+        ({"box": "14,35,46,9"}, "The corners of --box are swapped along j"),
+        ({"box": "14,9,57,35"}, "--box reaches past the image along i: it takes 14..57, the image has i 0..56"),
+        ({"box": "14,-1,46,35"}, "--box reaches past the image along j: it takes -1..35, the image has j 0..48"),
+        ({"extent": "6,1"}, "--extent takes the first slice before the last one, got 6,1"),
         ({"box": None}, "Nothing marks the object"),
         ({"slice": "8"}, "Slice 8 does not exist: the volume has slices 0..7 along k"),
         ({"extent": "4,6"}, "The extent 4..6 does not hold the prompted slice 3"),
@@ -112,6 +117,48 @@ def test_bad_values_get_one_line_and_exit_code_2_and_write_nothing(an_image, tmp
     assert main(_command(an_image, tmp_path, **changes)) == 2
     assert message in _one_line_error(capsys)
     assert not (tmp_path / "mask.nii.gz").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"box": "14,9,57,35"}, "reaches past the image"),
+        ({"window": "lever"}, "Unknown window"),
+        ({"roi": "big"}, "Unknown region"),
+        ({"slice": "8"}, "Slice 8 does not exist"),
+        ({"checkpoint": "sam3"}, "sam3"),
+        ({"device": "toaster"}, "Unknown device"),
+        ({"preview": "picture.jpg"}, "must end in .png"),
+        ({}, "mask.nii.gz' exists already"),
+    ],
+)
+def test_what_is_wrong_with_a_command_is_told_before_that_its_output_exists(an_image, tmp_path, capsys, changes, message):
+    (tmp_path / "mask.nii.gz").write_bytes(b"kept")
+    assert main(_command(an_image, tmp_path, **changes)) == 2
+    assert message in _one_line_error(capsys)
+    assert (tmp_path / "mask.nii.gz").read_bytes() == b"kept"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["segment", "i.nii.gz", "-o", "m.nii.gz", "--slice", "3"],
+         "'sam2annotate segment' needs --extent A,B (first and last slice of the object, both included). See"),
+        (["segment"], "'sam2annotate segment' needs IMAGE, --output MASK, --slice K, --extent A,B."),
+        (["score", "one.nii.gz"], "'sam2annotate score' needs TRUTH (label map to judge it by, on the same grid)."),
+        (["nnunet", "export"], "'sam2annotate nnunet export' needs DATASET (the folder DatasetNNN_Name, in nnU-Net's folder of raw data)."),
+        (["study", "run"], "'sam2annotate study run' needs FOLDER (of the study)."),
+        (["study", "run", "f", "--workers", "many"], "Argument --workers: invalid int value: 'many'."),
+        (["segmnt"], "Argument COMMAND: invalid choice: 'segmnt'"),
+        (["models", "--loud"], "Unrecognized arguments: --loud."),
+        ([], "'sam2annotate' needs COMMAND."),
+    ],
+)  # fmt: skip
+def test_a_command_line_that_is_not_understood_gets_one_line_and_exit_code_2(capsys, arguments, message):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert message in _one_line_error(capsys)
 
 
 def _write_array(array, path, pixel_vector=False):

@@ -96,6 +96,17 @@ def csv_rows(study: Study, name: str) -> list[list[str]]:
 # --- the page
 
 
+def test_a_study_without_nnunets_speaks_of_none(tmp_path):
+    made = a_study(tmp_path / "study", "prompts", "calibration", "scenarios")
+    text = (made.folder / "study.yaml").read_text(encoding="utf-8")
+    (made.folder / "study.yaml").write_text(text[: text.index("downstream:")], encoding="utf-8")
+    page = write_report(Study.open(made.folder)).read_text(encoding="utf-8").lower()
+    made_by = page[: page.index("the configuration: study.yaml")]
+    assert "workload against quality" in made_by
+    for word in ("nnu-net", "nnunet", "models trained", "of the models", "model dsc", "their model"):
+        assert word not in made_by, made_by[made_by.index(word) - 200 : made_by.index(word) + 50]
+
+
 def test_the_page_stands_alone(page):
     outside = [link for link in page.links if not link.startswith(("data:image/png;base64,", "#")) and "/" in link]
     assert outside == []

@@ -23,6 +23,8 @@ from SAM2AnnotateLib.study.execution import run
 from SAM2AnnotateLib.study.execution.executors import Failures, TaskEvent, failure
 from SAM2AnnotateLib.study.execution.run import run_study
 from SAM2AnnotateLib.study.records.folder import Study
+from SAM2AnnotateLib.study.records.status import is_running
+from SAM2AnnotateLib.study.tables.provenance import runs_of
 
 
 class InThisProcess:
@@ -102,6 +104,28 @@ def test_a_run_returns_its_report_and_leaves_thresholds_scores_and_log(study):
     events = Counter(event["event"] for event in log_of(study))
     assert events == {"run started": 1, "unit finished": 2 * 7 + 5, "run finished": 1}
     assert log_of(study)[0]["workers"] == 2
+
+
+def test_the_report_of_a_run_tells_that_the_run_has_finished(study, monkeypatch):
+    endings = []
+
+    def write_report(study):
+        endings.extend(one.ended for one in runs_of(log_of(study), is_running(study)))
+        return study.folder / "report.html"
+
+    monkeypatch.setattr(run, "write_report", write_report)
+    again(study)
+    assert endings == ["finished"]
+
+
+def test_a_report_that_cannot_be_written_is_no_finished_run(study, monkeypatch):
+    def write_report(study):
+        raise OutputError("the disk is full")
+
+    monkeypatch.setattr(run, "write_report", write_report)
+    with pytest.raises(OutputError):
+        again(study)
+    assert [one.ended for one in runs_of(log_of(study))] == ["failed"]
 
 
 def test_what_is_finished_is_not_done_again(study):
