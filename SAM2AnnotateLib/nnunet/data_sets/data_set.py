@@ -314,13 +314,3 @@ def _grid_notes(case: ExportCase) -> list[str]:
     if not different:
         return []
     return [f"the segments' grid is not the image's ({source}: {different}); make sure that both are of one scan"]
-
-
-def _lock_file(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.lock")
-
-
-def _finish_interrupted(folder: Path) -> None:
-    if staging_folder(folder).exists():  # else nothing is written, so a data set can be read where nobody may write
-        with locked(_lock_file(folder)):
-            recover(folder)
