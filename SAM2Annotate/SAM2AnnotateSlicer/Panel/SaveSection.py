@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from SAM2AnnotateLib.errors import OutputError
 
 from ..Review.Logic import AnnotationLogic
+from ..Review.ObjectKeeper import taggedSegments
 from ..Scene.SegmentationFile import SUFFIX, storedPath, withSuffix, writeSegmentation
 from ..Views.ViewNavigator import ViewNavigator
 from .PanelState import PanelState
@@ -37,6 +38,7 @@ class SaveSection:
         self.confirm: Callable[[str], bool] = slicer.util.confirmOkCancelDisplay
         self._journal: Path | None = None
         self._lookedFor = ""  # ID of the volume whose journal was looked for last
+        self._lookedAt: list = []  # annotated segments of the scene at that time
 
     @property
     def recoverable(self) -> bool:
@@ -44,17 +46,16 @@ class SaveSection:
         return self._journal is not None
 
     def lookForJournal(self) -> None:
-        """Look whether a journal of the chosen volume holds more than the scene does.
-
-        To be asked when scene or volume changed, not in the midst of the work: then the journal may be a moment behind.
-        """
-        self._lookedFor = self._volumeId()
+        """Look whether a journal of the chosen volume holds what the scene lacks, or holds older."""
+        self._lookedFor, self._lookedAt = self._volumeId(), self._taggedSegments()
         self._journal = None
         self._journal = self._logic.recoverable()
 
     def followVolume(self) -> None:
-        """Look for a journal if another volume is chosen now."""
-        if self._volumeId() != self._lookedFor:
+        """Look for a journal if another volume is chosen now, or if the one that is offered may have nothing to offer any more."""
+        journal = self._journal
+        gone = journal is not None and (not journal.is_file() or self._taggedSegments() != self._lookedAt)
+        if gone or self._volumeId() != self._lookedFor:
             self.lookForJournal()
 
     def refresh(self, state: PanelState) -> None:
@@ -63,7 +64,7 @@ class SaveSection:
         ui.recoveryFrame.visible = self.recoverable
         if self.recoverable:
             name = self._logic.parameters.volume.GetName()
-            ui.recoveryLabel.text = _("Work on '{volume}' was not saved with a scene: its journal holds more.").format(volume=name)
+            ui.recoveryLabel.text = _("Work on '{volume}' was not saved: its journal holds what this scene lacks.").format(volume=name)
         ui.summaryLabel.text = self._logic.summary() if state.hasObject else _("No object is marked yet.")
 
     def nextVolumeNode(self):
@@ -134,6 +135,9 @@ class SaveSection:
     def _volumeId(self) -> str:
         volumeNode = self._logic.parameters.volume if self._logic.hasParameters else None
         return "" if volumeNode is None or volumeNode.GetImageData() is None else volumeNode.GetID()
+
+    def _taggedSegments(self) -> list:
+        return [(node.GetID(), segmentId) for node, segmentId in taggedSegments(self._logic.scene)]
 
     def _isReviewed(self, volumeNode) -> bool:
         return any(one.session.locked for one in self._logic.keeper.on(volumeNode))

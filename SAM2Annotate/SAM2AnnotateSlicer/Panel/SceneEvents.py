@@ -145,8 +145,8 @@ class SceneEvents:
             self._nodeRemoved(node)
 
     def _onNodeCame(self, node) -> None:
-        """A node came, or is gone: there may be another volume to go on with, or another view to follow."""
-        if node is not None and (node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLSliceNode")):
+        """A node came, or is gone: a volume to go on with, a view to follow, a segmentation that holds what a journal offers."""
+        if node is not None and any(node.IsA(name) for name in _LISTED):
             self._list.ask()
 
     def _onSegmentDrawn(self) -> None:
@@ -167,6 +167,7 @@ class SceneEvents:
             self._segmentRemoved(node, segmentId)
 
 
+_LISTED = ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLSliceNode")
 _POINT_EVENTS = (
     slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent,
     slicer.vtkMRMLMarkupsNode.PointModifiedEvent,

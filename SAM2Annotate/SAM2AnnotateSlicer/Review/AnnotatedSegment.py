@@ -21,6 +21,7 @@ from SAM2AnnotateLib.prompts import Point, SlicePrompt
 from SAM2AnnotateLib.propagation import SliceResult
 from SAM2AnnotateLib.review import ReviewSession, SliceStatus
 from SAM2AnnotateLib.review.journal import JournaledObject
+from SAM2AnnotateLib.review.lineage import Lineage
 from SAM2AnnotateLib.review.session import Snapshot
 from SAM2AnnotateLib.review.stored_object import TAG, pack_object, unpack_object
 
@@ -48,6 +49,7 @@ class AnnotatedSegment:
     Attributes:
         segment: the vtkSegment.
         changed: emitted by who changes the object beside the panel, which shows it then.
+        lineage: tells the state that was kept last from earlier and later ones.
     """
 
     def __init__(self, segmentationNode, segmentId: str, volumeNode, axis: str, session: ReviewSession, about: dict | None = None):
@@ -55,6 +57,8 @@ class AnnotatedSegment:
         self.session = session
         self.about = dict(about or {})
         self.effort = Effort.fromJson(self.about.pop("effort", {}))
+        self.lineage = Lineage.from_json(self.about.pop("lineage", None))
+        self._keptVersion = session.version if self.lineage.is_known else -1
         self.stack = stackOf(volumeNode, axis)
         self.labelmap = SegmentLabelmap(segmentationNode, segmentId, volumeNode, axis)
         self.segment = self.labelmap.segment
@@ -279,9 +283,14 @@ class AnnotatedSegment:
     # -- keeping it ---------------------------------------------------------------------------------------------------------------------
 
     def journaled(self) -> JournaledObject:
-        """What the journal keeps."""
+        """What tag and journal keep; a state that was never kept so far gets its place in the lineage."""
+        if self.session.version != self._keptVersion:
+            self.lineage.advance()
+            self._keptVersion = self.session.version
         kept = {**self.about, "effort": self.effort.toJson(), "segment": self.name, "grid": _gridOf(self.volumeNode)}
         kept["placed"] = np.round(self._placed, 6).tolist()
+        kept["lineage"] = self.lineage.to_json()
+        kept["terminology"], kept["color"] = self.segment.GetTerminology() or "", np.round(self.segment.GetColor(), 4).tolist()
         return JournaledObject(self.axis, self.session, kept)
 
     def store(self) -> None:
@@ -294,8 +303,13 @@ class AnnotatedSegment:
             self.labelmap.segment.SetTag(TAG, packed)
 
     @classmethod
-    def restore(cls, segmentationNode, segmentId: str) -> AnnotatedSegment | None:
+    def restore(cls, segmentationNode, segmentId: str, volumeNode=None) -> AnnotatedSegment | None:
         """The object that `store` kept in a segment; None if there is none.
+
+        Args:
+            segmentationNode: the segment's node.
+            segmentId: its id.
+            volumeNode: the image; by default the one that the segmentation refers to, else the only one on the stored grid.
 
         Raises:
             InputError: if the tag is damaged, or its volume is not in the scene.
@@ -307,7 +321,8 @@ class AnnotatedSegment:
         stored = unpack_object(packed, name)
         if "center" not in stored.about:
             raise InputError(f"The stored review of the segment '{name}' lacks its center slice. The segment itself is untouched.")
-        volumeNode = segmentationNode.GetNodeReference(_volumeRole(segmentId)) or _volumeOnGrid(segmentationNode, stored.about.get("grid"))
+        volumeNode = volumeNode or segmentationNode.GetNodeReference(_volumeRole(segmentId))
+        volumeNode = volumeNode or _volumeOnGrid(segmentationNode, stored.about.get("grid"))
         if volumeNode is None or volumeNode.GetImageData() is None:
             raise InputError(f"The segment '{name}' was annotated on a volume that is not in the scene. Load that volume.")
         restored = cls(segmentationNode, segmentId, volumeNode, stored.axis, stored.session, stored.about)

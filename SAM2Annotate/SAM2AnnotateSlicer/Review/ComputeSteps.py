@@ -37,6 +37,8 @@ class ComputeSteps(Workspace):
             if upToDate():
                 with oneRendering():
                     annotated.addResult(result, self._blocked(annotated, position))
+                    if annotated is self.current:
+                        self._store()  # a scene that is saved now must know that this mask is the model's
                     self.sliceArrived.emit(position, 1, 1)
                     self.changed.emit()
 
@@ -131,7 +133,7 @@ class ComputeSteps(Workspace):
 
     def _mappingOf(self, annotated: AnnotatedSegment) -> IntensityMapping:
         mapping = self._grays.mapping(annotated.volumeNode, self.parameters.window)
-        annotated.about["mapping"] = mapping.to_json()
+        annotated.about |= {"mapping": mapping.to_json(), "model": self.parameters.model}
         return mapping
 
     def _blocked(self, annotated: AnnotatedSegment, position: int) -> np.ndarray | None:

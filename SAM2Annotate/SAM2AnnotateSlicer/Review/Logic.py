@@ -12,7 +12,9 @@ import numpy as np
 
 from SAM2AnnotateLib.errors import PromptError
 from SAM2AnnotateLib.review import ReviewSession
+from SAM2AnnotateLib.review.journal import JournaledObject
 
+from ..Scene import GrayWindow
 from ..Scene.SceneBridge import newSegmentation, screenCorners, sliceAxis, sliceIndex, volumeFromNode, worldToIjk
 from ..Scene.SegmentLabelmap import requireLabelmaps
 from .AnnotatedSegment import AnnotatedSegment, boxAndExtent, stackOf, tagOf
@@ -94,7 +96,7 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
         annotated = AnnotatedSegment.begin(segmentationNode, segmentId, volumeNode, axis, center, box, extent)
         annotated.about |= {"started": now(), "mapping": mapping.to_json(), "roi": str(self.policy)}
         if current is not None:
-            annotated.effort = current.effort
+            annotated.effort, annotated.lineage = current.effort, current.lineage.continued()
         annotated.effort.note("box")
         self.showWindow()
         self._setCurrent(annotated)
@@ -192,21 +194,56 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
         self._store()
 
     def recoverable(self) -> Path | None:
-        """The journal of the chosen volume that holds more than the scene does; None if there is none."""
+        """The journal of the chosen volume that holds what the scene lacks, or holds older; None if there is none."""
         volumeNode = self._parameters.volume if self._parameters is not None else None
         return None if volumeNode is None or volumeNode.GetImageData() is None else self.keeper.recoverable(volumeNode)
 
     def recover(self, path: str | Path) -> list[AnnotatedSegment]:
-        """Bring the objects of a journal into the scene, in new segments; what is there already stays.
+        """Bring the objects of a journal into the scene, and go on as before the crash: gray window, model, box.
+
+        An object that the scene holds older is brought up to date in its segment; the others get new segments.
 
         Raises:
             InputError: if the journal is damaged or belongs to another volume; the scene is as it was.
         """
-        recovered = self.keeper.recover(path, self.volumeNode, self._newSegment)
+        volumeNode = self.volumeNode
+        self.keeper.journals.read(path, volumeNode)  # a journal that cannot be used changes nothing
+        self.leaveObject()
+        recovered = self.keeper.recover(path, volumeNode, self._segmentFor)
         if recovered:
-            self.selectSegment(recovered[-1].segmentationNode, recovered[-1].segmentId)
-            self._store()  # the journal knows them by their new segments from now on
+            self._resume(recovered[-1])
+            self._store()  # the journal of this session has them from now on
+        self.keeper.journals.recovered(path, volumeNode)
         return recovered
+
+    def _resume(self, annotated: AnnotatedSegment) -> None:
+        """Make an object the current one as it was worked on: with the gray window and the model that it was computed with."""
+        parameters, mapping = self.parameters, annotated.about.get("mapping")
+        if mapping:
+            shown = mapping["name"] == GrayWindow.AS_SHOWN  # by the views of then
+            parameters.window = f"{mapping['lower']},{mapping['upper']}" if shown else GrayWindow.AUTO
+            self._grays.settle(annotated.volumeNode, mapping, anew=True)
+        if annotated.about.get("model"):
+            parameters.model = annotated.about["model"]
+            self.setParameters(parameters)
+        self.selectSegment(annotated.segmentationNode, annotated.segmentId)
+        if mapping:
+            self.showWindow()
+
+    def _segmentFor(self, stored: JournaledObject):
+        """A new segment for an object that the scene lacks, as it was called and coded; another name only where that is taken."""
+        about = stored.about
+        wanted = str(about.get("segment") or "Object")
+        node = self.parameters.segmentation
+        taken = set() if node is None else _segmentNames(node.GetSegmentation())
+        names = [wanted, f"{wanted} (recovered)", *(f"{wanted} (recovered {n})" for n in range(2, len(taken) + 2))]
+        node, segmentId = self._newSegment(next(name for name in names if name not in taken))
+        segment = node.GetSegmentation().GetSegment(segmentId)
+        if about.get("terminology"):
+            segment.SetTerminology(about["terminology"])
+        if about.get("color"):
+            segment.SetColor(*about["color"])
+        return node, segmentId
 
     # -- the scene --------------------------------------------------------------------------------------------------------------------
 
@@ -288,6 +325,10 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
         return node, segmentId
 
 
+def _segmentNames(segmentation) -> set[str]:
+    return {segmentation.GetNthSegment(n).GetName() for n in range(segmentation.GetNumberOfSegments())}
+
+
 def _freeName(segmentation) -> str:
-    taken = {segmentation.GetNthSegment(n).GetName() for n in range(segmentation.GetNumberOfSegments())}
+    taken = _segmentNames(segmentation)
     return next(name for name in (f"Object {n}" for n in range(1, len(taken) + 2)) if name not in taken)

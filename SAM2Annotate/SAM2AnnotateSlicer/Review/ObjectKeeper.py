@@ -1,16 +1,22 @@
-"""ObjectKeeper: the objects of the scene under review, kept in tags and journal, brought back from either. Imports AnnotatedSegment."""
+"""ObjectKeeper: the objects of the scene under review, kept in tags and journal, brought back from either. Imports AnnotatedSegment.
+
+What a journal offers is told by lineage: only a state that no segment of the scene holds, or that was made from the one it holds. The
+latter goes into the segment that is there; the former, and one that went apart from the scene's, into a new one.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 
-from SAM2AnnotateLib.errors import SAM2AnnotateError
-from SAM2AnnotateLib.review import ReviewSession
+from SAM2AnnotateLib.errors import InputError, SAM2AnnotateError
 from SAM2AnnotateLib.review.journal import JournaledObject
+from SAM2AnnotateLib.review.lineage import Lineage
+from SAM2AnnotateLib.review.stored_object import unpack_object
 
 from .AnnotatedSegment import AnnotatedSegment, tagOf
-from .JournalKeeper import PREVIOUS, JournalKeeper
+from .JournalKeeper import Holds, JournalKeeper
 
 _STORE_SECONDS = 10.0  # how often, at most, tag and journal are written while slices arrive
 
@@ -70,14 +76,11 @@ class ObjectKeeper:
         self._objects.clear()
         self.journals.sceneLoaded()
         problems: list[SAM2AnnotateError] = []
-        for n in range(self._scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")):
-            node = self._scene.GetNthNodeByClass(n, "vtkMRMLSegmentationNode")
-            for segmentId in node.GetSegmentation().GetSegmentIDs():
-                if tagOf(node, segmentId):
-                    try:
-                        self.find(node, segmentId)
-                    except SAM2AnnotateError as error:
-                        problems.append(error)
+        for node, segmentId in list(taggedSegments(self._scene)):
+            try:
+                self.find(node, segmentId)
+            except SAM2AnnotateError as error:
+                problems.append(error)
         return problems
 
     def store(self, annotated: AnnotatedSegment, force: bool = True) -> None:
@@ -94,7 +97,7 @@ class ObjectKeeper:
             return
         self._lastStored = now
         annotated.store()
-        self.journals.write(annotated.volumeNode, self.on(annotated.volumeNode))
+        self.journals.write(annotated.volumeNode, self.on(annotated.volumeNode), self._heldInScene(annotated.volumeNode))
 
     def noticeSaved(self) -> None:
         """Segmentations were saved to files: a journal that holds nothing beyond them is no offer any more."""
@@ -104,43 +107,103 @@ class ObjectKeeper:
 
     def saved(self, volumeNode) -> None:
         """All that the journal of a volume holds was saved to files: it has nothing to offer any more."""
-        objects = self.on(volumeNode)
-        for path in self.journals.candidates(volumeNode):
-            if not path.name.startswith(PREVIOUS) and not self.journals.holdsMoreThan(path, volumeNode, objects):
-                path.unlink(missing_ok=True)
+        self.journals.removeHeld(volumeNode, _heldBy([one.lineage for one in self.on(volumeNode)], self.on(volumeNode)))
 
     def recoverable(self, volumeNode):
-        """The newest journal of a volume that holds more than the scene does; None if there is none."""
-        objects = self.on(volumeNode)
-        return next((path for path in self.journals.candidates(volumeNode) if self.journals.holdsMoreThan(path, volumeNode, objects)), None)
+        """The newest journal of a volume that holds what the scene lacks, or holds older; None if there is none."""
+        holds = self._heldInScene(volumeNode)
+        return next((path for path in self.journals.candidates(volumeNode) if self.journals.holdsMoreThan(path, volumeNode, holds)), None)
 
-    def recover(self, path, volumeNode, makeSegment: Callable[[str], tuple]) -> list[AnnotatedSegment]:
-        """Bring the objects of a journal into the scene, each in a new segment, but for those that the scene has just so.
+    def recover(self, path, volumeNode, makeSegment: Callable[[JournaledObject], tuple]) -> list[AnnotatedSegment]:
+        """Bring the objects of a journal into the scene, but for those that the scene holds as they are there, or newer.
 
         Args:
             path: the journal.
             volumeNode: its volume.
-            makeSegment: makes a segment of a given name; returns its segmentation node and id.
+            makeSegment: makes a segment for an object that the scene lacks; returns its segmentation node and id.
+
+        Returns:
+            The objects that came, or were brought up to date.
 
         Raises:
             InputError: if the journal is damaged or belongs to another volume; the scene is as it was.
         """
-        known = {one.segmentId: one for one in self.on(volumeNode)}
-        recovered = []
-        for segmentId, stored in self.journals.read(path, volumeNode).items():
-            existing = known.get(segmentId)
-            if existing is not None and existing.session.to_json() == stored.session.to_json():
-                recovered.append(existing)
-            else:
-                recovered.append(self._recoverOne(stored, volumeNode, makeSegment))
-        self.journals.recovered(path)
-        return recovered
+        stored = self.journals.read(path, volumeNode)
+        holds = self._heldInScene(volumeNode)
+        return [self._recoverOne(one, volumeNode, makeSegment) for one in stored.values() if not holds(one)]
 
-    def _recoverOne(self, stored: JournaledObject, volumeNode, makeSegment: Callable[[str], tuple]) -> AnnotatedSegment:
-        node, segmentId = makeSegment(f"{stored.about.get('segment', 'Object')} (recovered)")
-        session = ReviewSession.from_json(stored.session.to_json())
-        recovered = AnnotatedSegment(node, segmentId, volumeNode, stored.axis, session, stored.about)
-        recovered.show(session.extent.indices)
+    def _recoverOne(self, stored: JournaledObject, volumeNode, makeSegment: Callable[[JournaledObject], tuple]) -> AnnotatedSegment:
+        older = self._olderState(stored, volumeNode)
+        if older is not None:
+            older.clear()
+            node, segmentId = older.segmentationNode, older.segmentId
+        else:
+            node, segmentId = makeSegment(stored)
+        recovered = AnnotatedSegment(node, segmentId, volumeNode, stored.axis, stored.session, stored.about)
+        recovered.show(stored.session.extent.indices)
         recovered.store()
         self.add(recovered)
         return recovered
+
+    def _olderState(self, stored: JournaledObject, volumeNode) -> AnnotatedSegment | None:
+        """The object of the scene that a stored one was made from, unless its segment was edited since; None if there is none."""
+        lineage = Lineage.of(stored.about)
+        for node, segmentId, known in self._segments():
+            if not lineage.holds(known):
+                continue
+            try:
+                annotated = self.find(node, segmentId)
+            except InputError:  # its volume is unclear, but the journal knows it
+                annotated = AnnotatedSegment.restore(node, segmentId, volumeNode)
+            if annotated is not None and annotated.volumeNode is volumeNode:
+                annotated.requireUsable()
+                if not annotated.noticeEdits():
+                    return annotated
+                annotated.store()  # it went apart
+        return None
+
+    # -- what the scene holds -------------------------------------------------------------------------------------------------------
+
+    def _heldInScene(self, volumeNode) -> Holds:
+        """Whether a segment of the scene holds an object of a journal, be it known here or not, or named otherwise by now."""
+        return _heldBy([lineage for _node, _segmentId, lineage in self._segments()], self.on(volumeNode))
+
+    def _segments(self) -> Iterator[tuple]:
+        """(segmentation node, segment id, lineage) of every segment of the scene that was annotated."""
+        for node, segmentId in taggedSegments(self._scene):
+            known = self._objects.get((node.GetID(), segmentId))
+            if known is not None and known.exists and known.inCharge:
+                yield node, segmentId, known.lineage
+            else:
+                yield node, segmentId, _lineageIn(tagOf(node, segmentId))
+
+
+def taggedSegments(scene) -> Iterator[tuple]:
+    """(segmentation node, segment id) of every segment whose tag keeps a review."""
+    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")):
+        node = scene.GetNthNodeByClass(n, "vtkMRMLSegmentationNode")
+        for segmentId in node.GetSegmentation().GetSegmentIDs():
+            if tagOf(node, segmentId):
+                yield node, segmentId
+
+
+def _heldBy(lineages: list[Lineage], objects: list[AnnotatedSegment]) -> Holds:
+    """Whether one of the lineages holds a stored object, or one of the objects is the same to the last voxel."""
+
+    def holds(stored: JournaledObject) -> bool:
+        lineage = Lineage.of(stored.about)
+        if any(one.holds(lineage) for one in lineages):
+            return True
+        state = stored.session.to_json()
+        return any(one.axis == stored.axis and one.session.to_json() == state for one in objects)
+
+    return holds
+
+
+@lru_cache(maxsize=64)
+def _lineageIn(packed: str) -> Lineage:
+    """The lineage that a segment's tag keeps; an unknown one if it cannot be read."""
+    try:
+        return Lineage.of(unpack_object(packed, "").about)
+    except InputError:
+        return Lineage()

@@ -153,6 +153,14 @@ class ReviewSteps(ComputeSteps):
         """Position of the slice to look at next; None if nothing is in doubt."""
         return next_doubtful(self.doubts(), position)
 
+    def openSlices(self) -> list[int]:
+        """Positions of the slices that have a mask and wait for a decision, ascending."""
+        if self.current is None:
+            return []
+        session = self.current.session
+        waiting = (SliceStatus.PROPOSED, SliceStatus.STALE)
+        return [position for position in session.extent.indices if session.status(position) in waiting]
+
     def minutesLeft(self) -> float | None:
         """Minutes of review that are left, by the time that reviewed slices took; None before the first was reviewed."""
         annotated = self.current

@@ -45,10 +45,14 @@ class GrayWindow:
             self._mappings[key] = choose_mapping(volumeFromNode(volumeNode), window, boxValues)
         return self._mappings[key]
 
-    def settle(self, volumeNode, stored: dict | None) -> None:
-        """Take the automatic window that an object was begun with, as it was stored, unless the volume has one."""
+    def settle(self, volumeNode, stored: dict | None, anew: bool = False) -> None:
+        """Take the automatic window that an object was begun with, as it was stored, unless the volume has one.
+
+        Args:
+            anew: whether it is taken all the same.
+        """
         key = (volumeNode.GetID(), None, AUTO)
-        if stored and stored.get("name") not in (None, AS_SHOWN) and key not in self._mappings:
+        if stored and stored.get("name") not in (None, AS_SHOWN) and (anew or key not in self._mappings):
             self._mappings[key] = IntensityMapping(**stored)
 
     def forget(self) -> None:
