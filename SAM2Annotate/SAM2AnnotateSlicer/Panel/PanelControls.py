@@ -53,7 +53,7 @@ def controls() -> tuple[Control, ...]:
     change = ("object", "decided", "notCorrecting")
     decide = (*change, "onSlice", "inExtent")
     return (
-        Control("recover", ("recoverable",), _("Bring the objects of the journal into the scene, in new segments; nothing is replaced.")),
+        Control("recover", ("recoverable",), _("Bring the scene up to what the journal holds; what the scene lacks gets new segments.")),
         Control("discard", ("recoverable",), _("Remove the journal. What it holds is lost.")),
         Control("volume", ("scene", "decided", "notCorrecting"), _("The image to annotate."), widgets=("volumeSelector",)),
         Control("worklist", (), _("A folder of volumes to annotate one after another, and how far each one is.")),
@@ -132,7 +132,13 @@ def controls() -> tuple[Control, ...]:
         ),
         Control("cancel", ("running", "notStopping"), _("Stop computing. Finished slices are kept.")),
         Control("follow", (), _("Let the views follow the slices as they are computed."), widgets=("followCheckBox",)),
-        Control("accept", (*decide, "computed", "upToDate", "sliceNotLocked"), _("The mask of this slice is right: lock it."), ("A",)),
+        Control(
+            "accept",
+            (*decide, "computed", "upToDate", "sliceNotLocked"),
+            _("The mask of this slice is right: lock it, and go on to the next open slice."),
+            ("A",),
+        ),
+        Control("afterAccept", ("scene",), _("Which slice is shown when one was accepted."), widgets=("afterAcceptComboBox",)),
         Control("acceptUpTo", (*decide, "acceptable"), _("Accept every proposed slice from the center slice to this one."), ("Shift+A",)),
         Control("correct", decide, _("Paint, erase, draw or threshold on this slice, and on no other."), ("C",)),
         Control("noObject", decide, _("The object is not on this slice: empty it and lock it."), ("X",)),

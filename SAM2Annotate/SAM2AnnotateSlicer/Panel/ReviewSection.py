@@ -8,14 +8,16 @@ from slicer.i18n import tr as _
 
 from ..Review.AnnotatedSegment import AnnotatedSegment
 from ..Review.Logic import AnnotationLogic
+from ..Scene.ParameterNode import AfterAccept
 from ..Views.Following import Following
 from ..Views.ReviewStrip import Cell, ReviewStrip
 from ..Views.StatusBadges import StatusBadges
 from ..Views.StatusColors import StatusLook, lookOf
+from ..Views.Travel import Travel
 from ..Views.ViewNavigator import ViewNavigator
 from .CorrectionSection import CorrectionSection
 from .PanelState import PanelState
-from .WidgetText import countsText
+from .WidgetText import afterAcceptChoices, countsText, noneLeftText
 
 
 class ReviewSection:
@@ -46,6 +48,10 @@ class ReviewSection:
         self.strip.setObjectName("reviewStrip")
         ui.stripPlace.layout().addWidget(self.strip)
         self._following = following
+        self._travel, self._travelled = Travel(), None  # and the object that it is about
+        for value, text in afterAcceptChoices():
+            ui.afterAcceptComboBox.addItem(text, value.value)
+        ui.afterAcceptComboBox.connect("activated(int)", self._onAfterAccept)
         self.strip.clicked.connect(lambda position: attempt(self._onStripClicked, position))
         self._entered = False  # badges stand in the views only while the panel is shown
         self.badges = StatusBadges()
@@ -66,6 +72,8 @@ class ReviewSection:
     def refresh(self, state: PanelState) -> None:
         """Show how things stand."""
         logic, ui = self._logic, self._ui
+        if state.hasScene:
+            ui.afterAcceptComboBox.setCurrentIndex(ui.afterAcceptComboBox.findData(logic.parameters.afterAccept.value))
         annotated = logic.current if state.hasObject else None
         self._makeRoom(state.correcting)
         if self.correction.isOpen and not state.correcting:
@@ -88,6 +96,7 @@ class ReviewSection:
         """Show which slice the views show, and what is known of it."""
         annotated, ui = self._logic.current, self._ui
         position = self._views.position(annotated)
+        self._follow(annotated, position)
         self.strip.setCurrent(position)
         if self._entered:
             self.badges.show(self._looks(annotated))
@@ -114,10 +123,30 @@ class ReviewSection:
     def show(self, position: int) -> None:
         """Let the views show a slice."""
         self._views.goTo(self._logic.current, position)
+        self._travel.jumped(position)
 
     def step(self, by: int) -> None:
         """Let the views show the slice that many on."""
         self._views.step(self._logic.current, by)
+
+    def jumped(self) -> None:
+        """The panel, and not the person, let the views show another slice."""
+        self._travel.jumped(self._views.position(self._logic.current))
+
+    def accept(self, position: int) -> None:
+        """Lock a slice as it is, and go on to the next one."""
+        self._follow(self._logic.current, position)
+        self._logic.accept(position)
+        choice = self._logic.parameters.afterAccept
+        if choice is AfterAccept.STAY:
+            return
+        waiting = self._logic.openSlices()
+        doubtful = choice is AfterAccept.MOST_DOUBTFUL
+        following = self._logic.nextDoubtful(position) if doubtful and waiting else self._travel.next(position, waiting)
+        if following is None:
+            self._say(noneLeftText(self._logic.dueSlices()))
+        else:
+            self.show(following)
 
     def here(self, decide: Callable[[int], object]) -> Callable[[], None]:
         """A decision on the slice shown, to be called without arguments."""
@@ -158,18 +187,42 @@ class ReviewSection:
         if self.correction.isOpen:
             self.correction.undo()
         else:
-            self._tell(_("Taken back: {step}."), self._logic.undo())
+            self._tell(_("Taken back: {step}."), self._showing(self._logic.undo))
 
     def redo(self) -> None:
         """Do again what was taken back last."""
         if self.correction.isOpen:
             self.correction.redo()
         else:
-            self._tell(_("Done again: {step}."), self._logic.redo())
+            self._tell(_("Done again: {step}."), self._showing(self._logic.redo))
+
+    def _showing(self, step: Callable[[], str]) -> str:
+        """Do a step; if it locked or unlocked one slice, show that one: the views have gone on since."""
+        session = self._logic.current.session
+        before = session.locked
+        label = step()
+        changed = before ^ session.locked
+        if len(changed) == 1 and changed <= set(session.extent.indices):
+            self.show(*changed)
+        return label
+
+    def _follow(self, annotated: AnnotatedSegment | None, position: int | None) -> None:
+        """Keep track of the way that the person goes through the slices; moves of a propagation are none of theirs."""
+        if annotated is not self._travelled:
+            self._travelled = annotated
+            self._travel.forget()
+        if self._logic.running and self._following.active:
+            self._travel.jumped(position)
+        else:
+            self._travel.shown(position)
+
+    def _onAfterAccept(self, row: int) -> None:
+        if self._logic.hasParameters:
+            self._logic.parameters.afterAccept = AfterAccept(self._ui.afterAcceptComboBox.itemData(row))
 
     def _onStripClicked(self, position: int) -> None:
         self._following.stop()
-        self.show(position)
+        self._views.goTo(self._logic.current, position)
 
     def _makeRoom(self, correcting: bool) -> None:
         """Close the sections above while a slice is corrected, so that editor and 'Finish' are in sight; open them again afterwards."""

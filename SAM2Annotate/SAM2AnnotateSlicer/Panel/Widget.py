@@ -139,6 +139,7 @@ class Widget:
                 self.attempt(self.logic.leaveObject)
             self._disconnectGui()
         self.logic.setParameters(None)
+        self.logic.keeper.journals.close()
         self.logic.service.close()
         self.setUp.cleanup()
         self.dataSets.cleanup()
@@ -269,11 +270,11 @@ class Widget:
             "addNegative": lambda: box.addPoints(False),
             "firstSlice": lambda: box.endHere(last=False),
             "lastSlice": lambda: box.endHere(last=True),
-            "goToCenter": box.goToCenter,
+            "goToCenter": self._goToCenter,
             "nextObject": logic.nextObject,
             "propagate": box.propagate,
             "cancel": box.cancel,
-            "accept": review.here(logic.accept),
+            "accept": review.here(review.accept),
             "acceptUpTo": review.here(logic.acceptUpTo),
             "correct": review.here(review.correct),
             "noObject": review.here(logic.noObjectHere),
@@ -335,11 +336,16 @@ class Widget:
         self.logic.nextObject()
         self.logic.keeper.journals.discard(volumeNode)  # the sample begins anew; a journal of it is nothing to ask about
         self.logic.chooseVolume(volumeNode)
+        self.saving.lookForJournal()  # it was offered already if the volume was chosen while it was loaded
         self.logic.parameters.newSegmentName = _("Sarcoma")
         self.views.showVolume(volumeNode)
         self.logic.markObject(*sampleMarking(volumeNode))
         self.box.goToCenter()
         self.box.propagate()
+
+    def _goToCenter(self) -> None:
+        self.box.goToCenter()
+        self.review.jumped()
 
     def _openSetUp(self) -> None:
         self.setUp.open(self.logic.parameters.model if self.logic.hasParameters else "bundled")
@@ -418,6 +424,7 @@ class Widget:
             (logic.changed, self._onChanged),
             (logic.slicesShown, self._onSlicesShown),
             (logic.propagated, self.box.following.end),
+            (logic.propagated, self.review.jumped),
             (logic.message, self.say),
             (logic.service.stateChanged, self.object.showModelState),
             (self.boxTool.activeChanged, self.refreshViews),

@@ -8,6 +8,7 @@ from SAM2AnnotateLib.intensity import CT_PRESETS, IntensityMapping
 from SAM2AnnotateLib.review import SliceStatus
 
 from ..Scene.GrayWindow import AS_SHOWN
+from ..Scene.ParameterNode import AfterAccept
 from .PanelState import PanelState
 
 _WINDOWS = ("auto", "liver", "abdomen", "mediastinum", "lung", "bone", "brain", "mr", AS_SHOWN)
@@ -87,6 +88,26 @@ def countsText(counts: dict[SliceStatus, int], emptied: int, minutesLeft: float 
     if minutesLeft is not None and left:
         text += _(", about {time}").format(time=durationText(60 * minutesLeft))
     return text + "."
+
+
+def afterAcceptChoices() -> list[tuple[AfterAccept, str]]:
+    """(value of the parameter `afterAccept`, text) of all choices."""
+    return [
+        (AfterAccept.NEXT_OPEN, _("Accept, then the next open slice")),
+        (AfterAccept.MOST_DOUBTFUL, _("Accept, then the most doubtful slice")),
+        (AfterAccept.STAY, _("Accept, and stay")),
+    ]
+
+
+def noneLeftText(due: int) -> str:
+    """What is said when the last open slice was accepted.
+
+    Args:
+        due: slices that were not computed yet.
+    """
+    if due:
+        return _("No slice is left to look at. Press 'Propagate' (Enter) to compute the {due} that have no mask.").format(due=due)
+    return _("No slice is left to look at: all are reviewed. Save, or press 'Next object'.")
 
 
 def hintText(state: PanelState) -> str:

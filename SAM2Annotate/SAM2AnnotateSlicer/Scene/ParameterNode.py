@@ -16,6 +16,14 @@ class Overlap(enum.Enum):
     KEEP_OFF = "keepOff"  # the mask leaves the other segment's voxels out
 
 
+class AfterAccept(enum.Enum):
+    """What the views show when a slice was accepted."""
+
+    NEXT_OPEN = "nextOpen"  # the next slice that is not reviewed, the way that the person goes
+    MOST_DOUBTFUL = "mostDoubtful"
+    STAY = "stay"
+
+
 @parameterNodeWrapper
 class SAM2AnnotateParameterNode:
     """The module's state in the scene.
@@ -32,6 +40,7 @@ class SAM2AnnotateParameterNode:
     model: name of the model's checkpoint.
     device: where it runs: ``auto``, ``cpu``, ``cuda`` or ``mps``.
     overlap: whether masks keep off other segments.
+    afterAccept: where Accept goes on to.
     """
 
     volume: vtkMRMLScalarVolumeNode
@@ -47,3 +56,4 @@ class SAM2AnnotateParameterNode:
     model: str = "bundled"
     device: str = "auto"
     overlap: Overlap = Overlap.ALLOW
+    afterAccept: AfterAccept = AfterAccept.NEXT_OPEN
