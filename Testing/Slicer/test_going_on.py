@@ -8,6 +8,7 @@ from panel_bench import makeBench, settle
 from worlds import aVolume, markBall
 
 from SAM2AnnotateLib.review import SliceStatus
+from SAM2AnnotateSlicer.Review.Effort import Effort
 from SAM2AnnotateSlicer.Scene.ParameterNode import AfterAccept
 from slicer_host.scripted_module import leave_module
 
@@ -151,3 +152,54 @@ def test_another_object_begins_anew(bench):
     bench.enter()
     bench.key("A")
     assert second is not first and bench.position() == second.center + 1
+
+
+# -- how long the rest takes -----------------------------------------------------------------------------------------------------------
+
+
+def decide(effort, clock, seconds, slices=1):
+    clock[0] += seconds
+    effort.note("accept", slices=slices)
+
+
+def test_the_pace_is_known_from_five_decisions_on_and_one_long_one_does_not_move_it():
+    clock = [0.0]
+    effort = Effort(clock=lambda: clock[0])
+    effort.note("propagate")
+    clock[0] += 50  # the model computes
+    for n, seconds in enumerate((30, 3, 3, 3, 3)):
+        assert effort.secondsPerSlice is None, n
+        decide(effort, clock, seconds)
+    assert effort.secondsPerSlice == 3
+    decide(effort, clock, 55)
+    clock[0] += 3600  # lunch
+    decide(effort, clock, 3)
+    assert effort.secondsPerSlice == 3
+    again = Effort.fromJson(effort.toJson())
+    assert again.secondsPerSlice == 3 and again.actions == effort.actions
+
+
+def test_many_slices_at_once_are_one_decision_and_edits_that_were_found_are_none():
+    clock = [0.0]
+    effort = Effort(clock=lambda: clock[0])
+    effort.note("propagate")
+    for _decision in range(4):
+        decide(effort, clock, 4)
+    clock[0] += 2
+    effort.note("correct", 20)  # noticed when the scene was loaded
+    assert effort.secondsPerSlice is None
+    decide(effort, clock, 38, slices=10)
+    assert effort.secondsPerSlice == 4 and effort.counts["correct"] == 20
+
+
+def test_the_panel_says_nothing_of_the_time_before_five_decisions(bench):
+    annotated, clock = bench.propagated(), [0.0]
+    annotated.effort = Effort(clock=lambda: clock[0])
+    annotated.effort.note("propagate")
+    for seconds in (58, 5, 4, 6):
+        clock[0] += seconds
+        bench.key("A")
+        assert "left to review." in bench.ui.countsLabel.text
+    clock[0] += 5
+    bench.key("A")
+    assert "12 left to review, about 60 s." in bench.ui.countsLabel.text

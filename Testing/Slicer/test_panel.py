@@ -81,7 +81,7 @@ def test_the_whole_way_by_keys_and_mouse(bench):
     assert annotated.counts()[SliceStatus.PROPOSED] == 10
     bench.show(center)
     bench.key("A")
-    bench.key("Up")
+    assert bench.position() == center + 1
     bench.key("Up")
     assert bench.position() == center + 2
     bench.key("Shift+A")

@@ -36,7 +36,7 @@ CORRECTING = PanelState(status=SliceStatus.PROPOSED, correcting=True, **OBJECT)
 OUTSIDE = PanelState(**OBJECT)
 RECOVERABLE = PanelState(status=SliceStatus.PROPOSED, acceptable=1, recoverable=True, **OBJECT)
 ALWAYS = {"setUp", "follow", "worklist"}
-SCENE = ALWAYS | {"volume", "model", "keepOff", "trySample"}
+SCENE = ALWAYS | {"volume", "model", "keepOff", "afterAccept", "trySample"}
 CHOOSING = SCENE | {"segmentation", "segment", "window", "showFed", "loadProposals"}
 WITH_OBJECT = CHOOSING | {
     *("addPositive", "addNegative", "firstSlice", "lastSlice", "extent", "goToCenter", "nextObject"),
@@ -51,13 +51,40 @@ ENABLED = {
     "running": (RUNNING, WITH_OBJECT | {"drawBox", "cancel", "correct", "noObject"}),
     "correcting": (
         CORRECTING,
-        ALWAYS | {"keepOff", "showFed", "goToCenter", "nextDoubtful", "sliceUp", "sliceDown", "undo", "redo", "finish", "leave", "save"},
+        ALWAYS
+        | {
+            "keepOff",
+            "afterAccept",
+            "showFed",
+            "goToCenter",
+            "nextDoubtful",
+            "sliceUp",
+            "sliceDown",
+            "undo",
+            "redo",
+            "finish",
+            "leave",
+            "save",
+        },
     ),
     "outside": (OUTSIDE, WITH_OBJECT | {"drawBox", "propagate"}),
     "recoverable": (
         RECOVERABLE,
         ALWAYS
-        | {"recover", "discard", "window", "showFed", "model", "keepOff", "goToCenter", "nextDoubtful", "sliceUp", "sliceDown", "save"},
+        | {
+            "recover",
+            "discard",
+            "window",
+            "showFed",
+            "model",
+            "keepOff",
+            "afterAccept",
+            "goToCenter",
+            "nextDoubtful",
+            "sliceUp",
+            "sliceDown",
+            "save",
+        },
     ),
 }
 

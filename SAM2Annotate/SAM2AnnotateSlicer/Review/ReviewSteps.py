@@ -28,7 +28,7 @@ class ReviewSteps(ComputeSteps):
             raise PromptError(f"Slice {self._shown(position)} is about to be computed again. Wait for it, or correct it.")
         annotated.remember("accept")
         annotated.session.accept(position)
-        self._decided("accept")
+        self._decided("accept", slices=1)
 
     def acceptUpTo(self, position: int) -> int:
         """Lock all proposed slices from the center slice to this one, both included; returns how many."""
@@ -41,7 +41,7 @@ class ReviewSteps(ComputeSteps):
         annotated.remember(f"accept {len(proposed)} slices")
         for one in proposed:
             session.accept(one)
-        self._decided("accept")
+        self._decided("accept", slices=len(proposed))
         return len(proposed)
 
     def correct(self, position: int, mask: np.ndarray) -> None:
@@ -54,7 +54,7 @@ class ReviewSteps(ComputeSteps):
         annotated.remember("correct" if mask.any() else "no object here")
         annotated.session.correct(position, mask)
         annotated.show([position])
-        self._decided("correct" if mask.any() else "empty")
+        self._decided("correct" if mask.any() else "empty", slices=1)
         self._carryOn(position)
 
     def noObjectHere(self, position: int) -> None:
@@ -162,12 +162,10 @@ class ReviewSteps(ComputeSteps):
         return [position for position in session.extent.indices if session.status(position) in waiting]
 
     def minutesLeft(self) -> float | None:
-        """Minutes of review that are left, by the time that reviewed slices took; None before the first was reviewed."""
+        """Minutes of review that are left, by the time that the latest decisions took; None before there were five of them."""
         annotated = self.current
-        if annotated is None or not annotated.session.locked or annotated.effort.seconds <= 0:
-            return None
-        each = annotated.effort.seconds / len(annotated.session.locked)
-        return each * (len(annotated.session.extent) - len(annotated.session.locked)) / 60
+        each = None if annotated is None else annotated.effort.secondsPerSlice
+        return None if each is None else each * (len(annotated.session.extent) - len(annotated.session.locked)) / 60
 
     def summary(self) -> str:
         """One line on the current object: what was accepted, corrected, emptied, how many actions and minutes.

@@ -176,10 +176,16 @@ class Workspace:
         if annotated is self.current:
             self.slicesShown.emit(positions)
 
-    def _decided(self, action: str, times: int = 1) -> None:
-        """A person decided something: count it, keep it, show it."""
+    def _decided(self, action: str, times: int = 1, slices: int = 0) -> None:
+        """A person decided something: count it, keep it, show it.
+
+        Args:
+            action: what.
+            times: how often.
+            slices: how many slices were looked at for it just now; 0 if nobody knows when.
+        """
         annotated = self._requireObject()
-        annotated.effort.note(action, times)
+        annotated.effort.note(action, times, slices)
         if len(annotated.session.locked) == len(annotated.session.extent):
             annotated.about["finished"] = now()
         self._store()
