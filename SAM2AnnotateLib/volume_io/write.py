@@ -12,9 +12,8 @@ from ..geometry import Volume, VolumeGrid
 from ..geometry.conventions import flip_lps_ras
 from ..optional_imports import import_for
 from .itk_grid import grid_of_image
+from .straight import RIGHT_ANGLE, shear_of, straightened
 
-# Cosine between voxel axes that should be at right angles; files that store 32-bit floats are off by about 1e-6.
-_LARGEST_SHEAR = 1e-4
 WRITABLE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 
@@ -23,11 +22,9 @@ def require_writable(path: str | Path, grid: VolumeGrid | None = None) -> None:
     path = Path(path)
     if not path.name.lower().endswith(WRITABLE_SUFFIXES):
         raise OutputError(f"Cannot write '{path.name}': expected a file name that ends in {', '.join(WRITABLE_SUFFIXES)}.")
-    if grid is not None and path.name.lower().endswith((".nii.gz", ".nii")):
-        axes = grid.ijk_to_ras[:3, :3] / grid.spacing_ijk_mm
-        if np.abs(axes.T @ axes - np.eye(3)).max() > _LARGEST_SHEAR:
-            # The writer would silently straighten the axes, and the mask would lie elsewhere than it was drawn.
-            raise OutputError(f"Cannot write '{path}': its voxel axes are not at right angles, which NIfTI cannot hold here. Use .nrrd.")
+    if grid is not None and path.name.lower().endswith((".nii.gz", ".nii")) and shear_of(straightened(grid)[0]) > RIGHT_ANGLE:
+        # The writer would silently straighten the axes, and the mask would lie elsewhere than it was drawn.
+        raise OutputError(f"Cannot write '{path}': its voxel axes are not at right angles, which NIfTI cannot hold here. Use .nrrd.")
     require_writable_folder(path)
 
 
@@ -43,8 +40,9 @@ def write_volume(volume: Volume, path: str | Path) -> None:
     path = Path(path)
     require_writable(path, volume.grid)
     image = sitk.GetImageFromArray(_storable(volume.array_kji))
-    index_to_lps = flip_lps_ras(volume.grid.ijk_to_ras)
-    spacing = volume.grid.spacing_ijk_mm
+    grid = straightened(volume.grid)[0]
+    index_to_lps = flip_lps_ras(grid.ijk_to_ras)
+    spacing = grid.spacing_ijk_mm
     image.SetSpacing(spacing.tolist())
     image.SetDirection((index_to_lps[:3, :3] / spacing).ravel().tolist())
     image.SetOrigin(index_to_lps[:3, 3].tolist())
@@ -61,7 +59,7 @@ def write_volume(volume: Volume, path: str | Path) -> None:
             raise OutputError(f"Cannot write '{path}': {reason} Is the disk full? Nothing was changed there.") from exc
         if not np.array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(image)):
             raise OutputError(f"Cannot write '{path}': it reads back differently. Is the disk full? Nothing was changed there.")
-        if not grid_of_image(back).is_close(volume.grid):
+        if not grid_of_image(back).is_close(grid):
             raise OutputError(f"Cannot write '{path}': the file format cannot hold this geometry. Try .nrrd. Nothing was changed there.")
 
 

@@ -194,7 +194,7 @@ def _bad_image(kind, tmp_path):
     [
         ("missing", "There is no file or folder"),
         ("corrupt", "could not be read"),
-        ("truncated", "could not be read"),
+        ("truncated", "is incomplete"),
         ("2-D", "has 2 dimensions"),
         ("4-D", "has 4 dimensions"),
         ("color", "3 values per voxel"),

@@ -268,7 +268,7 @@ def test_a_truncated_file_is_refused_not_filled_with_zeros(suffix, share, tmp_pa
     write_volume(Volume(VolumeGrid(voxels.shape, np.eye(4)), voxels), path)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(VolumeError, match="'.*cut.*' (could not be read; it may be damaged|is damaged or incomplete|is incomplete)"):
+    with pytest.raises(VolumeError, match="'.*cut.*' (could not be read: it does not begin like|is damaged|is incomplete)"):
         read_volume(path)
 
 
@@ -350,11 +350,10 @@ def test_a_scan_is_not_written_to_while_it_is_read(tmp_path):
     assert names_in(tmp_path) == ["scan.nii.gz"]
 
 
-def test_without_simpleitk_the_error_says_what_to_install(monkeypatch, tmp_path):
+def test_writing_without_simpleitk_says_what_to_install(monkeypatch, tmp_path):
     write_volume(an_anisotropic_volume(), tmp_path / "there.nrrd")
     monkeypatch.setitem(sys.modules, "SimpleITK", None)
-    with pytest.raises(MissingPackageError, match="Reading volumes.*pip install SimpleITK"):
-        read_volume(tmp_path / "there.nrrd")
+    assert read_volume(tmp_path / "there.nrrd").array_kji.any()  # reading needs no package
     with pytest.raises(MissingPackageError, match="Writing volumes.*pip install SimpleITK"):
         write_volume(an_anisotropic_volume(), tmp_path / "a.nrrd")
 
