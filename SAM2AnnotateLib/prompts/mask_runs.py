@@ -20,8 +20,18 @@ def mask_to_runs(mask: np.ndarray) -> dict:
 
 
 def mask_from_runs(stored: dict) -> np.ndarray:
-    """The inverse of `mask_to_runs`. Raises PromptError if the runs do not fill the shape."""
-    shape, runs = tuple(stored["shape"]), np.asarray(stored["runs"], dtype=np.int64)
-    if len(shape) != 2 or (runs < 0).any() or runs.sum() != shape[0] * shape[1]:
-        raise PromptError(f"The stored mask is damaged: its runs cover {runs.sum()} pixels, its shape is {shape}.")
-    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(shape)
+    """The inverse of `mask_to_runs`. Memory is taken for the pixels inside only. Raises PromptError if the runs do not fill the shape."""
+    try:
+        rows, cols = stored["shape"]
+        runs = np.asarray(stored["runs"])
+        size = rows * cols
+        fills = runs.dtype.kind in "iu" and runs.ndim == 1 and runs.size > 0 and 0 <= runs.min() <= runs.max() <= size
+        if not (type(rows) is type(cols) is int and 0 < rows < 1 << 24 and 0 < cols < 1 << 24 and fills and int(runs.sum()) == size):
+            raise ValueError
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as exc:
+        raise PromptError("The stored mask is damaged: its runs cover more or fewer pixels than its shape has, or are no numbers.") from exc
+    mask = np.zeros(size, dtype=bool)
+    ends = np.cumsum(runs)
+    for start, stop in zip(ends[:-1:2].tolist(), ends[1::2].tolist(), strict=False):
+        mask[start:stop] = True
+    return mask.reshape(rows, cols)

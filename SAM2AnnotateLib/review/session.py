@@ -16,6 +16,8 @@ from ..geometry import Box2D, Extent
 from ..prompts import SlicePrompt
 from ..prompts.mask_runs import mask_from_runs, mask_to_runs
 from ..propagation.results import SliceResult
+from .change_marks import MarksChanges
+from .stored_session import require_session
 
 
 class SliceStatus(Enum):
@@ -50,7 +52,7 @@ class Snapshot:
     status: dict[int, SliceStatus]
 
 
-class ReviewSession:
+class ReviewSession(MarksChanges):
     """One object: its prompts, its extent, the mask and status of each slice.
 
     Args:
@@ -227,18 +229,27 @@ class ReviewSession:
         Raises:
             PromptError: if it is damaged.
         """
+        require_session(stored)
         try:
             rows, cols = stored["frame_shape"]
             prompts = {int(position): SlicePrompt.from_json(prompt) for position, prompt in stored["prompts"].items()}
             session = cls(prompts, Extent(*stored["extent"]), (rows, cols))
             session._results = {int(position): SliceResult.from_json(result) for position, result in stored["results"].items()}
             for position, runs in stored["final"].items():
-                session.correct(int(position), mask_from_runs(runs))
+                mask = mask_from_runs(runs)
+                mask.setflags(write=False)
+                session._final[int(position)] = mask
             session._status = {int(position): SliceStatus(value) for position, value in stored["status"].items()}
             session.version += 1
-        except (KeyError, TypeError, ValueError) as exc:
+        except (KeyError, TypeError, ValueError, OverflowError) as exc:
             raise PromptError(f"The stored review is damaged: {exc!r}.") from exc
+        except MemoryError as exc:
+            raise PromptError("The stored review needs more memory than this computer has. Close other programs.") from exc
         return session
+
+    def state_of(self, positions: set[int]) -> dict:
+        """The part of `to_json` that speaks of some positions, beside what speaks of none."""
+        return self.only(positions)._state()
 
     # -- what to compute ----------------------------------------------------------------------------------------------------------
 

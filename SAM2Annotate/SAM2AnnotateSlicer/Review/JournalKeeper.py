@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 
 from SAM2AnnotateLib.errors import OutputError, SAM2AnnotateError
-from SAM2AnnotateLib.review.journal import JournaledObject, read_journal, volume_identity, write_journal
+from SAM2AnnotateLib.review.journal import JournaledObject, earlier_identity, read_journal, volume_identity, write_journal
 
 from ..Scene.SceneBridge import ijkToLocal, volumeFromNode, voxelsStamp
 from .AnnotatedSegment import AnnotatedSegment
@@ -37,7 +37,7 @@ class JournalKeeper:
 
     def __init__(self, settingsFolder: str | Path):
         self._settingsFolder = Path(settingsFolder)
-        self._identities: dict[str, tuple[tuple, dict]] = {}
+        self._identities: dict[str, tuple[tuple, dict, dict]] = {}
         self._closedUrl = ""
         self._own: dict[Path, tuple[Path, tuple | None]] = {}  # by first name: the one that this session writes to, as it left the file
         self._inUse = InUse(self._settingsFolder)
@@ -93,7 +93,8 @@ class JournalKeeper:
 
     def candidates(self, volumeNode) -> list[Path]:
         """The journals of this volume on disk that no other program is at, the newest first."""
-        found = [path for folder in self._folders(volumeNode) for path in _all(folder / self._fileName(volumeNode))]
+        names = [_nameOf(identity) for identity in self._known(volumeNode)[1:]]  # ours, and that of earlier versions
+        found = [path for folder in self._folders(volumeNode) for name in names for path in _all(folder / name)]
         return sorted((path for path in found if not self._inUse.elsewhere(path)), key=_time, reverse=True)
 
     def recovered(self, path: str | Path, volumeNode) -> None:
@@ -123,7 +124,8 @@ class JournalKeeper:
             InputError: if it is damaged.
             GridMismatchError: if it belongs to another volume.
         """
-        return read_journal(path, self._identity(volumeNode))
+        _, identity, earlier = self._known(volumeNode)
+        return read_journal(path, identity, earlier)
 
     def discard(self, volumeNode) -> None:
         """Remove the journals of a volume; the person has no use for them any more."""
@@ -155,17 +157,24 @@ class JournalKeeper:
         return [self._settingsFolder, *beside]
 
     def _fileName(self, volumeNode) -> str:
-        digest = hashlib.sha256(json.dumps(self._identity(volumeNode), sort_keys=True).encode()).hexdigest()
-        return digest[:16] + SUFFIX
+        return _nameOf(self._identity(volumeNode))
 
     def _identity(self, volumeNode) -> dict:
-        """Hashing voxels takes a while, so it is done once as long as neither voxels nor matrix change."""
+        return self._known(volumeNode)[1]
+
+    def _known(self, volumeNode) -> tuple[tuple, dict, dict]:
+        """Stamp and identities, ours and that of earlier versions. Hashing takes a while: it is done again if voxels or matrix changed."""
         stamp = (voxelsStamp(volumeNode), ijkToLocal(volumeNode).tobytes())
         known = self._identities.get(volumeNode.GetID())
         if known is None or known[0] != stamp:
-            known = (stamp, volume_identity(volumeFromNode(volumeNode)))
+            volume = volumeFromNode(volumeNode)
+            known = (stamp, volume_identity(volume), earlier_identity(volume))
             self._identities[volumeNode.GetID()] = known
-        return known[1]
+        return known
+
+
+def _nameOf(identity: dict) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16] + SUFFIX
 
 
 def _content(objects: Iterable[AnnotatedSegment]) -> dict[str, JournaledObject]:

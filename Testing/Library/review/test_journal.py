@@ -11,7 +11,7 @@ from SAM2AnnotateLib.errors import GridMismatchError, InputError, OutputError, P
 from SAM2AnnotateLib.geometry import Box2D, Extent, Volume, VolumeGrid
 from SAM2AnnotateLib.prompts import Point, SlicePrompt
 from SAM2AnnotateLib.propagation import SliceResult
-from SAM2AnnotateLib.review import ReviewSession, SliceStatus
+from SAM2AnnotateLib.review import ReviewSession, SliceStatus, journal
 from SAM2AnnotateLib.review.doubt import MaskShape, disagreement, slice_doubt
 from SAM2AnnotateLib.review.journal import JournaledObject, read_journal, volume_identity, write_journal
 
@@ -106,7 +106,11 @@ def test_a_damaged_session_is_told_as_such(a_session, a_volume, tmp_path):
     content = json.loads((tmp_path / "j.json").read_text())
     content["objects"]["tumor 1"]["session"]["final"]["5"]["runs"][0] += 1
     (tmp_path / "j.json").write_text(json.dumps(content))
-    with pytest.raises(PromptError, match="damaged"):
+    with pytest.raises(InputError, match="damaged: its content does not fit its checksum"):
+        read_journal(tmp_path / "j.json", volume_identity(a_volume))
+    content["check"] = journal._check_of(content["objects"])  # made up, not damaged
+    (tmp_path / "j.json").write_text(json.dumps(content))
+    with pytest.raises(PromptError, match="damaged: the runs of a mask do not fill it"):
         read_journal(tmp_path / "j.json", volume_identity(a_volume))
 
 
@@ -117,10 +121,12 @@ def test_a_journal_that_cannot_be_written_leaves_the_last_one(a_session, a_volum
     content = (tmp_path / "j.json").read_bytes()
 
     def full(self, *_args, **_options):
-        self.write_bytes(b"half")
+        with open(self, "wb") as file:
+            file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(journal, "_known_files", {})
     with pytest.raises(OutputError, match="No space left on device"):
         write_journal(tmp_path / "j.json", volume_identity(a_volume), {})
     assert (tmp_path / "j.json").read_bytes() == content
