@@ -14,6 +14,7 @@ from panel_bench import makeBench, segmentArray, settle
 from worlds import aVolume, markBall
 
 from SAM2AnnotateLib.review import SliceStatus
+from SAM2AnnotateLib.review.journal import JournaledObject, write_journal
 from SAM2AnnotateSlicer.Review import InUse as InUseFile
 from SAM2AnnotateSlicer.Review.AnnotatedSegment import AnnotatedSegment
 from SAM2AnnotateSlicer.Review.InUse import InUse
@@ -342,13 +343,14 @@ def test_a_journal_that_another_slicer_wrote_since_is_not_written_over(bench):
     bench.propagated()
     journals = bench.logic.keeper.journals
     path = journals.pathFor(bench.logic.volumeNode)
-    foreign = json.loads(path.read_text())
-    (stored,) = foreign["objects"].values()
-    stored["about"]["lineage"] = [["another", 7]]
-    stored["session"]["status"] = {}
-    path.write_text(json.dumps(foreign))
+    (segmentId, stored), *_ = journals.read(path, bench.logic.volumeNode).items()
+    about = {**stored.about, "lineage": [["another", 7]]}
+    identity = json.loads(path.read_text().splitlines()[0])["volume"]
+    write_journal(path.with_name("theirs"), identity, {segmentId: JournaledObject(stored.axis, stored.session, about)})
+    path.write_bytes(path.with_name("theirs").read_bytes())
+    foreign = path.read_bytes()
     acceptNext(bench)
-    assert json.loads(path.read_text()) == foreign and journals.pathFor(bench.logic.volumeNode) != path
+    assert path.read_bytes() == foreign and journals.pathFor(bench.logic.volumeNode) != path
     assert len(journals.candidates(bench.logic.volumeNode)) == 2
 
 
