@@ -10,9 +10,11 @@ import ctk
 import pytest
 import qt
 import slicer
+from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 from slicer_host import facts as known_facts
 from slicer_host.pythonqt import truth
+from slicer_host.scripted_module import enter_module, leave_module, load_module, reload_module
 
 REAL = json.loads((Path(__file__).with_name("real_facts.json")).read_text(encoding="utf-8"))
 _QT_5_ONLY = {"QRegExp"}  # the module must run with Qt 6 too, so the host refuses them
@@ -120,6 +122,69 @@ def test_each_name_that_the_panel_uses_is_property_or_method_as_in_slicer():
     found = {(className, name): known_facts.find_member(className, name) for className, name, _ in _USED}
     kinds = {key: None if member is None else "property" if member.kind == "property" else "method" for key, member in found.items()}
     assert kinds == {(className, name): kind for className, name, kind in _USED}
+
+
+# --- signals and texts
+
+
+def test_connecting_to_none_does_nothing_and_an_unknown_signal_is_an_error_though_slicer_is_silent():
+    button = qt.QPushButton()
+    assert str(button.connect("clicked()", None)) == REAL["signals"]["connect None"]
+    button.click()
+    assert REAL["signals"]["bad signal"] == "False"
+    with pytest.raises(ValueError, match="no signal"):
+        button.connect("nope()", print)
+
+
+def test_a_tooltip_comes_back_as_rich_text_with_its_lines():
+    button = qt.QPushButton()
+    assert button.toolTip == ""
+    button.toolTip = "a < b\nNot now: c"
+    assert button.toolTip.startswith("<p>a &lt; b<br>") and button.toolTip.endswith("Not now: c</p>")
+    button.toolTip = "<b>a</b>"
+    assert button.toolTip == "<b>a</b>"
+
+
+def test_a_parameter_node_s_widgets_speak_while_they_are_connected():
+    @parameterNodeWrapper
+    class Chosen:
+        volume: slicer.vtkMRMLScalarVolumeNode
+
+    selector = slicer.qMRMLNodeComboBox()
+    selector.setMRMLScene(slicer.mrmlScene)
+    heard = []
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", heard.append)
+    Chosen(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")).connectParametersToGui({"volume": selector})
+    assert heard
+
+
+def test_a_tuple_without_a_default_fails_on_the_second_node():
+    @parameterNodeWrapper
+    class Paired:
+        pair: tuple[int, str]
+
+    nodes = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode") for _ in range(2)]
+    assert Paired(nodes[0]).pair == (0, "")
+    with pytest.raises(ValueError, match="Unexpected number of tuple values"):
+        Paired(nodes[1])
+
+
+def test_a_widget_that_is_reloaded_where_it_is_shown_is_entered_already(tmp_path):
+    path = tmp_path / "Shown.py"
+    path.write_text(
+        "from slicer.ScriptedLoadableModule import *\n"
+        "class Shown(ScriptedLoadableModule): pass\n"
+        "class ShownWidget(ScriptedLoadableModuleWidget):\n"
+        "    def setup(self):\n"
+        "        self.atSetup, self.calls = self.parent.isEntered, []\n"
+        "    def enter(self): self.calls.append('enter')\n"
+    )
+    load_module(path)
+    assert enter_module("Shown").atSetup is False
+    again = reload_module("Shown")
+    assert again.atSetup is True and again.calls == []
+    leave_module("Shown")
+    assert reload_module("Shown").atSetup is False
 
 
 # --- the module under these facts

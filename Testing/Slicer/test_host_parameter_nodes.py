@@ -44,7 +44,7 @@ class Parameters:
     color: Color = Color.GREEN
     preset: Annotated[str, Choice(["CT", "MR"])] = "MR"
     numbers: list[int]
-    pair: tuple[int, str]
+    pair: tuple[int, str] = (0, "")  # without a default of its own, a tuple fails on the second node
     table: dict[str, float]
     maybe: Optional[int]  # noqa: UP045 - as above
     settings: Settings
@@ -61,14 +61,14 @@ def parameters(node):
 
 
 def test_defaults_are_written_at_once_in_slicers_format(parameters, node):
-    written = {name: node.GetParameter(name) for name in ("count", "ratio", "flag", "text", "color", "numbers_len", "settings.point.y")}
+    written = {name: node.GetParameter(name) for name in ("count", "ratio", "flag", "text", "color", "numbers.len", "settings.point.y")}
     assert written == {
         "count": "7",
         "ratio": "0.5",
         "flag": "False",
         "text": "a",
         "color": "GREEN",
-        "numbers_len": "0",
+        "numbers.len": "0",
         "settings.point.y": "2.5",
     }
     assert parameters.volume is None and parameters.either is None and parameters.maybe is None
@@ -89,7 +89,7 @@ def test_values_come_back_and_another_wrapper_on_the_node_sees_them(parameters, 
     assert (other.path, other.pair, other.maybe) == (pathlib.Path("/a/b"), (3, "c"), 4)
     assert other.numbers == [1, 2, 3, 4] and other.table == {"a": 1.5, "b": 2.0}
     assert other.settings.point == Point(-3.0, 2.5) and other.getValue("settings.point.x") == -3.0
-    assert [node.GetParameter(f"numbers_{i}") for i in range(4)] == ["1", "2", "3", "4"]
+    assert [node.GetParameter(f"numbers.{i}") for i in range(4)] == ["1", "2", "3", "4"]
     assert node.GetNodeReferenceID("volume") == volume.GetID()
 
 

@@ -150,15 +150,19 @@ def test_the_terminology_navigator_gives_entries_that_the_logic_understands():
     entry = slicer.vtkSlicerTerminologyEntry()
     valid = []
     navigator.connect("selectionValidityChanged(bool)", valid.append)
-    assert navigator.terminologyEntry(entry) is False
+    assert navigator.terminologyEntry(entry) is False and valid == []
+    with pytest.raises(ValueError, match="no type 'Neoplasm'"):
+        unwrap(navigator).select("Neoplasm")
+    assert navigator.setTerminologyEntry(slicer.vtkSlicerTerminologyEntry()) is True
+    assert navigator.terminologyEntry(entry) is True and entry.GetTypeObject().GetCodeValue() is None
     unwrap(navigator).select("Neoplasm")
-    assert valid == [True] and navigator.terminologyEntry(entry) is True
+    assert valid == [True, True] and navigator.terminologyEntry(entry) is True
     logic = slicer.modules.terminologies.logic()
     again = slicer.vtkSlicerTerminologyEntry()
     assert logic.DeserializeTerminologyEntry(logic.SerializeTerminologyEntry(entry), again)
-    assert navigator.nameFromTerminology(again) == "Neoplasm" and navigator.recommendedColorFromTerminology(entry).green() == 238
+    assert navigator.nameFromTerminology(entry) == "neoplasm" and navigator.recommendedColorFromTerminology(entry).green() == 238
     other = slicer.qSlicerTerminologyNavigatorWidget()
-    assert other.setTerminologyEntry(entry) is True and other.setTerminologyEntry(slicer.vtkSlicerTerminologyEntry()) is False
+    assert other.setTerminologyEntry(entry) is True
     with pytest.raises(ValueError, match="no type 'Gold'"):
         unwrap(navigator).select("Gold")
 

@@ -195,6 +195,8 @@ class _NodeComboBox(GuiConnector):
 
     def _prepare(self):
         self._widget.nodeTypes = tuple(type_.__name__ for type_ in _node_types(self._type))
+        # Slicer's widget loses its node while the list of types is exchanged, and tells so, to whoever listens by then.
+        self._widget.currentNodeChanged.emit(self._widget.currentNode())
 
     def read(self):
         return self._widget.currentNode()

@@ -1,7 +1,7 @@
 """How values of parameter node members become strings and node references, in the format of Slicer's scenes. Imports slicer-core.
 
 Format: numbers, strings and paths by `str`; bool as True/False; an enum by its name; a node as a node reference beside an empty parameter;
-a list as `name_len` and `name_0`...; a tuple as `name_0`...; a dict as a list of pairs; a union under the index of its type; a pack
+a list as `name.len` and `name.0`...; a tuple as `name.0`...; a dict as a list of pairs; a union under the index of its type; a pack
 member as `name.member`.
 """
 
@@ -121,10 +121,10 @@ class _ListSerializer(Serializer):
         return []
 
     def isIn(self, node, name):
-        return node.HasParameter(f"{name}_len")
+        return node.HasParameter(f"{name}.len")
 
     def _length(self, node, name):
-        return int(node.GetParameter(f"{name}_len")) if self.isIn(node, name) else 0
+        return int(node.GetParameter(f"{name}.len")) if self.isIn(node, name) else 0
 
     def write(self, node, name, value):
         self.validate(value)
@@ -133,20 +133,20 @@ class _ListSerializer(Serializer):
             self._element.validate(element)
         with slicer.util.NodeModify(node):
             for index in range(len(values), self._length(node, name)):
-                self._element.remove(node, f"{name}_{index}")
+                self._element.remove(node, f"{name}.{index}")
             for index, element in enumerate(values):
-                self._element.write(node, f"{name}_{index}", element)
-            node.SetParameter(f"{name}_len", str(len(values)))
+                self._element.write(node, f"{name}.{index}", element)
+            node.SetParameter(f"{name}.len", str(len(values)))
 
     def read(self, node, name):
-        values = [self._element.read(node, f"{name}_{index}") for index in range(self._length(node, name))]
+        values = [self._element.read(node, f"{name}.{index}") for index in range(self._length(node, name))]
         return ObservedList(node, self, name, values)
 
     def remove(self, node, name):
         with slicer.util.NodeModify(node):
             for index in range(self._length(node, name)):
-                self._element.remove(node, f"{name}_{index}")
-            node.UnsetParameter(f"{name}_len")
+                self._element.remove(node, f"{name}.{index}")
+            node.UnsetParameter(f"{name}.len")
 
 
 class _TupleSerializer(Serializer):
@@ -155,30 +155,32 @@ class _TupleSerializer(Serializer):
         self._elements = elements
 
     def default(self):
-        return tuple(element.default() for element in self._elements)
+        """As in Slicer, one generator for all nodes: the second node of a class finds it used up, so a tuple needs a default of its own."""
+        return (element.default() for element in self._elements)
 
     def validate(self, value):
         if len(value) != len(self._elements):
-            raise ValueError(f"Expected {len(self._elements)} values, got {len(value)}")
+            raise ValueError("Unexpected number of tuple values")
         for element, part in zip(self._elements, value, strict=True):
             element.validate(part)
 
     def isIn(self, node, name):
-        return self._elements[0].isIn(node, f"{name}_0")
+        return self._elements[0].isIn(node, f"{name}.0")
 
     def write(self, node, name, value):
+        value = tuple(value)
         self.validate(value)
         with slicer.util.NodeModify(node):
             for index, (element, part) in enumerate(zip(self._elements, value, strict=True)):
-                element.write(node, f"{name}_{index}", part)
+                element.write(node, f"{name}.{index}", part)
 
     def read(self, node, name):
-        return tuple(element.read(node, f"{name}_{index}") for index, element in enumerate(self._elements))
+        return tuple(element.read(node, f"{name}.{index}") for index, element in enumerate(self._elements))
 
     def remove(self, node, name):
         with slicer.util.NodeModify(node):
             for index, element in enumerate(self._elements):
-                element.remove(node, f"{name}_{index}")
+                element.remove(node, f"{name}.{index}")
 
 
 class ObservedDict(collections.abc.MutableMapping):
@@ -253,24 +255,24 @@ class _UnionSerializer(Serializer):
         self._index_of(value)
 
     def isIn(self, node, name):
-        return any(member.isIn(node, f"{name}_{index}") for index, member in enumerate(self._members))
+        return any(member.isIn(node, f"{name}.{index}") for index, member in enumerate(self._members))
 
     def write(self, node, name, value):
         index = self._index_of(value)
         with slicer.util.NodeModify(node):
             self.remove(node, name)
-            self._members[index].write(node, f"{name}_{index}", value)
+            self._members[index].write(node, f"{name}.{index}", value)
 
     def read(self, node, name):
         for index, member in enumerate(self._members):
-            if member.isIn(node, f"{name}_{index}"):
-                return member.read(node, f"{name}_{index}")
+            if member.isIn(node, f"{name}.{index}"):
+                return member.read(node, f"{name}.{index}")
         raise KeyError(f"Unable to find value for name: {name}")
 
     def remove(self, node, name):
         with slicer.util.NodeModify(node):
             for index, member in enumerate(self._members):
-                member.remove(node, f"{name}_{index}")
+                member.remove(node, f"{name}.{index}")
 
 
 def create_serializer(annotated_type) -> Serializer:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import vtk
 from PySide6.QtCore import QObject, Signal
 
 from .registry import stand_in
@@ -90,7 +89,6 @@ class IOManager(QObject):
     def loadNodes(self, file_type, properties, loaded_nodes=None, messages=None):
         path = str(properties["fileName"])
         if not Path(path).is_file():
-            _report(messages, f"the file {path} does not exist")
             return False
         if file_type == SCENE_FILE:
             success = self._load_scene(path, bool(properties.get("clear", False)), messages)
@@ -101,8 +99,6 @@ class IOManager(QObject):
                 loaded_nodes.AddItem(node)
         if success:
             self.newFileLoaded.emit(dict(properties))
-        else:
-            _report(messages, f"failed to read {path} as {file_type or 'a file of unknown type'}")
         return success
 
     def saveScene(self, file_name, screen_shot, messages=None):
@@ -196,8 +192,3 @@ def _type_of_node(node) -> _FileType:
         if any(node.IsA(class_name) for class_name in type_.node_classes):
             return type_
     raise NotImplementedError(f"the test host does not save nodes of class {node.GetClassName()}")
-
-
-def _report(messages, text: str) -> None:
-    if messages is not None:
-        messages.AddMessage(vtk.vtkCommand.ErrorEvent, text)

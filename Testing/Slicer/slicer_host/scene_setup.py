@@ -140,7 +140,7 @@ def _category_context(name: str) -> dict[str, object]:
             **_code(value, meaning),
             "showAnatomy": True,
             "recommendedDisplayRGBValue": list(color),
-            "Type": [{**_code(v, m), "recommendedDisplayRGBValue": list(c)} for v, m, c in types],
+            "Type": [{**_code(v, m), "recommendedDisplayRGBValue": list(c), "3dSlicerLabel": m.lower()} for v, m, c in types],
         }
         for value, meaning, color, types in _TYPES.values()
     ]

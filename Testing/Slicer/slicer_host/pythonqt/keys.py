@@ -25,15 +25,37 @@ def press_key(widget: Any, keys: str) -> None:
     target = unwrap(widget)
     if not isinstance(target, QtWidgets.QWidget):
         raise ValueError(f"expected a widget to press {keys} in, got {widget!r}")
-    sequence = QtGui.QKeySequence(keys)
-    if sequence.count() != 1 or sequence[0].key() == QtCore.Qt.Key.Key_unknown:
-        raise ValueError(f"expected one key such as 'Ctrl+Z', got {keys!r}")
+    combination = _combination(keys)
     _activate(target.window())
     if target.focusPolicy() != QtCore.Qt.FocusPolicy.NoFocus:
         target.setFocus()
-    combination = sequence[0]
     QtTest.QTest.keyClick(target, combination.key(), combination.keyboardModifiers())
     QtWidgets.QApplication.processEvents()
+
+
+def type_key(keys: str) -> None:
+    """Press and release a key where the keyboard is: in the widget with the focus, of whichever window is active. Nothing is activated.
+
+    Args:
+        keys: as for `press_key`.
+
+    Raises:
+        ValueError: text that is no key.
+        RuntimeError: no window is active.
+    """
+    target = QtWidgets.QApplication.focusWidget() or QtWidgets.QApplication.activeWindow()
+    if target is None:
+        raise RuntimeError(f"no window is active that could take the key {keys}")
+    combination = _combination(keys)
+    QtTest.QTest.keyClick(target, combination.key(), combination.keyboardModifiers())
+    QtWidgets.QApplication.processEvents()
+
+
+def _combination(keys: str) -> QtCore.QKeyCombination:
+    sequence = QtGui.QKeySequence(keys)
+    if sequence.count() != 1 or sequence[0].key() == QtCore.Qt.Key.Key_unknown:
+        raise ValueError(f"expected one key such as 'Ctrl+Z', got {keys!r}")
+    return sequence[0]
 
 
 def _activate(window: QtWidgets.QWidget) -> None:

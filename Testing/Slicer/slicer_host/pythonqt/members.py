@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Protocol
 
+from PySide6 import QtCore, QtGui
+
 from .. import facts, registry
 from . import enums, special, truth
 from .calls import call, refuse_keywords, without_deprecation
@@ -38,7 +40,7 @@ def access_of(class_name: str, name: str) -> Access | None:
     if handler is not None:
         return SpecialAccess(class_name, name, handler)
     if member.kind == "property":
-        return PropertyAccess(class_name, member)
+        return (ToolTipAccess if member.name == "toolTip" and member.owner == "QWidget" else PropertyAccess)(class_name, member)
     if member.kind == "field":
         return FieldAccess(class_name, member)
     if member.kind == "signal":
@@ -211,6 +213,16 @@ class PropertyAccess:
                 f"has none of the methods {', '.join(names)}"
             )
         return None
+
+
+class ToolTipAccess(PropertyAccess):
+    """The tooltip of a widget: Slicer makes rich text of a plain one as soon as it is set, so that it wraps."""
+
+    def get(self, proxy: Any) -> Any:
+        text = super().get(proxy)
+        if not text or QtGui.Qt.mightBeRichText(text):
+            return text
+        return QtGui.Qt.convertFromPlainText(text, QtCore.Qt.WhiteSpaceMode.WhiteSpaceNormal)
 
 
 class FieldAccess(PropertyAccess):

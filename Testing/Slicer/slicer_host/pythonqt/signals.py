@@ -98,12 +98,14 @@ def known_signature(class_name: str, signature: str) -> tuple[str, str]:
 
 
 def connect(proxy: Any, signature: str, receiver: Any) -> bool:
-    """Connect one signal of an object to a callable, a bound slot or another signal.
+    """Connect one signal of an object to a callable, a bound slot or another signal; to None without effect.
 
     Raises:
         ValueError: unknown signature, or a receiver that cannot be called.
     """
     owner, signature = known_signature(type(proxy).qt_class_name, signature)
+    if receiver is None:  # PythonQt takes it and does nothing
+        return True
     if not callable(receiver):
         raise ValueError(f"expected something to call when {signature} is emitted, got {receiver!r}")
     sender = proxy.__qt__()
