@@ -62,6 +62,8 @@ class SAM2AnnotateWidget(ScriptedLoadableModuleWidget):
         moduleLogic = SAM2AnnotateLogic()
         self.logic = moduleLogic.makeSteps()
         self.panel = Widget(self.layout, self.logic, moduleLogic.getParameterNode)
+        if getattr(self.parent, "isEntered", False):  # after a reload, which Slicer does not follow by `enter`
+            self.enter()
 
     def currentPosition(self):
         """Position, in the object's stack, of the slice that the views show; None if there is none."""

@@ -29,6 +29,7 @@ class PageDialog:
             self.dialog.setWindowTitle(self._title)
             qt.QVBoxLayout(self.dialog).addWidget(self.page.widget)
             self.dialog.resize(*self._size)
+            leaveEnterAlone(self.dialog)
         self.page.refresh()
         self.dialog.show()
         self.dialog.raise_()
@@ -40,6 +41,17 @@ class PageDialog:
             self.dialog.close()
             self.dialog.deleteLater()
             self.page = self.dialog = None
+
+
+def leaveEnterAlone(dialog) -> None:
+    """Let Enter press no button of a dialog, wherever the cursor is.
+
+    Qt would make a default of the first button that comes, and what it does would happen to who ends a field or a choice with Enter.
+    """
+    for button in slicer.util.findChildren(dialog):
+        if button.inherits("QPushButton"):
+            button.autoDefault = False
+            button.default = False
 
 
 def enable(widget, toolTip: str, reasonAgainst: str) -> None:

@@ -291,11 +291,73 @@ def test_reloading_the_module_brings_a_panel_that_goes_on(bench):
     state, old = annotated.session.to_json(), bench.service
     bench.take(reload_module("SAM2Annotate"))
     assert old.closed and bench.service is not old and bench.annotated.session.to_json() == state
-    leave_module("SAM2Annotate")
-    bench.enter()
     bench.show(bench.annotated.center + 1)
     bench.key("A")
     assert len(bench.annotated.session.locked) == 2
+
+
+def test_after_a_reload_and_another_scene_the_panel_is_alive(bench):
+    """As 'Reload and Test' does it; Slicer does not call `enter` after a reload."""
+    bench.take(reload_module("SAM2Annotate"))
+    slicer.mrmlScene.Clear(False)
+    settle()
+    assert bench.logic.hasParameters and bench.ui.trySampleButton.enabled
+    bench.propagated()
+    bench.key("A")
+    assert len(bench.annotated.session.locked) == 1
+
+
+def test_a_module_that_is_reloaded_out_of_sight_takes_no_keys(bench):
+    leave_module("SAM2Annotate")
+    bench.take(reload_module("SAM2Annotate"))
+    assert not bench.panel.shortcuts.installed
+    bench.enter()
+    assert bench.panel.shortcuts.installed
+
+
+def test_a_panel_whose_setup_failed_is_not_entered(bench, monkeypatch):
+    from SAM2AnnotateSlicer.Panel import Widget as widgetFile
+
+    def fails(*_arguments):
+        raise RuntimeError("no panel today")
+
+    monkeypatch.setattr(widgetFile, "Widget", fails)
+    with pytest.raises(RuntimeError, match="no panel today"):
+        reload_module("SAM2Annotate")
+    widget = slicer.modules.SAM2AnnotateWidget
+    widget.enter()
+    widget.exit()
+    assert widget.panel is None
+
+
+def test_a_scene_that_is_loaded_while_another_module_is_shown_brings_no_error(bench, tmp_path, monkeypatch):
+    """Slicer's widgets speak while they are bound to the new parameter node: who listens must find it in the logic by then."""
+    bench.propagated()
+    path = str(tmp_path / "scene.mrb")
+    assert slicer.util.saveScene(path)
+    leave_module("SAM2Annotate")
+    slicer.mrmlScene.Clear(False)
+    connectGui, known = SAM2AnnotateParameterNode.connectGui, []
+
+    def listenAndConnect(parameters, gui):
+        gui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", lambda: known.append(bench.logic.hasParameters))
+        return connectGui(parameters, gui)
+
+    monkeypatch.setattr(SAM2AnnotateParameterNode, "connectGui", listenAndConnect)
+    slicer.util.loadScene(path)
+    settle(200)
+    assert known and all(known)
+    assert "closed" not in bench.message and bench.ui.messageLabel.styleSheet == ""
+    bench.enter()
+    assert bench.annotated is not None and "closed" not in bench.message
+
+
+def test_a_volume_that_is_activated_while_no_scene_is_held_is_no_error(bench):
+    volume = aVolume()
+    bench.panel.sceneClosing()
+    bench.ui.volumeSelector.nodeActivated.emit(volume)
+    assert "closed" not in bench.message and bench.ui.messageLabel.styleSheet == ""
+    bench.panel.takeParameters()
 
 
 def test_a_panel_that_was_reloaded_is_cleaned_up_once_more_at_the_end(bench):

@@ -109,7 +109,7 @@ class ObjectSection:
     # -- what the user does ---------------------------------------------------------------------------------------------------------
 
     def _onVolume(self, node) -> None:
-        if node is not None and self._attempt(self._logic.chooseVolume, node):
+        if node is not None and self._logic.hasParameters and self._attempt(self._logic.chooseVolume, node):
             self._views.showVolume(node)
 
     def _onSegmentation(self, node) -> None:

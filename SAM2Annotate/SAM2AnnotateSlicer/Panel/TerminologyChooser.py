@@ -9,6 +9,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..PageDialog import enable, leaveEnterAlone
+
+_SIZE = (900, 600)  # all columns of the navigator, on a small screen too
 Choice = tuple[str, str, tuple[float, float, float]]
 """(serialized entry, name, color as three numbers 0..1)"""
 
@@ -28,20 +31,26 @@ class TerminologyChooser:
         self.navigator = slicer.qSlicerTerminologyNavigatorWidget(self.dialog)
         self.navigator.setMRMLScene(slicer.mrmlScene)
         self.navigator.overrideSectionVisible = False  # name and color are edited in the panel and the Segment Editor
-        self.buttons = qt.QDialogButtonBox(self.dialog)
-        self.buttons.setStandardButtons(qt.QDialogButtonBox.Ok | qt.QDialogButtonBox.Cancel)
-        self._okButton = self.buttons.button(qt.QDialogButtonBox.Ok)
+        self.okButton, cancelButton = qt.QPushButton(_("OK")), qt.QPushButton(_("Cancel"))
         layout = qt.QVBoxLayout(self.dialog)
         layout.addWidget(self.navigator)
-        layout.addWidget(self.buttons)
-        self.buttons.connect("accepted()", self.dialog.accept)
-        self.buttons.connect("rejected()", self.dialog.reject)
-        self.navigator.connect("selectionValidityChanged(bool)", self._onValidity)
+        buttons = qt.QHBoxLayout()
+        layout.addLayout(buttons)
+        buttons.addStretch(1)
+        buttons.addWidget(self.okButton)
+        buttons.addWidget(cancelButton)
+        self.dialog.resize(*_SIZE)
+        leaveEnterAlone(self.dialog)  # it would take the type of before while another one is searched for
+        self.okButton.connect("clicked()", self.dialog.accept)
+        cancelButton.connect("clicked()", self.dialog.reject)
+        self.navigator.connect("selectionValidityChanged(bool)", self._refresh)
         self.navigator.connect("typeDoubleClicked()", self._onDoubleClick)
+        # Without an entry, be it an empty one, the navigator lists nothing and can be asked for nothing.
         entry = slicer.vtkSlicerTerminologyEntry()
-        if entryText and _logic().DeserializeTerminologyEntry(entryText, entry):
-            self.navigator.setTerminologyEntry(entry)
-        self._onValidity(self.chosen() is not None)
+        if not entryText or not _logic().DeserializeTerminologyEntry(entryText, entry):
+            entry = slicer.vtkSlicerTerminologyEntry()
+        self.navigator.setTerminologyEntry(entry)
+        self._refresh()
 
     def choose(self) -> Choice | None:
         """Show the dialog until the user decides; None if the user thought better of it."""
@@ -54,18 +63,17 @@ class TerminologyChooser:
     def chosen(self) -> Choice | None:
         """What is selected now; None if that is no complete entry."""
         entry = slicer.vtkSlicerTerminologyEntry()
-        if not self.navigator.terminologyEntry(entry):
+        if not self.navigator.terminologyEntry(entry) or not entry.GetTypeObject().GetCodeValue():  # '[ None ]' is selected at first
             return None
         color = self.navigator.recommendedColorFromTerminology(entry)
         name = self.navigator.nameFromTerminology(entry)
         return _logic().SerializeTerminologyEntry(entry), name, (color.redF(), color.greenF(), color.blueF())
 
-    def _onValidity(self, valid: bool) -> None:
-        self._okButton.enabled = valid
-        self._okButton.toolTip = _("Use this entry for the new segment.") if valid else _("Select a type in the list first.")
+    def _refresh(self) -> None:
+        enable(self.okButton, _("Use this entry for the new segment."), "" if self.chosen() else _("Select a type in the list first."))
 
     def _onDoubleClick(self) -> None:
-        if self._okButton.enabled:
+        if self.chosen() is not None:
             self.dialog.accept()
 
 

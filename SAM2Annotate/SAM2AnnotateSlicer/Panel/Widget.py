@@ -73,7 +73,7 @@ class Widget:
         self.box = BoxSection(ui, logic, self.views, self.boxTool, self.points, self.attempt, self.say)
         self.review = ReviewSection(ui, logic, self.views, self.attempt, self.say, self.box.following, self._leaveKeys)
         self.saving = SaveSection(ui, logic, self.views, self.say)
-        self.dataSets = DataSetTools(logic, self.views, self.say, self._whySceneStays, self._lookForJournal)
+        self.dataSets = DataSetTools(logic, self.views, self.say, self._whySceneStays, self._onCaseOpened)
         if not dialogs:
             self.saving.confirm = lambda _question: True
         self._controls = {control.name: control for control in controls()}
@@ -148,8 +148,8 @@ class Widget:
         """Work with the scene's parameter node, and with the objects that the scene keeps."""
         self._disconnectGui()
         parameters = self._getParameters()
+        self.logic.setParameters(parameters)  # first, as widgets speak while they are connected
         self._guiTag = (parameters, parameters.connectGui(self.ui))
-        self.logic.setParameters(parameters)
         self.attempt(self.logic.restoreObjects)
         self._lookForJournal()
 
@@ -216,6 +216,14 @@ class Widget:
                 self.say(_("The drawing on slice {number} was taken as its correction.").format(number=number))
         if editor.active:  # nothing was drawn, or it was refused, which the panel has said
             editor.leave()
+
+    def _onCaseOpened(self) -> None:
+        """A case was opened in the worklist's window: the next key press is meant for the panel."""
+        self._lookForJournal()
+        mainWindow = slicer.util.mainWindow()
+        if mainWindow is not None:
+            mainWindow.activateWindow()
+            self.ui.drawBoxButton.setFocus()  # no field, in which the panel's keys would be letters
 
     def _onParametersChanged(self) -> None:
         logic = self.logic

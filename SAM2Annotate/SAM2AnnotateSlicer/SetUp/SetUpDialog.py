@@ -8,6 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..PageDialog import leaveEnterAlone
 from .Installer import Installer
 from .SetUpPage import SetUpPage
 
@@ -35,6 +36,7 @@ class SetUpDialog:
             qt.QVBoxLayout(self.dialog).addWidget(self.page.widget)
             self.page.changed.connect(self._changed)
             self.dialog.resize(*_SIZE)
+            leaveEnterAlone(self.dialog)
         self.page.refresh()
         self.page.chooseModel(model)
         self.dialog.show()
