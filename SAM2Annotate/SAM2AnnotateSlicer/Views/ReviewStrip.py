@@ -75,6 +75,7 @@ class ReviewStrip(qt.QWidget):
         qt.QWidget.__init__(self, parent)
         self.clicked = Event()
         self._cells: list[Cell] = []
+        self._told = ""  # by the tooltip
         self._indexOf: dict[int, int] = {}  # position -> index in cells
         self._current: int | None = None  # position
         self.setMouseTracking(True)
@@ -151,8 +152,8 @@ class ReviewStrip(qt.QWidget):
         text = _("One cell for each slice of the object, from first to last. Click a cell to go to its slice.")
         if index is not None:
             text = self._cells[index].describe() + "\n" + _("Click to go there.")
-        if self.toolTip != text:
-            self.toolTip = text
+        if self._told != text:  # what Slicer gives back is rich text
+            self.toolTip = self._told = text
 
     # -- painting ----------------------------------------------------------------------------------------------------------------
 
