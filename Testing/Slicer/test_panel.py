@@ -131,7 +131,7 @@ def test_a_correction_is_painted_in_the_panel_and_undone_stroke_by_stroke(bench)
     bench.show(position)
     bench.click("correct")
     editor = bench.panel.review.correction.editor
-    assert editor.activeEffect().name == "Paint" and editor.effectNameOrder() == ("Paint", "Erase", "Draw", "Threshold")
+    assert editor.activeEffect().name == "Paint" and bench.ui.paintToolButton.checked
     assert not editor.mrmlSegmentEditorNode().GetSaveWithScene() and "Slice 14 is open" in bench.ui.correctionLabel.text
     paint(editor, np.ones((1, 40, 44), bool))
     assert bench.logic.editor.mask().all()

@@ -65,7 +65,8 @@ ENABLED = {
             "finish",
             "leave",
             "save",
-        },
+        }
+        | {"paintTool", "eraseTool", "drawTool", "thresholdTool", "brush", "range", "nearBox", "fill"},
     ),
     "outside": (OUTSIDE, WITH_OBJECT | {"drawBox", "propagate"}),
     "recoverable": (

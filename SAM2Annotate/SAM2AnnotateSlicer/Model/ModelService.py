@@ -25,6 +25,7 @@ from SAM2AnnotateLib.review.session import DueWork
 from SAM2AnnotateLib.worker.messages import Failed, Finished, Message, ModelLoaded, Ready, SliceDone
 
 from ..Event import Event
+from ..Words import sentence
 from .Patience import Patience
 from .WorkerProcess import WorkerProcess
 
@@ -326,7 +327,7 @@ class ModelService:
             if not isinstance(error, SAM2AnnotateError):
                 logging.exception("SAM2Annotate: a slice could not be shown")
             known = isinstance(error, SAM2AnnotateError)
-            told = error if known else WorkerError(f"A slice could not be shown: {error}. Slicer's log says more.")
+            told = error if known else WorkerError(f"A slice could not be shown: {sentence(str(error))} Slicer's log says more.")
             ended, request.onFailed = request.onFailed, lambda _: None
             self.cancel(request)
             ended(told)

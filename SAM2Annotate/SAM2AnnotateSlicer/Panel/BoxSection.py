@@ -39,7 +39,7 @@ class BoxSection:
         boxTool: BoxTool,
         pointTool: PointTool,
         attempt: Callable,
-        say: Callable[[str], None],
+        say: Callable,
     ):
         self._ui, self._logic, self._views = ui, logic, views
         self._boxTool, self._pointTool = boxTool, pointTool
@@ -59,7 +59,8 @@ class BoxSection:
         self.refreshProgress(state.running)
         if not state.running:
             self.following.stop()
-            ui.estimateLabel.text = estimateText(state.due, logic.estimateSeconds()) if state.hasObject else _("No object is marked yet.")
+            ui.estimateLabel.text = estimateText(state.due, logic.estimateSeconds()) if state.hasObject else ""
+        ui.estimateLabel.visible = state.hasObject and bool(state.due) and not state.running
 
     def refreshTools(self, hasScene: bool) -> None:
         """Show which tool has the mouse."""
@@ -77,6 +78,7 @@ class BoxSection:
             ui.progressBar.setValue(done)
             stopping = self._logic.stopping
             ui.estimateLabel.text = stoppingText(done, total) if stopping else progressText(done, total, self._logic.estimateSeconds())
+            ui.progressBar.setFormat(ui.estimateLabel.text)
 
     # -- what the user does ---------------------------------------------------------------------------------------------------------
 
@@ -88,7 +90,10 @@ class BoxSection:
         turned = self._views.turnToVoxels(self._logic.volumeNode)
         self._boxTool.start()
         if turned:
-            self._say(_("The volume is oblique, so the views were turned onto its slices. Drag a box around the object in any of them."))
+            self._say(
+                _("The volume is oblique, so the views were turned onto its slices. Drag a box around the object in any of them."),
+                holds=lambda: self._boxTool.active,
+            )
 
     def addPoints(self, positive: bool) -> None:
         """Place points, or end it."""

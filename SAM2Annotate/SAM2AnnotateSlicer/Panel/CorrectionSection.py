@@ -1,6 +1,8 @@
-"""CorrectionSection: Slicer's segment editor inside the panel, for one slice at a time. Imports slicer and vtk.
+"""CorrectionSection: the tools for one slice: Slicer's segment editor, worked from a few buttons. Imports slicer, vtk and RangeFill.
 
-It has an editor node of its own, which is not saved, so that the Segment Editor module's settings stay as the user left them.
+The editor widget itself is never shown: its pages of options are wider than the panel, and most of what they offer (sphere brush, other
+segments, geometry) is nothing for one slice. It has an editor node of its own, which is not saved, so that the Segment Editor module's
+settings stay as the user left them.
 """
 
 from __future__ import annotations
@@ -9,32 +11,43 @@ from collections.abc import Callable
 
 import slicer
 import vtk
-from slicer.i18n import tr as _
 
-from ..Review.CorrectionEditor import SEGMENT_ID
+from ..Review.CorrectionEditor import SEGMENT_ID, CorrectionEditor
 from ..Scene.NodeWatcher import NodeWatcher
+from .RangeFill import RangeFill
 
-EFFECTS = ("Paint", "Erase", "Draw", "Threshold")
+EFFECTS = ("Paint", "Erase", "Draw")
+THRESHOLD = "Threshold"  # is a tool of our own
+_BRUSHES = ("Paint", "Erase")
+_BRUSH_SIZE, _BRUSH_RELATIVE = "BrushRelativeDiameter", "BrushDiameterIsRelative"  # common parameters of the brushes
 
 
 class CorrectionSection:
-    """The editor; shown between `open` and `close`.
+    """The tools; shown between `open` and `close`.
 
     Args:
-        frame: widget that is shown meanwhile.
-        place: layout in it that takes the editor.
+        ui: the panel's widgets by name.
         scene: the MRML scene.
-        effectChanged: told when another effect may be active.
+        drawing: holds the slice that is open.
+        effectChanged: told when another tool may be active.
     """
 
-    def __init__(self, frame, place, scene, effectChanged: Callable[[], None]):
-        self._frame, self._place, self._scene, self._effectChanged = frame, place, scene, effectChanged
+    def __init__(self, ui, scene, drawing: CorrectionEditor, effectChanged: Callable[[], None]):
+        self._ui, self._scene, self._effectChanged = ui, scene, effectChanged
+        self._range = RangeFill(ui, scene, drawing)
         self._watcher = NodeWatcher()
         self._editorNode = None
-        self._effect = ""
+        self._tool = ""
+        self._buttons = {
+            "Paint": ui.paintToolButton,
+            "Erase": ui.eraseToolButton,
+            "Draw": ui.drawToolButton,
+            THRESHOLD: ui.thresholdToolButton,
+        }
         self.editor = None  # made with the first correction: all its effects come with it
         self.node = None
-        frame.visible = False
+        ui.brushSlider.connect("valueChanged(double)", self._onBrush)
+        ui.correctionFrame.visible = False
 
     @property
     def isOpen(self) -> bool:
@@ -43,11 +56,13 @@ class CorrectionSection:
 
     @property
     def effectName(self) -> str:
-        """The active effect; "" if there is none."""
+        """The active tool; "" if there is none."""
+        if self._range.active:
+            return THRESHOLD
         return "" if self._editorNode is None else self._editorNode.GetActiveEffectName() or ""
 
     def open(self, segmentationNode, volumeNode) -> None:
-        """Show the editor on a node whose segment `SEGMENT_ID` is to be edited."""
+        """Show the tools for a node whose segment `SEGMENT_ID` is to be edited."""
         self.close()
         if self.editor is None:
             self.editor = self._makeEditor()
@@ -56,19 +71,19 @@ class CorrectionSection:
         self._editorNode.SetHideFromEditors(True)
         self._editorNode.SetSaveWithScene(False)
         self._scene.AddNode(self._editorNode)
-        self._watcher.watch("editor", self._editorNode, {vtk.vtkCommand.ModifiedEvent: self._effectChanged})
+        self._watcher.watch("editor", self._editorNode, {vtk.vtkCommand.ModifiedEvent: self._onEditor})
         self.node = segmentationNode
         self.editor.setMRMLScene(self._scene)
         self.editor.setMRMLSegmentEditorNode(self._editorNode)
         self.editor.setSegmentationNode(segmentationNode)
         self.editor.setSourceVolumeNode(volumeNode)
         self.editor.setCurrentSegmentID(SEGMENT_ID)
-        self._frame.visible = True
-        self._effect = EFFECTS[0]
+        self._ui.correctionFrame.visible = True
+        self._tool = EFFECTS[0]
         self.resume()
 
     def close(self) -> None:
-        """Hide the editor and let go of its nodes. Does nothing if it is not open."""
+        """Hide the tools and let go of their nodes. Does nothing if they are not shown."""
         if self.node is None:
             return
         self.suspend()
@@ -79,28 +94,51 @@ class CorrectionSection:
         editorNode, self._editorNode, self.node = self._editorNode, None, None
         if editorNode.GetScene() is self._scene:
             self._scene.RemoveNode(editorNode)
-        self._frame.visible = False
+        self._ui.correctionFrame.visible = False
         self._effectChanged()
 
+    def use(self, tool: str) -> None:
+        """Take up a tool; the active one is put away."""
+        if tool == self.effectName:
+            self.putEffectAway()
+        elif tool == THRESHOLD:
+            self.editor.setActiveEffectByName("")
+            self._range.start()
+        else:
+            self._range.stop()
+            self.editor.setActiveEffectByName(tool)
+        self._onEditor()
+
     def putEffectAway(self) -> bool:
-        """End the active effect; returns whether there was one."""
+        """End the active tool; returns whether there was one."""
         if not self.effectName:
             return False
+        self._range.stop()
         self.editor.setActiveEffectByName("")
+        self._onEditor()
         return True
+
+    def fill(self) -> None:
+        """Make the drawing what lies in the range of gray values, as one step of undo; then go on with Paint."""
+        self._range.check()
+        self.editor.saveStateForUndo()
+        self._range.fill()
+        self.use(EFFECTS[0])
 
     def suspend(self) -> None:
         """Let go of the views while the panel is not shown."""
         if self.node is not None:
-            self._effect = self.effectName
-            self.editor.setActiveEffectByName("")
+            self._tool = self.effectName
+            self.putEffectAway()
             self.editor.removeViewObservations()
 
     def resume(self) -> None:
         """Take the views again."""
         if self.node is not None:
             self.editor.setupViewObservations()
-            self.editor.setActiveEffectByName(self._effect)
+            if self._tool and self._tool != self.effectName:
+                self.use(self._tool)
+            self._onEditor()
 
     def undo(self) -> None:
         """Take back the last stroke."""
@@ -110,21 +148,33 @@ class CorrectionSection:
         """Do the stroke again that was taken back last."""
         self.editor.redo()
 
+    def _onEditor(self, *_event) -> None:
+        """Show which tool is active."""
+        ui, tool = self._ui, self.effectName
+        for name, button in self._buttons.items():
+            button.checked = name == tool
+        ui.brushFrame.visible = tool in _BRUSHES
+        ui.thresholdFrame.visible = tool == THRESHOLD
+        size = self._editorNode.GetAttribute(_BRUSH_SIZE) if self._editorNode is not None else None
+        if size:
+            blocked = ui.brushSlider.blockSignals(True)
+            ui.brushSlider.value = float(size)
+            ui.brushSlider.blockSignals(blocked)
+        self._effectChanged()
+
+    def _onBrush(self, percent: float) -> None:
+        brush = self.editor.effectByName(EFFECTS[0]) if self.isOpen else None
+        if brush is not None:
+            brush.setCommonParameter(_BRUSH_RELATIVE, 1)
+            brush.setCommonParameter(_BRUSH_SIZE, percent)
+
     def _makeEditor(self):
         editor = slicer.qMRMLSegmentEditorWidget()
         editor.setObjectName("segmentEditorWidget")
-        editor.toolTip = _("Edit the mask of this slice; nothing outside of it can be changed.")
         editor.setEffectNameOrder(EFFECTS)
         editor.unorderedEffectsVisible = False
-        editor.effectColumnCount = len(EFFECTS) + 1
-        editor.segmentationNodeSelectorVisible = False
-        editor.sourceVolumeNodeSelectorVisible = False
-        editor.maskingSectionVisible = False
-        editor.specifyGeometryButtonVisible = False
-        editor.show3DButtonVisible = False
-        editor.addRemoveSegmentButtonsVisible = False
-        editor.switchToSegmentationsButtonVisible = False
         editor.autoShowSourceVolumeNode = False
         editor.setMaximumNumberOfUndoStates(20)
-        self._place.addWidget(editor)
+        self._ui.correctionPlace.layout().addWidget(editor)
+        self._ui.correctionPlace.visible = False
         return editor

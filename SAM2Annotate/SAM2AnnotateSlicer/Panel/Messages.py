@@ -1,4 +1,4 @@
-"""Messages: what the panel tells the user, and what becomes of a step that fails. Imports slicer and the library's errors."""
+"""Messages: what the panel tells the user, and what becomes of a step that fails. Imports slicer, Notice and the library's errors."""
 
 from __future__ import annotations
 
@@ -11,40 +11,42 @@ from slicer.i18n import tr as _
 
 from SAM2AnnotateLib.errors import PromptError, SAM2AnnotateError
 
+from ..Notice import Notice
 from ..Scene.OneRendering import oneRendering
+from ..Words import sentence
 
 _STATUS_BAR_MILLISECONDS = 10000
-_ERROR_STYLE = "color: #c0392b; font-weight: bold;"
 
 
 class Messages:
-    """Shows messages.
+    """Shows messages. Each ends when the user does the next thing, or when what it tells of is over.
 
     Args:
         label: of the panel.
         dialogs: whether failures of what the user did are shown in a dialog too.
+        situation: gives what the panel is about, see `Notice`.
     """
 
-    def __init__(self, label, dialogs: bool):
-        self._label, self._dialogs = label, dialogs
-        self._said = False
+    def __init__(self, label, dialogs: bool, situation: Callable[[bool], tuple]):
+        self._notice, self._dialogs = Notice(label, situation), dialogs
         self._waiting: list[str] | None = None  # dialogs, while none may be opened
 
     def forget(self) -> None:
         """The user does the next thing: the last message has been read."""
-        self._said = False
+        self._notice.forget()
 
     def hint(self, text: str) -> None:
-        """Show what to do next, unless a message stands there."""
-        if not self._said and self._label.text != text:
-            self._label.text = text
-            self._label.styleSheet = ""
+        """Show what to do next, unless a message stands there that still holds."""
+        self._notice.settle(text)
 
-    def say(self, text: str, error: bool = False) -> None:
-        """Show a message in the panel and in Slicer's status bar, which is seen wherever the panel is scrolled to."""
-        self._said = True
-        self._label.text = text
-        self._label.styleSheet = _ERROR_STYLE if error else ""
+    def say(self, text: str, error: bool = False, holds: Callable[[], bool] | None = None) -> None:
+        """Show a message in the panel and in Slicer's status bar, which is seen wherever the panel is scrolled to.
+
+        Args:
+            error: whether to mark it as one.
+            holds: says whether it is still true. Without it the message ends with the situation.
+        """
+        self._notice.tell(text, error, holds)
         if slicer.util.mainWindow() is not None:
             slicer.util.showStatusMessage(text, _STATUS_BAR_MILLISECONDS)
 
@@ -85,6 +87,6 @@ class Messages:
             return False
         except Exception as error:  # not foreseen: Slicer would only print it, and the user would see nothing happen
             logging.exception("SAM2Annotate: a step failed")
-            self.say(_("Unexpected error: {error}. Slicer's log has the details.").format(error=error), error=True)
+            self.say(_("Unexpected error: {error} Slicer's log has the details.").format(error=sentence(str(error))), error=True)
             raise
         return True if result is None else result

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from SAM2AnnotateLib.errors import SAM2AnnotateError
 
+from ..Notice import showText
 from ..Review.AnnotatedSegment import tagOf
 from ..Review.Logic import AnnotationLogic
 from ..Scene.ParameterNode import Overlap
@@ -81,15 +82,15 @@ class ObjectSection:
         label = self._ui.windowLabel
         label.visible = hasVolume
         try:
-            label.text = mappingText(self._logic.mapping()) if hasVolume else ""
+            showText(label, mappingText(self._logic.mapping()) if hasVolume else "")
         except SAM2AnnotateError as error:
-            label.text = str(error)
+            showText(label, str(error), isError=True)
 
     def showModelState(self, text: str, busy: bool) -> None:
         """Show what the model is doing."""
         description = self._logic.service.description
         where = _(" on {device}").format(device=description["device"]) if description and description.get("device") else ""
-        self._ui.modelLabel.text = f"{text}{where}" + ("..." if busy else "")
+        showText(self._ui.modelLabel, f"{text}{where}" + ("..." if busy else ""))
 
     def _fillSegments(self, parameters) -> None:
         box, node = self._ui.segmentComboBox, parameters.segmentation

@@ -5,6 +5,7 @@ Here, and nowhere else, it is decided what is enabled.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from slicer.i18n import tr as _
@@ -14,6 +15,14 @@ from SAM2AnnotateLib.review import SliceStatus
 from .PanelState import PanelState
 
 _LOCKED = (SliceStatus.ACCEPTED, SliceStatus.CORRECTED)
+_EXPLAINED = {
+    "image": ("volume",),
+    "box": ("drawBox", "firstSlice"),
+    "propagate": ("propagate",),
+    "review": ("accept", "nextDoubtful"),
+    "save": ("save", "exportNnunet", "nextVolume"),
+    "settings": ("window",),
+}
 _EDITING_KEYS = frozenset({"A", "Shift+A", "C", "X", "B", "F", "L", "U", "N"})
 _DRAW_KEYS = frozenset({"Return", "Enter"})
 
@@ -169,6 +178,27 @@ def controls() -> tuple[Control, ...]:
         Control(
             "leave", ("correcting",), _("Forget the drawing. The first Escape puts the effect away, the next one forgets."), ("Escape",)
         ),
+        Control("paintTool", ("correcting",), _("Paint on this slice; Shift and the mouse wheel change the brush. Press again to end it.")),
+        Control("eraseTool", ("correcting",), _("Erase on this slice; Shift and the mouse wheel change the brush. Press again to end it.")),
+        Control(
+            "drawTool",
+            ("correcting",),
+            _("Draw an outline on this slice; a right click or Enter closes it. Press again to end it."),
+        ),
+        Control(
+            "thresholdTool",
+            ("correcting",),
+            _("Choose a range of gray values; what 'Fill' would mark is shown meanwhile, on this slice. Press again to end it."),
+        ),
+        Control("brush", ("correcting",), _("Diameter of the brush, as a share of the view."), widgets=("brushSlider",)),
+        Control("range", ("correcting",), _("The gray values that are marked."), widgets=("grayRange",)),
+        Control(
+            "nearBox",
+            ("correcting",),
+            _("Mark only inside the object's box and a margin around it; else on the whole slice."),
+            widgets=("nearBoxCheckBox",),
+        ),
+        Control("fill", ("correcting",), _("Make what is shown this slice's drawing. Undo brings the drawing before back.")),
         Control("save", ("segmentation",), _("Write the segmentation, with the state of its review, to a file.")),
         Control(
             "exportNnunet",
@@ -191,6 +221,23 @@ def controls() -> tuple[Control, ...]:
 def whyNot(control: Control, state: PanelState) -> str:
     """Why a control cannot be used; empty if it can."""
     return next((reason for need in control.needs if (reason := _unmet(need, state))), "")
+
+
+def hints(reasons: Mapping[str, str], state: PanelState) -> dict[str, str]:
+    """What stands beside the buttons of a section while they cannot be used: a tooltip alone would have to be looked for.
+
+    Args:
+        reasons: why each control cannot be used, by its name; empty for those that can.
+
+    Returns:
+        The reason by section; empty where there is nothing to explain.
+    """
+    said = {name: next((reasons[one] for one in of if reasons.get(one)), "") for name, of in _EXPLAINED.items()}
+    if state.running:
+        said["propagate"] = ""  # the progress is seen
+    if state.correcting:
+        said = dict.fromkeys(said, "") | {"image": said["image"]}  # the panel is about one slice now; the first hint says how it ends
+    return said
 
 
 def toolTipOf(control: Control, reason: str = "") -> str:

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from ..Review.AnnotatedSegment import AnnotatedSegment
 from ..Review.Logic import AnnotationLogic
 from ..Scene.ParameterNode import AfterAccept
+from ..Scrolling import reveal
 from ..Views.Following import Following
 from ..Views.ReviewStrip import Cell, ReviewStrip
 from ..Views.StatusBadges import StatusBadges
@@ -55,8 +56,7 @@ class ReviewSection:
         self.strip.clicked.connect(lambda position: attempt(self._onStripClicked, position))
         self._entered = False  # badges stand in the views only while the panel is shown
         self.badges = StatusBadges()
-        self._madeRoom: list = []  # sections that were closed so that the editor is in sight
-        self.correction = CorrectionSection(ui.correctionFrame, ui.correctionPlace.layout(), logic.scene, effectChanged)
+        self.correction = CorrectionSection(ui, logic.scene, logic.editor, effectChanged)
 
     def enter(self) -> None:
         """The panel is shown."""
@@ -75,9 +75,12 @@ class ReviewSection:
         if state.hasScene:
             ui.afterAcceptComboBox.setCurrentIndex(ui.afterAcceptComboBox.findData(logic.parameters.afterAccept.value))
         annotated = logic.current if state.hasObject else None
-        self._makeRoom(state.correcting)
         if self.correction.isOpen and not state.correcting:
             self.correction.close()
+        ui.stripPlace.visible = annotated is not None and not state.correcting
+        ui.decisionFrame.visible = not state.correcting
+        for label in (ui.sliceLabel, ui.countsLabel):
+            label.visible = annotated is not None and not state.correcting
         if annotated is None:
             self.strip.setCells([])
             self.badges.remove()
@@ -166,6 +169,7 @@ class ReviewSection:
         self._views.turnToVoxels(self._logic.current.volumeNode)  # a brush in an oblique view would miss most of the slice
         self.correction.open(node, self._logic.current.volumeNode)
         self.show(position)
+        reveal(self._ui.correctionFrame)
 
     def finish(self) -> None:
         """Take the drawing; if it is refused, it stays open to be drawn on."""
@@ -223,17 +227,6 @@ class ReviewSection:
     def _onStripClicked(self, position: int) -> None:
         self._following.stop()
         self._views.goTo(self._logic.current, position)
-
-    def _makeRoom(self, correcting: bool) -> None:
-        """Close the sections above while a slice is corrected, so that editor and 'Finish' are in sight; open them again afterwards."""
-        if correcting and not self._madeRoom:
-            above = (self._ui.imageSection, self._ui.boxSection, self._ui.propagateSection)
-            self._madeRoom = [section for section in above if not section.collapsed]
-            for section in self._madeRoom:
-                section.collapsed = True
-        elif not correcting and self._madeRoom:
-            while self._madeRoom:
-                self._madeRoom.pop().collapsed = False
 
     def _looks(self, annotated: AnnotatedSegment | None) -> dict[str, tuple[StatusLook, int]]:
         """What the views' badges show."""

@@ -11,10 +11,12 @@ from slicer.i18n import tr as _
 
 from SAM2AnnotateLib.errors import OutputError
 
+from ..Notice import showText
 from ..Review.Logic import AnnotationLogic
 from ..Review.ObjectKeeper import taggedSegments
 from ..Scene.SegmentationFile import SUFFIX, storedPath, withSuffix, writeSegmentation
 from ..Views.ViewNavigator import ViewNavigator
+from ..Words import sentence
 from .PanelState import PanelState
 
 
@@ -64,8 +66,9 @@ class SaveSection:
         ui.recoveryFrame.visible = self.recoverable
         if self.recoverable:
             name = self._logic.parameters.volume.GetName()
-            ui.recoveryLabel.text = _("Work on '{volume}' was not saved: its journal holds what this scene lacks.").format(volume=name)
-        ui.summaryLabel.text = self._logic.summary() if state.hasObject else _("No object is marked yet.")
+            text = _("Work on '{volume}' was not saved: its journal holds what this scene lacks.").format(volume=name)
+            showText(ui.recoveryLabel, text)
+        showText(ui.summaryLabel, self._logic.summary() if state.hasObject else _("No object is marked yet."))
 
     def nextVolumeNode(self):
         """The volume to go on with: the next one in the scene that has no object with a reviewed slice; None if there is none."""
@@ -93,7 +96,7 @@ class SaveSection:
         path = stored
         if failure or not stored:
             if failure:
-                self._say(_("{failure} Choose another file.").format(failure=failure))
+                self._say(_("{failure} Choose another file.").format(failure=sentence(failure)))
             path = self._askPath(stored or node.GetName())
             if not path:
                 return

@@ -12,6 +12,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..Notice import showText
 from ..Review.Logic import AnnotationLogic
 from ..Scene.OneRendering import oneRendering
 from ..SetUp.Installer import Installer
@@ -20,16 +21,18 @@ from ..Views.BoxTool import BoxTool
 from ..Views.PointTool import PointTool
 from ..Views.ViewNavigator import ViewNavigator
 from .BoxSection import BoxSection
+from .CorrectionSection import THRESHOLD
 from .DataSetTools import DataSetTools
+from .Folding import BOX, IMAGE, PROPAGATE, REVIEW, SAVE, SETTINGS, Folding, openSections
 from .Messages import Messages
 from .ObjectSection import ObjectSection
-from .PanelControls import ASKING, DECISIONS, MOVES, Control, controls, keysOfEffect, toolTipOf, whyNot
+from .PanelControls import ASKING, DECISIONS, MOVES, Control, controls, hints, keysOfEffect, toolTipOf, whyNot
 from .PanelState import PanelState, readState
 from .ReviewSection import ReviewSection
 from .SaveSection import SaveSection
 from .SceneEvents import SceneEvents
 from .Shortcuts import Shortcuts
-from .WidgetText import hintText
+from .WidgetText import hintText, summaries
 
 _UI_FILE = Path(__file__).parents[2] / "Resources" / "UI" / "SAM2Annotate.ui"
 _ICONS = {"drawBox": "DrawBox", "accept": "Accept", "correct": "Correct", "noObject": "Empty", "nextDoubtful": "NextDoubtful"}
@@ -63,7 +66,7 @@ class Widget:
         self.widget.setMRMLScene(logic.scene)
         layout.addWidget(self.widget)
         ui = self.ui = slicer.util.childWidgetVariables(self.widget)
-        self.messages = Messages(ui.messageLabel, dialogs)
+        self.messages = Messages(ui.messageLabel, dialogs, self._situation)
         self.say, self.attempt = self.messages.say, self.messages.attempt
         self.setUp = SetUpDialog(installer, self._onSetUpChanged)
         self.boxTool = BoxTool(self._onBox, self.say)
@@ -76,6 +79,8 @@ class Widget:
         self.dataSets = DataSetTools(logic, self.views, self.say, self._whySceneStays, self._onCaseOpened)
         if not dialogs:
             self.saving.confirm = lambda _question: True
+        sections = (IMAGE, BOX, PROPAGATE, REVIEW, SAVE, SETTINGS)
+        self.folding = Folding({name: getattr(ui, f"{name}Section") for name in sections})
         self._controls = {control.name: control for control in controls()}
         self._steps = self._makeSteps()
         self._widgets = {name: self._widgetsOf(control) for name, control in self._controls.items()}
@@ -246,7 +251,7 @@ class Widget:
         if wasFollowing and name in DECISIONS:
             self.say(_("The views were following the propagation; look at this slice, then press again."))
         elif reason:
-            self.say(reason)
+            self.say(reason, holds=lambda: whyNot(self._controls[name], self.state()) == reason)
         elif name in ASKING:
             self.attempt(self._steps[name], clicked=True, asks=True)
         else:
@@ -292,6 +297,11 @@ class Widget:
             "sliceDown": lambda: review.step(-1),
             "undo": review.undo,
             "redo": review.redo,
+            "paintTool": lambda: review.correction.use("Paint"),
+            "eraseTool": lambda: review.correction.use("Erase"),
+            "drawTool": lambda: review.correction.use("Draw"),
+            "thresholdTool": lambda: review.correction.use(THRESHOLD),
+            "fill": review.correction.fill,
             "finish": review.finish,
             "leave": review.leave,
             "save": saving.save,
@@ -378,8 +388,17 @@ class Widget:
         self._enable(state)
         self._leaveKeys()
         self.messages.hint(hintText(state))
+        self.folding.follow(openSections(state))
+        self.folding.tell(summaries(self.logic, state))
         self.dataSets.refresh()
         self.events.follow()
+
+    def _situation(self, isError: bool) -> tuple:
+        """What a message without a condition of its own is about: it ends when this changes."""
+        logic = self.logic
+        steps = None if logic.current is None else logic.current.stepCount
+        about = (logic.parameters.volume if logic.hasParameters else None, logic.current, steps)
+        return about if isError else (*about, logic.running, logic.editor.active)
 
     def _whySceneStays(self) -> str:
         """Why another case cannot be opened now; empty if it can."""
@@ -391,7 +410,9 @@ class Widget:
         """Show which slice the views show, and what the mouse does; called for every slice that a person scrolls past."""
         self.box.refreshTools(self.logic.hasParameters)
         self.review.refreshSlice()
-        self._enable(self.state())
+        state = self.state()
+        self._enable(state)
+        self.messages.hint(hintText(state))
 
     def _enable(self, state: PanelState) -> None:
         for name, control in self._controls.items():
@@ -403,6 +424,10 @@ class Widget:
             for widget in self._widgets[name]:
                 widget.enabled = not reason
                 widget.toolTip = toolTip
+        for name, reason in hints(self._reasons, state).items():
+            label = getattr(self.ui, f"{name}HintLabel")
+            showText(label, reason)
+            label.visible = bool(reason)
 
     def _leaveKeys(self) -> None:
         self.shortcuts.leave(keysOfEffect(self.logic.editor.active, self.review.correction.effectName))
@@ -412,6 +437,7 @@ class Widget:
             state = self.state()
             self.object.refreshWindow(state.hasVolume)
             self.ui.showFedButton.visible = state.windowDiffers
+            self.folding.follow(openSections(state))
 
     def _widgetsOf(self, control: Control) -> list:
         return [getattr(self.ui, name) for name in control.objectNames]

@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 from SAM2AnnotateLib.intensity import CT_PRESETS, IntensityMapping
 from SAM2AnnotateLib.review import SliceStatus
 
+from ..Review.Logic import AnnotationLogic
 from ..Scene.GrayWindow import AS_SHOWN
 from ..Scene.ParameterNode import AfterAccept
 from .PanelState import PanelState
@@ -108,6 +109,26 @@ def noneLeftText(due: int) -> str:
     if due:
         return _("No slice is left to look at. Press 'Propagate' (Enter) to compute the {due} that have no mask.").format(due=due)
     return _("No slice is left to look at: all are reviewed. Save, or press 'Next object'.")
+
+
+def summaries(logic: AnnotationLogic, state: PanelState) -> dict[str, str]:
+    """What is in each section, to be read while it is closed."""
+    if not state.hasScene:
+        return {}
+    parameters, annotated = logic.parameters, logic.current
+    said = {"settings": parameters.model}
+    if state.hasVolume:
+        name = parameters.volume.GetName()
+        said["image"] = f"{name}, {annotated.name}" if state.hasObject else name
+    if state.hasObject:
+        ends = annotated.stack.extent_of(annotated.session.extent)
+        low, high = sorted((ends.first, ends.last))
+        said["box"] = _("slices {first} to {last}").format(first=low, last=high)
+        counts = annotated.counts()
+        due = counts[SliceStatus.EMPTY] + counts[SliceStatus.STALE]
+        said["propagate"] = _("slices to compute: {count}").format(count=due) if due else _("done")
+        said["review"] = _("slices left: {count}").format(count=state.open) if state.open else _("done")
+    return said
 
 
 def hintText(state: PanelState) -> str:

@@ -213,6 +213,11 @@ class AnnotatedSegment:
         self._rememberStep((label, self.session.snapshot(), self.center))
 
     @property
+    def stepCount(self) -> tuple[int, int]:
+        """Number of steps that can be taken back, and done again: another one means that something was done."""
+        return len(self._undo), len(self._redo)
+
+    @property
     def undoLabel(self) -> str:
         """What `undo` would take back; empty if nothing."""
         return self._undo[-1][0] if self._undo else ""

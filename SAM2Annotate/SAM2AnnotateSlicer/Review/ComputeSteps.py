@@ -13,6 +13,7 @@ from ..Scene.OneRendering import oneRendering
 from ..Scene.ParameterNode import Overlap
 from ..Scene.SceneBridge import volumeFromNode, voxelsKey
 from ..Scene.SegmentLabelmap import SegmentLabelmap
+from ..Words import sentence
 from .AnnotatedSegment import AnnotatedSegment
 from .PropagationRun import PropagationRun, dueSlices
 from .Workspace import Workspace
@@ -109,9 +110,9 @@ class ComputeSteps(Workspace):
             self._store()
         kept = f"{run.done} of {run.total} slices are done and kept."
         if isinstance(error, Cancelled):
-            self._say(f"{error} {kept}")
+            self._say(f"{sentence(str(error))} {kept}")
         elif error is not None:
-            self._say(f"{error} {kept} Press 'Propagate' to go on.", error=True)
+            self._say(f"{sentence(str(error))} {kept} Press 'Propagate' to go on.", error=True)
         self.propagated.emit()
         self.changed.emit()
 

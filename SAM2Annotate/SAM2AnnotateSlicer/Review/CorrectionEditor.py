@@ -52,7 +52,7 @@ class CorrectionEditor:
         node.SetSaveWithScene(False)
         node.CreateDefaultDisplayNodes()
         node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
-        self._limitToSlice(node, volumeNode, annotated.axis, index)
+        limitToSlice(node, volumeNode, annotated.axis, index)
         segment = slicer.vtkSegment()
         segment.SetName(annotated.name)
         segment.SetColor(*annotated.labelmap.segment.GetColor())
@@ -73,6 +73,13 @@ class CorrectionEditor:
         annotated = self._require()
         scratch = SegmentLabelmap(self.node, SEGMENT_ID, annotated.volumeNode, annotated.axis)
         return annotated.stack.frame_from_slice(scratch.readSlice(annotated.stack.index_of(self.position)))
+
+    def draw(self, mask: np.ndarray) -> None:
+        """Make a (rows, cols) bool mask the drawing."""
+        annotated = self._require()
+        index = annotated.stack.index_of(self.position)
+        scratch = SegmentLabelmap(self.node, SEGMENT_ID, annotated.volumeNode, annotated.axis)
+        scratch.fillSlab(index, annotated.stack.slice_from_frame(mask))
 
     def changed(self) -> bool:
         """Whether the drawing differs from the slice's mask; False if no slice is open."""
@@ -105,12 +112,13 @@ class CorrectionEditor:
             raise PromptError("No slice is being corrected.")
         return self.annotated
 
-    @staticmethod
-    def _limitToSlice(node, volumeNode, axis: str, index: int) -> None:
-        extent = [n for size in volumeNode.GetImageData().GetDimensions() for n in (0, size - 1)]
-        at = "ijk".index(axis)
-        extent[2 * at : 2 * at + 2] = [index, index]
-        matrix = slicer.util.vtkMatrixFromArray(ijkToLocal(volumeNode))
-        geometry = slicer.vtkSegmentationConverter.SerializeImageGeometry(matrix, extent)
-        parameter = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
-        node.GetSegmentation().SetConversionParameter(parameter, geometry)
+
+def limitToSlice(node, volumeNode, axis: str, index: int) -> None:
+    """Give a segmentation node the geometry of one slice of a volume, so that no effect can reach further."""
+    extent = [n for size in volumeNode.GetImageData().GetDimensions() for n in (0, size - 1)]
+    at = "ijk".index(axis)
+    extent[2 * at : 2 * at + 2] = [index, index]
+    matrix = slicer.util.vtkMatrixFromArray(ijkToLocal(volumeNode))
+    geometry = slicer.vtkSegmentationConverter.SerializeImageGeometry(matrix, extent)
+    parameter = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    node.GetSegmentation().SetConversionParameter(parameter, geometry)

@@ -15,6 +15,7 @@ from ..Event import Event
 from ..Model.ModelService import ModelChoice, ModelService
 from ..Scene import GrayWindow
 from ..Scene.ParameterNode import SAM2AnnotateParameterNode
+from ..Words import sentence
 from .AnnotatedSegment import AnnotatedSegment
 from .Arrivals import Arrivals
 from .CorrectionEditor import CorrectionEditor
@@ -198,7 +199,8 @@ class Workspace:
         try:
             self.keeper.store(self.current, force)
         except OutputError as error:
-            self._say(f"The journal for recovery after a crash was not written: {error} The work in the scene is not affected.", error=True)
+            why = sentence(str(error))
+            self._say(f"The journal for recovery after a crash was not written: {why} The work in the scene is not affected.", error=True)
 
 
 def now() -> str:

@@ -22,6 +22,7 @@ _OUTLINED_FROM = 4  # pixels of width; narrower cells have one outline together
 _CROSSED_FROM = 7
 _CURRENT_WIDTH = 6  # pixels that the frame has at least
 _SWATCH, _GAP = 11, 9  # pixels
+_LEGEND_LINES = 2
 _LIGHT = (255, 255, 255)
 _DOUBT, _DOT = "doubt", "dot"  # what the legend explains besides looks
 
@@ -226,14 +227,20 @@ class ReviewStrip(qt.QWidget):
 
     def _legendItems(self) -> list[tuple[StatusLook | str, str, int, int]]:
         """(look, or what else it is; text; x, y of its swatch) of every item."""
-        metrics, height = self.fontMetrics(), self._lineHeight()
-        items, x, y = [], 0, self._legendTop()
-        for item, text in [*((look, nameOf(look)) for look in legend()), (_DOUBT, _("doubt")), (_DOT, _("prompted"))]:
-            width = _SWATCH + 4 + metrics.horizontalAdvance(text)
-            if x and x + width > self.width:
-                x, y = 0, y + height
-            items.append((item, text, x, y))
-            x += width + _GAP
+        metrics = self.fontMetrics()
+        named = [*((look, nameOf(look)) for look in legend()), (_DOUBT, _("doubt")), (_DOT, _("prompted"))]
+        count = -(-len(named) // _LEGEND_LINES)
+        items = []
+        for line in range(_LEGEND_LINES):
+            x, y = 0, self._legendTop() + line * self._lineHeight()
+            row = named[line * count : (line + 1) * count]
+            widths = [metrics.horizontalAdvance(text) for _item, text in row]
+            room = self.width - len(row) * (_SWATCH + 4) - (len(row) - 1) * _GAP
+            for (item, text), width in zip(row, widths, strict=True):
+                share = width if sum(widths) <= room else width * room // sum(widths)
+                shown = text if share >= width else metrics.elidedText(text, qt.Qt.ElideRight, max(share, 0))
+                items.append((item, shown, x, y))
+                x += _SWATCH + 4 + share + _GAP
         return items
 
     def _paintLegend(self, painter, ink) -> None:
@@ -257,8 +264,8 @@ class ReviewStrip(qt.QWidget):
         return _NUMBERS_TOP + self._lineHeight() + 2
 
     def _fitHeight(self) -> None:
-        """Be as high as the legend's lines need at this width."""
-        height = self._legendItems()[-1][3] + self._lineHeight() + 1
+        """Be as high as the font needs; the same at any width, so that nothing below moves."""
+        height = self._legendTop() + _LEGEND_LINES * self._lineHeight() + 1
         if height != self.minimumHeight:
             self.setFixedHeight(height)
 

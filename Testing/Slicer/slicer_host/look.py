@@ -54,6 +54,7 @@ _DARK = {
     "Highlight": "#3ca4ff",
     "HighlightedText": "#ffffff",
     "Link": "#3ca4ff",
+    "PlaceholderText": "#a0a0a0",
 }
 _DARK_DISABLED = {"WindowText": "#6d6d6d", "Text": "#6d6d6d", "ButtonText": "#b4b4b4", "Highlight": "#505050", "HighlightedText": "#6d6d6d"}
 _LIGHT = {
@@ -62,6 +63,7 @@ _LIGHT = {
     "Base": "#ffffff",
     "AlternateBase": "#e4e4fe",
     "Text": "#000000",
+    "PlaceholderText": "#808080",
     "Button": "#fcfcfc",
     "ButtonText": "#000000",
     "Light": "#c8c8c8",
