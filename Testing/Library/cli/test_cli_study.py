@@ -219,9 +219,11 @@ def test_status_for_programs_holds_the_same(tmp_path, capsys):
     assert sweep in said["stages"]
 
 
-# The command itself, whose workers never end by themselves.
+# The command itself, whose workers never end by themselves. A shell that starts a job in the background has Ctrl+C ignored; not so here.
 _PROGRAM = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from SAM2AnnotateLib.cli.main import main
 from SAM2AnnotateLib.study.execution import process_pool
 process_pool.ProcessPool.__init__.__kwdefaults__["execute"] = "study_stand_ins:wait_for_the_end"
@@ -236,12 +238,15 @@ def test_a_signal_ends_the_workers_and_the_command_says_that_it_stopped(tmp_path
     environment = {**os.environ, "PYTHONPATH": f"{HERE}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-c", _PROGRAM, str(folder)]
     with subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 30
-        while len(found := list(folder.glob("pid-*"))) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        process.send_signal(signal_number)
-        _, said = process.communicate(timeout=20)
+        try:
+            deadline = time.monotonic() + 120
+            while len(found := list(folder.glob("pid-*"))) < 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            process.send_signal(signal_number)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()  # else the end of `with` would wait for it for ever
     assert process.returncode == 130, said
     assert said.endswith("sam2annotate: stopped.\n")
     assert "Traceback" not in said
