@@ -53,6 +53,7 @@ WHEELS = (
     "safetensors",
     "tqdm",
     "nibabel",
+    "slicerio",
     "PyYAML",
     "jinja2",
     "pytest",
@@ -63,7 +64,7 @@ WHEELS = (
 SLICER_TESTS = ("slicer-core>=5.13", "PySide6-Essentials>=6.8", "cmake")
 SAM2_NEEDS = ("hydra-core", "iopath")
 # Readers of Slicer's and DICOM's segmentations, and the trainer that data sets are written for.
-NNUNET = ("slicerio", "highdicom", "matplotlib", "nnunetv2>=2.8")
+NNUNET = ("highdicom", "matplotlib", "nnunetv2>=2.8")
 # Runs a study on a cluster; its tests start one on this machine.
 CLUSTER = "ray>=2.9"
 SAM2 = "sam2>=1.1,<2"

@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
 def _cases(rows: list[_Row], plan, names: dict[int, str], options: argparse.Namespace) -> Iterator:
     """The cases one after another, so that one at a time is in memory."""
     from ..nnunet import ExportCase
-    from ..nnunet.segmentations.sources import read_image, read_segments
+    from ..nnunet.sources import read_image, read_segments
 
     for row in rows:
         if len(row.images) != len(plan.channels):
@@ -107,7 +107,7 @@ def _cases(rows: list[_Row], plan, names: dict[int, str], options: argparse.Name
         notes = {image.source: list(image.volume.notes) for image in images if image.volume.notes}
         for source, told in notes.items():
             show_notes(source, told)
-        found = read_segments(row.segmentation, names, images[0].volume.grid)
+        found = read_segments(row.segmentation, names, images[0].volume.grid, images[0].slices)
         provenance = {} if options.annotator is None else {"annotator": options.annotator}
         if notes:
             provenance["image_notes"] = [note for told in notes.values() for note in told]

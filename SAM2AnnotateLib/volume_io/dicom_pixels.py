@@ -60,16 +60,23 @@ class StoredFrames:
         """(rows, columns) stored values of each frame."""
         decoded = None
         for index in range(self.count):
+            if self._packed is None or not self._pydicom_decodes():
+                yield self.frame(index)
+                continue
             with reading(self.path, "DICOM file"):
-                if self._packed is None:
-                    frame = self._native(index)
-                elif not self._pydicom_decodes():
-                    frame = self._by_gdcm(self._packed[index])
-                else:
-                    decoded = decoded or import_for("Reading DICOM", "pydicom.pixels", INSTALL).iter_pixels(self.dataset, raw=True)
-                    frame = np.asarray(next(decoded))
-                frame = self._values(frame)
+                decoded = decoded or import_for("Reading DICOM", "pydicom.pixels", INSTALL).iter_pixels(self.dataset, raw=True)
+                frame = self._values(np.asarray(next(decoded)))
             yield frame
+
+    def frame(self, index: int) -> np.ndarray:
+        """(rows, columns) stored values of one frame, from 0."""
+        with reading(self.path, "DICOM file"):
+            if self._packed is None:
+                return self._values(self._native(index))
+            if not self._pydicom_decodes():
+                return self._values(self._by_gdcm(self._packed[index]))
+            decoder = import_for("Reading DICOM", "pydicom.pixels", INSTALL)
+            return self._values(np.asarray(next(decoder.iter_pixels(self.dataset, indices=[index], raw=True))))
 
     @property
     def dtype(self) -> np.dtype:

@@ -385,20 +385,18 @@ def _voxels(path: Path, frames: list[Frame]) -> tuple[np.ndarray, list[str]]:
         if kind is not None and kind[0] != stored.dtype.kind and "f" in (kind[0], stored.dtype.kind):
             raise VolumeError(f"'{file}' holds voxels of another type than '{next(iter(by_file))}' of the same series.")
         kind = (stored.dtype.kind,)
-        needed = _value_type(stored, [frames[k] for k in slices])
         of_index = {frames[k].index: k for k in slices}
         for index, values in enumerate(stored):
             if index not in of_index:
                 continue
             k = of_index[index]
-            if frames[k].has_table:
-                values, needed = _by_table(stored, values), np.dtype(np.int32)
+            values = _by_table(stored, values) if frames[k].has_table else _rescaled(values, frames[k].rescale)
             if out is None:
-                _require_room(path, len(frames), values.shape, needed)
-                out = np.empty((len(frames), *values.shape), dtype=needed)
-            elif not np.can_cast(needed, out.dtype, "safe"):
-                out = out.astype(_common(out.dtype, needed))
-            out[k] = _rescaled(values, frames[k].rescale, out.dtype)
+                _require_room(path, len(frames), values.shape, values.dtype)
+                out = np.empty((len(frames), *values.shape), dtype=values.dtype)
+            elif not np.can_cast(values.dtype, out.dtype, "safe"):
+                out = out.astype(_common(out.dtype, values.dtype))
+            out[k] = values
         if stored.stray_bits:
             strays.append(file.name)
     assert out is not None
@@ -414,21 +412,6 @@ def _require_room(path: Path, slices: int, shape: tuple[int, ...], kind: np.dtyp
         raise VolumeError(f"'{path}' holds a volume of {slices} x {shape} voxels, which this computer's memory cannot hold.") from exc
 
 
-def _value_type(stored: StoredFrames, frames: list[Frame]) -> np.dtype:
-    """The smallest type, of at least 16 bits where values are rescaled, that holds whatever the stored bits can stand for."""
-    rescales = [frame.rescale or (1.0, 0.0) for frame in frames]
-    if all(pair == (1.0, 0.0) for pair in rescales):
-        return stored.dtype
-    low, high = stored.range
-    if math.isnan(low) or any(not number.is_integer() for pair in rescales for number in pair):
-        return np.dtype(np.float64 if stored.dtype.itemsize > 2 else np.float32)
-    ends = [slope * end + intercept for slope, intercept in rescales for end in (low, high)]
-    for kind in (np.int16, np.int32, np.int64):
-        if np.iinfo(kind).min <= min(ends) and max(ends) <= np.iinfo(kind).max:
-            return np.dtype(kind)
-    return np.dtype(np.float64)
-
-
 def _common(one: np.dtype, other: np.dtype) -> np.dtype:
     if "f" in (one.kind, other.kind):
         wide = any(kind.itemsize > (4 if kind.kind == "f" else 2) for kind in (one, other))
@@ -436,13 +419,17 @@ def _common(one: np.dtype, other: np.dtype) -> np.dtype:
     return np.promote_types(one, other)
 
 
-def _rescaled(values: np.ndarray, rescale: tuple[float, float] | None, kind: np.dtype) -> np.ndarray:
+def _rescaled(values: np.ndarray, rescale: tuple[float, float] | None) -> np.ndarray:
+    """As stored where nothing is rescaled; whole numbers in the smallest type that holds them, of at least 16 bits; else floating-point."""
     if rescale is None or rescale == (1.0, 0.0):
         return values
     slope, intercept = rescale
-    if kind.kind in "iu":
-        return values.astype(np.int64) * int(slope) + int(intercept)
-    return values.astype(np.float64) * slope + intercept
+    if values.dtype.kind in "iu" and slope.is_integer() and intercept.is_integer():
+        ends = [int(slope) * int(end) + int(intercept) for end in (values.min(), values.max())]
+        for kind in (np.int16, np.int32, np.int64):
+            if np.iinfo(kind).min <= min(ends) and max(ends) <= np.iinfo(kind).max:
+                return (values.astype(np.int64) * int(slope) + int(intercept)).astype(kind)
+    return (values.astype(np.float64) * slope + intercept).astype(np.float64 if values.dtype.itemsize > 2 else np.float32)
 
 
 def _by_table(stored: StoredFrames, values: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ ROOMS = (
 LEVELS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 # Rooms that are houses of their own, from the ground up; `presets` holds files only.
 INNER_ROOMS = {
-    "nnunet": ("cases", "segmentations", "data_sets", "runs", "scores"),
+    "nnunet": ("cases", "sources", "data_sets", "runs", "scores"),
     "study": ("presets", "configuration", "records", "work", "tables", "report", "execution"),
 }
 MOST_FILES = 22

@@ -14,7 +14,7 @@ from worlds import ballArray, markBall
 
 from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
-from SAM2AnnotateLib.nnunet.segmentations.sources import read_image
+from SAM2AnnotateLib.nnunet.sources import read_image
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.volume_io import write_volume
 from SAM2AnnotateSlicer.Nnunet.NnunetCase import patientIdOf

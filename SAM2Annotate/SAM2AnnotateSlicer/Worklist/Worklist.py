@@ -12,7 +12,7 @@ import slicer
 import vtk
 
 from SAM2AnnotateLib.errors import InputError, OutputError, PromptError
-from SAM2AnnotateLib.nnunet.segmentations.sources import read_image
+from SAM2AnnotateLib.nnunet.sources import read_image
 from SAM2AnnotateLib.review import SliceStatus
 
 from ..Review.Logic import AnnotationLogic

@@ -18,7 +18,7 @@ from ...nnunet.cases.plan import PLAN_FILE, read_plan
 from ...nnunet.cases.splits import TEST, TRAIN, make_folds
 from ...nnunet.data_sets.data_set import SPLITS_FILE, CaseRecord
 from ...nnunet.data_sets.transaction import recover
-from ...nnunet.segmentations.sources import segments_of_labelmap
+from ...nnunet.sources import segments_of_labelmap
 from ...volume_io import read_volume
 from ..configuration.names import first_few
 from ..records.folder import Study

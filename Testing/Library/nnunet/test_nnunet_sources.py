@@ -11,12 +11,12 @@ import pytest
 from nnunet_cases import SHARED, a_plan, a_review, a_segment, label_at
 from patients import all_48_orientations, an_anisotropic_volume, run_python
 
-from SAM2AnnotateLib.errors import GridMismatchError, InputError, MissingPackageError, VolumeError
+from SAM2AnnotateLib.errors import GridMismatchError, InputError, VolumeError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.geometry.conventions import flip_lps_ras
 from SAM2AnnotateLib.nnunet import LabelRule
 from SAM2AnnotateLib.nnunet.data_sets.labels import label_case
-from SAM2AnnotateLib.nnunet.segmentations.sources import read_image, read_segments
+from SAM2AnnotateLib.nnunet.sources import read_image, read_segments
 from SAM2AnnotateLib.review.stored_object import TAG, pack_object
 from SAM2AnnotateLib.volume_io import read_volume, write_volume
 
@@ -119,11 +119,11 @@ def test_a_cut_slicer_segmentation_is_refused(tmp_path, keep):
         read_segments(path)
 
 
-def test_without_slicerio_the_message_says_how_to_get_it(tmp_path, monkeypatch):
+def test_reading_a_slicer_segmentation_takes_no_further_package(tmp_path, monkeypatch):
     path = write_seg_nrrd(tmp_path / "a.seg.nrrd")
-    monkeypatch.setitem(sys.modules, "slicerio", None)
-    with pytest.raises(MissingPackageError, match="pip install slicerio"):
-        read_segments(path)
+    for package in ("slicerio", "nrrd", "SimpleITK"):
+        monkeypatch.setitem(sys.modules, package, None)
+    assert len(read_segments(path).segments) == 2
 
 
 _WRITE_WITH_SLICER = """

@@ -17,7 +17,7 @@ from SAM2AnnotateLib.nnunet import CaseImage, DataSet, ExportCase, LabelRule, Re
 from SAM2AnnotateLib.nnunet.runs.folders import NnunetFolders
 from SAM2AnnotateLib.nnunet.runs.process import NnunetCall, NnunetRunner
 from SAM2AnnotateLib.nnunet.runs.verify import verify
-from SAM2AnnotateLib.nnunet.segmentations.sources import read_image, read_segments
+from SAM2AnnotateLib.nnunet.sources import read_image, read_segments
 
 sitk = pytest.importorskip("SimpleITK")
 needs_nnunet = pytest.mark.skipif(importlib.util.find_spec("nnunetv2") is None, reason="needs nnunetv2")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from ...errors import InputError, VolumeError
 from ...geometry import Volume, VolumeGrid
 from ...volume_io import SliceSource, is_dicom_path, read_dicom, read_volume
+from ...volume_io.dicom_files import begins_as_dicom
 from ..cases.case import CaseImage, SourceSegment
 from ..cases.masks import cut_to_content
 from .seg_nrrd import is_slicer_segmentation, read_seg_nrrd
@@ -62,13 +63,19 @@ def read_image(path: str | Path, modality: str | None = None, series: str | None
     return CaseImage(volume, str(path), patient, slices)
 
 
-def read_segments(path: str | Path, names: Mapping[int, str] | None = None, annotated_grid: VolumeGrid | None = None) -> SourceSegments:
+def read_segments(
+    path: str | Path,
+    names: Mapping[int, str] | None = None,
+    annotated_grid: VolumeGrid | None = None,
+    image_slices: Sequence[SliceSource] = (),
+) -> SourceSegments:
     """Read the segments of a Slicer segmentation (``.seg.nrrd``), a labelmap (NIfTI, NRRD, MHA) or a DICOM SEG file (``.dcm``).
 
     Args:
         path: the file.
         names: of a labelmap's values; a value without a name is called by its number.
-        annotated_grid: see `read_seg_nrrd`.
+        annotated_grid: of the image that was annotated: see `read_seg_nrrd` and `read_dicom_seg`.
+        image_slices: its slices, if it is a DICOM series: see `read_dicom_seg`.
 
     Raises:
         VolumeError: if the file is missing, damaged or of another kind.
@@ -79,13 +86,13 @@ def read_segments(path: str | Path, names: Mapping[int, str] | None = None, anno
     if not path.is_file():
         raise VolumeError(f"There is no segmentation file '{path}'.")
     lower = path.name.lower()
-    if lower.endswith(".seg.nrrd") or (lower.endswith(".nrrd") and is_slicer_segmentation(path)):
+    if lower.endswith(".nrrd") and is_slicer_segmentation(path):
         segments, grid = read_seg_nrrd(path, annotated_grid)
         return SourceSegments(segments, str(path), grid=grid)
-    if lower.endswith(".dcm") or _is_dicom(path):
+    if lower.endswith(".dcm") or begins_as_dicom(path):
         from .dicom_seg import read_dicom_seg
 
-        segments, patient_id = read_dicom_seg(path)
+        segments, patient_id = read_dicom_seg(path, annotated_grid, image_slices)
         return SourceSegments(segments, str(path), patient_id)
     labels = read_volume(path)
     return SourceSegments(segments_of_labelmap(labels, names or {}, str(path)), str(path), grid=labels.grid)
@@ -105,8 +112,3 @@ def segments_of_labelmap(labels: Volume, names: Mapping[int, str], source: str) 
     found = sorted({int(value) for value in whole if value != 0} | set(names))
     whole_kji = array if array.dtype.kind in "bui" else np.rint(array)
     return tuple(SourceSegment(names.get(value, str(value)), cut_to_content(labels.grid, whole_kji == value)) for value in found)
-
-
-def _is_dicom(path: Path) -> bool:
-    with open(path, "rb") as stream:
-        return stream.read(132)[128:] == b"DICM"

@@ -1,1 +1,0 @@
-"""Segments from files: DICOM SEG, .seg.nrrd, label maps. Imports cases."""
