@@ -52,7 +52,7 @@ class SAM2Annotate(ScriptedLoadableModule):
 class SAM2AnnotateWidget(ScriptedLoadableModuleWidget):
     """The panel; all of it is in `SAM2AnnotateSlicer.Panel.Widget`."""
 
-    panel = None
+    panel = logic = None
 
     def setup(self) -> None:
         """Called once, before the first visit."""
@@ -84,14 +84,14 @@ class SAM2AnnotateWidget(ScriptedLoadableModuleWidget):
         panel, self.panel = self.panel, None
         if panel is not None:
             panel.cleanup()
+        elif self.logic is not None:  # no panel came about, so nobody owns the model
+            from SAM2AnnotateSlicer.Model import SharedService
+
+            SharedService.scriptDone()
 
 
 class SAM2AnnotateLogic(ScriptedLoadableModuleLogic):
     """What scripts use: `SAM2AnnotateLogic().annotate(...)` and `.review(...)`, without a widget."""
-
-    def __init__(self, parent=None):
-        ScriptedLoadableModuleLogic.__init__(self, parent)
-        self._console = None
 
     def getParameterNode(self):
         """The module's parameter node, typed."""
@@ -100,36 +100,32 @@ class SAM2AnnotateLogic(ScriptedLoadableModuleLogic):
         return SAM2AnnotateParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
 
     def makeSteps(self):
-        """The steps of the work for the panel: an `AnnotationLogic` with a model process of its own, which is not started yet."""
-        from SAM2AnnotateSlicer.Model.ModelService import ModelService
-        from SAM2AnnotateSlicer.Review.JournalKeeper import JournalKeeper
-        from SAM2AnnotateSlicer.Review.Logic import AnnotationLogic
+        """The steps of the work for a panel; the model's process, which is not started yet, is that panel's."""
+        from SAM2AnnotateSlicer.Model import SharedService
+        from SAM2AnnotateSlicer.ModuleLogic import ModuleLogic
+        from SAM2AnnotateSlicer.Review import JournalKeeper
 
         journals = Path(slicer.app.slicerUserSettingsFilePath).parent / "SAM2Annotate" / "journals"
-        return AnnotationLogic(slicer.mrmlScene, ModelService(logFolder=slicer.app.temporaryPath), JournalKeeper(journals))
+        service = SharedService.theService(slicer.app.temporaryPath)
+        return ModuleLogic(slicer.mrmlScene, service, JournalKeeper.JournalKeeper(journals))
 
-    def annotate(
-        self, volumeNode, box, firstSlice=None, lastSlice=None, segmentationNode=None, segmentId=None, *, model="bundled", **options
-    ):
+    def annotate(self, volumeNode, box, firstSlice=None, lastSlice=None, segmentationNode=None, segmentId=None, **options):
         """Carry one box through the slices of an object; see `SAM2AnnotateSlicer.Console.Console.annotate` for arguments and errors."""
-        return self._theConsole().annotate(volumeNode, box, firstSlice, lastSlice, segmentationNode, segmentId, model=model, **options)
+        return self._theConsole().annotate(volumeNode, box, firstSlice, lastSlice, segmentationNode, segmentId, **options)
 
     def review(self, segmentationNode, segmentId, **options):
         """Go on with a segment that was annotated before; see `SAM2AnnotateSlicer.Console.Console.review`."""
         return self._theConsole().review(segmentationNode, segmentId, **options)
 
     def close(self) -> None:
-        """End the model's process of `annotate` and `review`."""
-        if self._console is not None:
-            self._console.close()
-            self._console = None
+        """End the model's process that `annotate` and `review` use, unless it is the panel's."""
+        self._theConsole().close()
 
-    def _theConsole(self):
-        if self._console is None:
-            from SAM2AnnotateSlicer.Console import Console
+    @staticmethod
+    def _theConsole():
+        from SAM2AnnotateSlicer.Console import theConsole
 
-            self._console = Console(slicer.app.temporaryPath)
-        return self._console
+        return theConsole()
 
 
 class SAM2AnnotateTest(ScriptedLoadableModuleTest):

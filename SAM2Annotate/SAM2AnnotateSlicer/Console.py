@@ -1,51 +1,52 @@
-"""Console: annotate and review from Slicer's Python console or a script, without a widget. Imports the library's worker, AnnotatedSegment.
+"""Console: annotate and review from Slicer's Python console or a script, without a widget. Imports ModelService, AnnotatedSegment.
 
-The model runs in the same kind of process as for the panel and is loaded once. Every call returns when it is done. Slices are named by
-their voxel index along the object's axis. A segment that the panel is at as well is one object to both: the panel shows at once what a
-script decides, and each can take back what the other did.
+The model runs in the panel's process, or in one of its own without a panel, and is loaded once. Every call returns when it is done;
+meanwhile the window is drawn, and takes no clicks and keys. Slices are named by their voxel index along the object's axis. A segment that
+the panel is at as well is one object to both: the panel shows at once what a script decides, and each can take back what the other did.
 """
 
 from __future__ import annotations
 
+import logging
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import qt
 import slicer
 
-from SAM2AnnotateLib.errors import PromptError
+from SAM2AnnotateLib.errors import PromptError, SAM2AnnotateError, WorkerError
 from SAM2AnnotateLib.geometry import Extent, SliceStack
 from SAM2AnnotateLib.intensity import choose_mapping
 from SAM2AnnotateLib.progress import Progress
-from SAM2AnnotateLib.propagation import RegionPolicy
+from SAM2AnnotateLib.propagation import RegionPolicy, SliceResult
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.review.doubt import Doubt
 from SAM2AnnotateLib.review.doubts import session_doubts
-from SAM2AnnotateLib.worker.subprocess_worker import SubprocessWorker
 
-from .Model.PythonCommand import pythonCommand
+from .Model import SharedService
+from .Model.ModelService import ModelChoice, OpenedVolume
 from .Review.AnnotatedSegment import AnnotatedSegment, boxAndExtent, stackOf, tagOf
 from .Scene.RoiBox import readRoi
 from .Scene.SceneBridge import newSegmentation, volumeFromNode, voxelsKey
 from .Scene.SegmentLabelmap import requireLabelmaps
 
-LOG_NAME = "SAM2Annotate-console-worker.log"
+_PAUSE_SECONDS = 0.005  # between two looks at what the model says
 
 
 class Console:
-    """Keeps the model's process between calls; `close` ends it.
+    """Asks the model and waits for it.
 
     Args:
-        logFolder: folder of the process's log; by default the system's temporary folder.
+        logFolder: folder of the log of the model's process; by default the system's temporary folder. Counts if there is no process yet.
+        service: gives the model; by default the application's one.
     """
 
-    def __init__(self, logFolder: str | Path | None = None):
-        self._logFile = Path(logFolder if logFolder is not None else tempfile.gettempdir()) / LOG_NAME
-        self._worker: SubprocessWorker | None = None
-        self._loaded: tuple[str, str] | None = None
-        self._open: dict[str, str] = {}  # key of an open volume, and of its voxels
-        self.description: dict = {}
+    def __init__(self, logFolder: str | Path | None = None, service: Callable | None = None):
+        folder = Path(logFolder if logFolder is not None else tempfile.gettempdir())
+        self._service = service if service is not None else lambda: SharedService.theService(folder)
 
     def annotate(
         self,
@@ -58,7 +59,7 @@ class Console:
         *,
         centerSlice: int | None = None,
         axis: str = "axial",
-        model: str = "bundled",
+        model: str | None = None,
         device: str = "auto",
         window: str = "auto",
         name: str = "Object",
@@ -75,7 +76,7 @@ class Console:
             segmentId: an existing segment without a review, whose drawn slices count as corrected; by default a new one, called `name`.
             centerSlice: the slice that the box lies on; by default the middle of the extent.
             axis: ``axial``, ``coronal``, ``sagittal``, or an index axis ``i``, ``j``, ``k``.
-            model, device: see `load_engine`.
+            model, device: see `load_engine`; by default the panel's, which is the bundled one at first.
             window: see `choose_mapping`.
             progress: told after each slice.
 
@@ -104,7 +105,7 @@ class Console:
         review.propagate(progress)
         return review
 
-    def review(self, segmentationNode, segmentId: str, model: str = "bundled", device: str = "auto") -> ConsoleReview:
+    def review(self, segmentationNode, segmentId: str, model: str | None = None, device: str = "auto") -> ConsoleReview:
         """Go on with a segment that was annotated before, here or in the panel.
 
         Raises:
@@ -119,64 +120,85 @@ class Console:
         return ConsoleReview(self, annotated, model, device)
 
     def close(self) -> None:
-        """End the model's process."""
-        if self._worker is not None:
-            self._worker.close()
-        self._worker, self._loaded = None, None
-        self._open.clear()
+        """End the model's process, unless the panel uses it."""
+        SharedService.scriptDone()
 
-    def run(self, annotated: AnnotatedSegment, changed: int | None, model: str, device: str, progress) -> None:
+    def run(self, annotated: AnnotatedSegment, changed: int | None, model: str | None, device: str, progress) -> None:
         """Compute the slices that are due and show each as it comes.
 
         Raises:
             PromptError: if the object was changed meanwhile, by what `progress` let happen; what is done is kept.
         """
-        worker = self._workerFor(model, device)
-        key = self._openedKey(worker, annotated)
+        service = self._service()
+        service.forgetVolumes(lambda volumeId: slicer.mrmlScene.GetNodeByID(volumeId) is not None)
+        choice = None if model is None else ModelChoice(model, device)
         work, revision = annotated.session.due_work(changed), annotated.session.revision
-        request = worker.client.propagate(key, work, RegionPolicy.parse(annotated.about.get("roi", "auto")))
-        try:
-            for message in worker.replies(request):
+        failures: list[Exception] = []
+        ended: list[SAM2AnnotateError | None] = []
+
+        def arrived(result: SliceResult, done: int, total: int) -> None:
+            if failures:
+                return
+            try:
                 if annotated.session.revision != revision:
                     raise PromptError(f"'{annotated.name}' was changed while its slices were computed. Call propagate again.")
-                annotated.addResult(message.result())
+                annotated.addResult(result)
                 if progress is not None:
-                    progress(Progress(message.done, message.total, "slices"))
+                    progress(Progress(done, total, "slices"))
+            except Exception as error:  # noqa: BLE001 - raised for the caller, when the model has stopped
+                failures.append(error)
+
+        try:
+            opened, policy = self._opened(annotated), RegionPolicy.parse(annotated.about.get("roi", "auto"))
+            told = {"onSlice": arrived, "onDone": lambda: ended.append(None), "onFailed": ended.append}
+            self._tell(annotated, changed)
+            self._wait(service, service.propagate(opened, work, policy, choice=choice, ofScript=True, **told), ended, failures)
         finally:
-            annotated.about["engine"] = self.description
+            if service.description is not None:
+                annotated.about["engine"] = service.description
             if annotated.exists:
                 annotated.labelmap.updateSurface()
                 keep(annotated)
+        if failures or ended[0] is not None:
+            raise (failures or ended)[0]
 
-    def _openedKey(self, worker: SubprocessWorker, annotated: AnnotatedSegment) -> str:
-        """The worker's name of the object's volume, which is open there now; volumes that are gone, or have changed, no longer are."""
+    def _wait(self, service, request, ended: list, failures: list) -> None:
+        """Let Slicer work until the request has ended: it draws and hears the model, and leaves clicks and keys for afterwards."""
+        try:
+            while not ended:
+                if failures:
+                    service.cancel(request)
+                if service.closed:
+                    raise WorkerError("The model's process was ended, because the panel was closed. Finished slices are kept.")
+                slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
+                time.sleep(_PAUSE_SECONDS)
+        except BaseException:
+            service.cancel(request)
+            raise
+
+    @staticmethod
+    def _tell(annotated: AnnotatedSegment, changed: int | None) -> None:
+        """Say what takes a while now, in the log and in the status bar."""
+        beside = "" if changed is None else f" beside slice {annotated.stack.index_of(changed)}"
+        text = f"SAM2Annotate: computing the slices of '{annotated.name}'{beside}; the window takes no input until it is done."
+        logging.info(text)
+        if slicer.util.mainWindow() is not None:
+            slicer.util.showStatusMessage(text, 10000)
+
+    @staticmethod
+    def _opened(annotated: AnnotatedSegment) -> OpenedVolume:
+        """The object's volume as the model is to see it."""
         volumeNode, stored = annotated.volumeNode, annotated.about.get("mapping")  # a prediction brings no gray window
         window = f"{stored['lower']},{stored['upper']}" if stored else "auto"
-        mapping = choose_mapping(volumeFromNode(volumeNode), window)
+        volume = volumeFromNode(volumeNode)
+        mapping = choose_mapping(volume, window)
         annotated.about["mapping"] = stored or mapping.to_json()
-        for key, voxels in list(self._open.items()):
-            node = volumeNode.GetScene().GetNodeByID(voxels.split("@")[0])
-            if node is None or voxelsKey(node) != voxels:
-                worker.wait(worker.client.close_volume(key))
-                worker.client.forget_voxels(voxels)
-                del self._open[key]
-        key, voxels = annotated.imageKey(mapping), voxelsKey(volumeNode)
-        if key not in self._open:
-            worker.wait(worker.client.open_volume(key, volumeFromNode(volumeNode), annotated.axis, mapping, voxels))
-            self._open[key] = voxels
-        return key
+        return OpenedVolume(annotated.imageKey(mapping), voxelsKey(volumeNode), volume, annotated.axis, mapping)
 
-    def _workerFor(self, model: str, device: str) -> SubprocessWorker:
-        if self._worker is not None and self._worker.process.poll() is not None:
-            self.close()  # it died meanwhile
-        if self._worker is None:
-            self._worker = SubprocessWorker(pythonCommand(), log_file=self._logFile)
-        if self._loaded != (model, device):
-            self._loaded = None
-            loaded = self._worker.wait(self._worker.client.load_model(model, device=device))
-            self.description, self._loaded = loaded[-1].engine, (model, device)
-            self._open.clear()
-        return self._worker
+
+def theConsole() -> Console:
+    """The console of the application."""
+    return _THE_CONSOLE
 
 
 class ConsoleReview:
@@ -185,7 +207,7 @@ class ConsoleReview:
     Masks are 2-D bool arrays of a slice as `slicer.util.arrayFromVolume` has it: the two other axes in the order k, j, i.
     """
 
-    def __init__(self, console: Console, annotated: AnnotatedSegment, model: str, device: str):
+    def __init__(self, console: Console, annotated: AnnotatedSegment, model: str | None, device: str):
         self._console, self._annotated = console, annotated
         self._model, self._device = model, device
 
@@ -310,3 +332,6 @@ def _segment(volumeNode, segmentationNode, segmentId: str | None, name: str):
     if tagOf(segmentationNode, segmentId):
         raise PromptError(f"The segment '{segmentId}' already has a review, which a new box would throw away. Go on with it by review().")
     return segmentationNode, segmentId
+
+
+_THE_CONSOLE = Console(slicer.app.temporaryPath)

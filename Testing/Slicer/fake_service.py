@@ -23,6 +23,7 @@ class FakeService:
         slowToStop: if True, what is cancelled goes on until `stop`, as a model in the midst of a slice does.
         fault: if not None, the next request fails with it.
         asked: the kinds of all requests.
+        opened: volumes of propagations by the ID of their node, as long as nobody let go of them.
     """
 
     def __init__(self, logFolder: Path, secondsPerSlice: float | None = None):
@@ -35,6 +36,7 @@ class FakeService:
         self.held, self.closed, self.slowToStop = False, False, False
         self.fault: SAM2AnnotateError | None = None
         self.asked: list[str] = []
+        self.opened: dict[str, object] = {}
         self._engine = ScriptedEngine()
         self._running: tuple[Request, Iterator] | None = None
 
@@ -62,6 +64,7 @@ class FakeService:
 
     def propagate(self, opened, work, policy, **then) -> Request:
         """All slices that are due: at once, or one by one with `letThrough`."""
+        self.opened[opened.fileKey.split("@")[0]] = opened
         request = Request("propagate", opened, lambda: 0, **then)
         if self._begin(request):
             progress = []
@@ -106,8 +109,9 @@ class FakeService:
     def forgetVolume(self, volumeId: str, but: str = "") -> None:
         """Nothing is kept of a volume."""
 
-    def forgetVolumes(self) -> None:
-        """Nothing is kept of any volume."""
+    def forgetVolumes(self, isThere=lambda _volumeId: False) -> None:
+        """Nothing is kept of any volume but which it was."""
+        self.opened = {volumeId: opened for volumeId, opened in self.opened.items() if isThere(volumeId)}
 
     def close(self) -> None:
         """Answer nothing any more."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import slicer
-from in_process_worker import InProcessWorker
+from fake_service import FakeService
 from orientations import linearTransform
 from panel_bench import makeBench, segmentArray, settle
 from worlds import aVolume
@@ -25,11 +23,14 @@ def bench(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def console(tmp_path, monkeypatch):
-    monkeypatch.setattr(Console, "SubprocessWorker", InProcessWorker)
-    made = Console.Console(tmp_path)
-    yield made
-    made.close()
+def console(service):
+    return Console.Console(service=lambda: service)
+
+
+@pytest.fixture
+def service(tmp_path):
+    """The console's model, apart from the panel's, so that a test can hold either."""
+    return FakeService(tmp_path)
 
 
 def stored(annotated):
@@ -141,12 +142,11 @@ def test_a_script_writes_nothing_while_volume_and_segmentation_are_moved_against
     assert tagOf(node, review.segmentId) == before
 
 
-def test_voxels_of_volumes_that_are_gone_do_not_fill_the_disk_in_a_long_script(console):
+def test_voxels_of_volumes_that_are_gone_do_not_fill_the_disk_in_a_long_script(console, service):
     for _round in range(3):
         volume = aVolume()
         console.annotate(volume, ((10, 9), (34, 31)), 5, 18, axis="k", window="0,255")
-        folder = Path(console._worker.client._folder.name)
-        assert len(list(folder.glob("*.npy"))) == 1 and len(console._worker.worker._volumes) == 1
+        assert list(service.opened) == [volume.GetID()]
         slicer.mrmlScene.Clear(0)
 
 

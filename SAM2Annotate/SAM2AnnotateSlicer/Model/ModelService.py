@@ -62,7 +62,11 @@ class OpenedVolume:
 
 @dataclass(eq=False)
 class Request:
-    """One piece of work; `onSlice` is called for every slice, then exactly one of `onDone` and `onFailed`."""
+    """One piece of work; `onSlice` is called for every slice, then exactly one of `onDone` and `onFailed`.
+
+    With a `choice` it is answered by that model, otherwise by the one of `ModelService.use`. What a script asked for is left alone by
+    `cancelAll`.
+    """
 
     kind: str
     opened: OpenedVolume | None
@@ -70,6 +74,8 @@ class Request:
     onSlice: Callable[[SliceResult, int, int], None] = lambda *_: None
     onDone: Callable[[], None] = lambda: None
     onFailed: Callable[[SAM2AnnotateError], None] = lambda _: None
+    choice: ModelChoice | None = None
+    ofScript: bool = False
     number: int = 0
     cancelled: bool = False
 
@@ -112,6 +118,11 @@ class ModelService:
     def description(self) -> dict | None:
         """What the loaded model says of itself; None before it is loaded."""
         return self._description
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is answered any more."""
+        return self._closed
 
     @property
     def busy(self) -> bool:
@@ -179,9 +190,9 @@ class ModelService:
             self._tell()
 
     def cancelAll(self) -> None:
-        """Stop everything that runs or waits. A model that is being loaded goes on loading: the next request wants it."""
+        """Stop everything of the panel's that runs or waits. A model that is being loaded goes on loading: the next request wants it."""
         for request in [*self._waiting, *([self._current] if self._current is not None else [])]:
-            if request.kind not in ("load", "open"):
+            if request.kind not in ("load", "open") and not request.ofScript:
                 self.cancel(request)
 
     def forgetVolume(self, volumeId: str, but: str = "") -> None:
@@ -201,10 +212,11 @@ class ModelService:
             del self._laid[fileKey]
             self._process.client.forget_voxels(fileKey)
 
-    def forgetVolumes(self) -> None:
-        """Let go of all voxels."""
+    def forgetVolumes(self, isThere: Callable[[str], bool] = lambda _volumeId: False) -> None:
+        """Let go of the voxels of all volumes, but for those that are still there."""
         for volumeId in {key.split("@")[0] for key in self._laid}:
-            self.forgetVolume(volumeId)
+            if not isThere(volumeId):
+                self.forgetVolume(volumeId)
 
     def close(self) -> None:
         """End the process; nothing is answered any more."""
@@ -235,8 +247,9 @@ class ModelService:
         request = self._waiting[0]
         if not self._ready:
             pass  # the process says when it is
-        elif self._loaded != self._choice:
-            self._run(Request("load", None, self._askToLoad, onFailed=self._failAll))
+        elif self._loaded != (request.choice or self._choice):
+            choice = request.choice or self._choice
+            self._run(Request("load", None, lambda: self._askToLoad(choice), onFailed=lambda error: self._failAll(error, choice)))
         elif request.kind == "load":
             self._waiting.popleft()
             request.onDone()
@@ -266,9 +279,8 @@ class ModelService:
         else:
             self._current = request
 
-    def _askToLoad(self) -> int:
-        choice, self._loaded, self._description = self._choice, None, None
-        self._loading = choice
+    def _askToLoad(self, choice: ModelChoice) -> int:
+        self._loaded, self._description, self._loading = None, None, choice
         return self._process.client.load_model(choice.checkpoint, device=choice.device, precision=choice.precision)
 
     def _layNext(self) -> None:
@@ -302,7 +314,7 @@ class ModelService:
         if isinstance(message, SliceDone):
             if not current.cancelled:
                 result = message.result()
-                if not result.prompted or message.total == 1:
+                if self._loaded == self._choice and (not result.prompted or message.total == 1):
                     self._times.append(result.seconds)
                 self._show(current, result, message)
         elif isinstance(message, ModelLoaded):
@@ -357,9 +369,10 @@ class ModelService:
         self._open.clear()
         self._cancelPatience.stop()
 
-    def _failAll(self, error: SAM2AnnotateError) -> None:
-        waiting = list(self._waiting)
-        self._waiting.clear()
+    def _failAll(self, error: SAM2AnnotateError, choice: ModelChoice | None = None) -> None:
+        """Fail what waits; with a choice only what that model was to answer."""
+        waiting = [one for one in self._waiting if choice is None or (one.choice or self._choice) == choice]
+        self._waiting = deque(one for one in self._waiting if one not in waiting)
         for request in waiting:
             request.onFailed(error)
         self._tell()
@@ -370,7 +383,7 @@ class ModelService:
         elif self._waiting and not self._ready:
             text = "Starting the model's process"
         elif self._current is not None and self._current.kind == "load":
-            text = f"Loading the model '{self._choice.checkpoint}'"
+            text = f"Loading the model '{self._loading.checkpoint}'"
         elif self._current is not None and self._current.cancelled:
             text = "Stopping"
         elif self._current is not None:

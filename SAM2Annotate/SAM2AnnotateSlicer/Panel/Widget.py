@@ -12,6 +12,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..Model import SharedService
 from ..Notice import showText
 from ..Review.Logic import AnnotationLogic
 from ..Scene.OneRendering import oneRendering
@@ -43,7 +44,7 @@ class Widget:
 
     Args:
         layout: takes it.
-        logic: the steps; the panel closes its service in `cleanup`.
+        logic: the steps; the panel lets go of its service in `cleanup`.
         getParameters: gives the typed parameter node of the scene.
         installer: knows packages and models; a new one by default.
         dialogs: whether failures of what the user did are also shown in a dialog, and questions are asked.
@@ -106,6 +107,7 @@ class Widget:
         self._connectLogic()
         self.events.start()
         self.takeParameters()
+        SharedService.panelCame(logic.service)
 
     # -- life -----------------------------------------------------------------------------------------------------------------------
 
@@ -145,7 +147,7 @@ class Widget:
             self._disconnectGui()
         self.logic.setParameters(None)
         self.logic.keeper.journals.close()
-        self.logic.service.close()
+        SharedService.panelGone(self.logic.service)
         self.setUp.cleanup()
         self.dataSets.cleanup()
 
