@@ -8,6 +8,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+_WINDOW_FRAME = (24, 64)  # pixels for the window's title and border, and a taskbar that does not tell of itself
+
 
 class PageDialog:
     """The window.
@@ -25,11 +27,8 @@ class PageDialog:
     def open(self) -> None:
         """Show the window, with the page as things stand."""
         if self.dialog is None:
-            self.page, self.dialog = self._makePage(), qt.QDialog(slicer.util.mainWindow())
-            self.dialog.setWindowTitle(self._title)
-            qt.QVBoxLayout(self.dialog).addWidget(self.page.widget)
-            self.dialog.resize(*self._size)
-            leaveEnterAlone(self.dialog)
+            self.page = self._makePage()
+            self.dialog = windowOf(self.page.widget, self._title, self._size)
         self.page.refresh()
         self.dialog.show()
         self.dialog.raise_()
@@ -41,6 +40,23 @@ class PageDialog:
             self.dialog.close()
             self.dialog.deleteLater()
             self.page = self.dialog = None
+
+
+def windowOf(page, title: str, size: tuple[int, int]):
+    """A window with a page in it, never larger than the screen: the page scrolls then."""
+    dialog = qt.QDialog(slicer.util.mainWindow())
+    dialog.setWindowTitle(title)
+    area = qt.QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(qt.QFrame.NoFrame)
+    area.setWidget(page)
+    layout = qt.QVBoxLayout(dialog)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(area)
+    room = dialog.screen().availableGeometry
+    dialog.resize(min(size[0], room.width() - _WINDOW_FRAME[0]), min(size[1], room.height() - _WINDOW_FRAME[1]))
+    leaveEnterAlone(dialog)
+    return dialog
 
 
 def leaveEnterAlone(dialog) -> None:

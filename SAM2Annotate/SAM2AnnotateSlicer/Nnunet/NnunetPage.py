@@ -15,9 +15,11 @@ from slicer.i18n import tr as _
 from SAM2AnnotateLib.errors import SAM2AnnotateError
 from SAM2AnnotateLib.nnunet.cases.plan import UNREVIEWED_RULES, channel_name
 
+from ..Notice import Notice, showText
 from ..PageDialog import enable
 from ..Review.Logic import AnnotationLogic
 from ..Scene.SceneBridge import volumeFromNode
+from ..Scrolling import reveal
 from .NnunetCase import defaultCaseId, patientIdOf
 from .NnunetExport import ExportForm, NnunetExport
 from .NnunetPlan import dataSetsIn, defaultRows, freeNumber, planText
@@ -44,12 +46,14 @@ class NnunetPage:
         self._logic, self.exporter = logic, exporter
         self.confirm: Callable[[str], bool] = slicer.util.confirmOkCancelDisplay
         self.openFolder: Callable[[str], object] = _openFolder
-        self._previewed: ExportForm | None = None  # what the shown preview is of
+        self._previewed: ExportForm | None = None  # what a preview that still holds is of
+        self._listed: ExportForm | None = None  # what the preview below is of; None if something else stands there
         self._replaces = False
         self._volumeId = ""  # of the volume that the form was made for
         self._isNew = False  # whether the tables are those of a new data set
         self.widget = slicer.util.loadUI(str(_UI_FILE))
         ui = self.ui = slicer.util.childWidgetVariables(self.widget)
+        self._notice = Notice(ui.statusLabel)
         ui.segmentationSelector.setMRMLScene(logic.scene)
         self._channels = ChannelsTable(ui.channelsTable, logic.scene, self._onEdited)
         self._labels = LabelsTable(ui.labelsTable)
@@ -105,7 +109,7 @@ class NnunetPage:
         def show(error: SAM2AnnotateError | None, answer: dict) -> None:
             if error is None:
                 self._previewed, self._replaces = form, bool(answer["replaces"])
-                self.ui.resultView.setPlainText(previewText(answer))
+                self._list(previewText(answer), form)
             self._end(_("This is what 'Export' will write.") if error is None else str(error), error is not None)
 
         self._begin(_("Finding out what would be written..."), lambda: self.exporter.preview(form, show))
@@ -121,7 +125,7 @@ class NnunetPage:
         def show(error: SAM2AnnotateError | None, answer: dict) -> None:
             if error is None:
                 self._keepSettings(Path(answer["folder"]))
-                self.ui.resultView.setPlainText("\n".join(answer["lines"]))
+                self._list("\n".join(answer["lines"]))
                 self._fillDataSets()
                 self._fillPlan()
             done = _("Exported '{case}' to {folder}.").format(case=form.caseId, folder=form.folder)
@@ -134,7 +138,7 @@ class NnunetPage:
 
         def show(error: SAM2AnnotateError | None, answer: dict) -> None:
             if error is None:
-                self.ui.resultView.setPlainText(verifiedText(answer))
+                self._list(verifiedText(answer))
             problems = len(answer.get("problems", ()))
             found = _("{count} problems, see below.").format(count=problems) if problems else _("No problems.")
             self._end(found if error is None else str(error), error is not None or bool(problems))
@@ -248,7 +252,7 @@ class NnunetPage:
             self._channels.fill([(name, nodeId) for (name, _old), nodeId in zip(named, volumeIds, strict=False)], fixedNames=False)
             edited = {row.segment: row for row in self._labels.rows()} if self._isNew else {}
             self._labels.fillRows([edited.get(row.segment, row) for row in defaultRows(self._segmentNames())])
-            ui.planLabel.text = _("The plan is kept with the data set, and holds for all of its cases.")
+            showText(ui.planLabel, _("The plan is kept with the data set, and holds for all of its cases."))
         else:
             self._showPlan(form, volumeIds)
         self._isNew = isNew
@@ -259,7 +263,7 @@ class NnunetPage:
         try:
             plan = self.exporter.planOf(form)
         except SAM2AnnotateError as error:
-            ui.planLabel.text = str(error)
+            showText(ui.planLabel, str(error), isError=True)
             ui.labelsTable.setRowCount(0)
             return
         ui.numberSpinBox.setValue(plan.number)
@@ -270,7 +274,7 @@ class NnunetPage:
         volumeIds += [""] * (len(plan.channels) - len(volumeIds))
         self._channels.fill(zip(plan.channels, volumeIds, strict=False), fixedNames=True)
         self._labels.fillPlan(plan)
-        ui.planLabel.text = planText(plan)
+        showText(ui.planLabel, planText(plan))
 
     def _segmentNames(self) -> list[str]:
         node = self.ui.segmentationSelector.currentNode()
@@ -301,6 +305,13 @@ class NnunetPage:
         last = _("A case needs an image.") if len(form.channels) < 2 else ""
         enable(ui.removeChannelButton, _("Remove the last channel."), planned or last)
         enable(ui.cancelButton, _("Stop it; the data set stays as it was."), "" if self.exporter.busy else _("Nothing is running."))
+        why = reason or stale or noFolder
+        showText(ui.hintLabel, why)
+        ui.hintLabel.visible = bool(why)
+        outdated = self._listed is not None and self._previewed != form
+        self._notice.settle(
+            _("The form or the scene changed, so the list below is out of date. Press 'Preview' again.") if outdated else ""
+        )
 
     def _begin(self, text: str, start: Callable[[], None]) -> None:
         self._say(text)
@@ -313,13 +324,20 @@ class NnunetPage:
         self._updateButtons()
 
     def _end(self, text: str, isError: bool = False) -> None:
+        """Tell how it ended; what tells of a preview ends with the preview."""
         self.ui.progressBar.setRange(0, 1)
-        self._say(text, isError)
+        ofPreview = self._listed is not None and not isError
+        self._say(text, isError, (lambda: self._previewed == self._listed == self.form()) if ofPreview else None)
         self._updateButtons()
+        reveal(self.ui.resultView)
 
-    def _say(self, text: str, isError: bool = False) -> None:
-        self.ui.statusLabel.text = text
-        self.ui.statusLabel.styleSheet = "color: #c0392b; font-weight: bold;" if isError else ""
+    def _list(self, text: str, form: ExportForm | None = None) -> None:
+        """Show a result below the buttons; `form` if it is a preview of it."""
+        self._listed = form
+        self.ui.resultView.setPlainText(text)
+
+    def _say(self, text: str, isError: bool = False, holds: Callable[[], bool] | None = None) -> None:
+        self._notice.tell(text, isError, holds)
 
     def _showSettings(self) -> None:
         settings = qt.QSettings()

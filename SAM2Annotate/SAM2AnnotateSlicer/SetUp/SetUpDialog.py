@@ -1,14 +1,12 @@
-"""SetUpDialog: the set-up page in a window of its own, made when it is asked for. Imports qt, slicer and the page."""
+"""SetUpDialog: the set-up page in a window of its own, made when it is asked for. Imports slicer and the page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import qt
-import slicer
 from slicer.i18n import tr as _
 
-from ..PageDialog import leaveEnterAlone
+from ..PageDialog import windowOf
 from .Installer import Installer
 from .SetUpPage import SetUpPage
 
@@ -31,12 +29,9 @@ class SetUpDialog:
     def open(self, model: str) -> None:
         """Show the window, with a model selected."""
         if self.page is None:
-            self.page, self.dialog = SetUpPage(self._installer), qt.QDialog(slicer.util.mainWindow())
-            self.dialog.setWindowTitle(_("SAM2Annotate: Set-up"))
-            qt.QVBoxLayout(self.dialog).addWidget(self.page.widget)
+            self.page = SetUpPage(self._installer)
+            self.dialog = windowOf(self.page.widget, _("SAM2Annotate: Set-up"), _SIZE)
             self.page.changed.connect(self._changed)
-            self.dialog.resize(*_SIZE)
-            leaveEnterAlone(self.dialog)
         self.page.refresh()
         self.page.chooseModel(model)
         self.dialog.show()

@@ -16,6 +16,7 @@ from SAM2AnnotateLib.errors import SAM2AnnotateError
 from SAM2AnnotateLib.progress import Progress
 
 from ..Event import Event
+from ..Notice import showText
 from ..PageDialog import enable
 from .Installer import Installer, SetUpRow
 
@@ -193,19 +194,28 @@ class SetUpPage:
         else:
             reason = ""
         enable(ui.downloadButton, _("Download the weights of the chosen model. A broken download is taken up again."), reason)
+        noDownload = reason
         byExtension = _("Slicer's PyTorch extension chooses the build.") if self.installer.usesPyTorchExtension() else ""
         torchThere = any(one.name == "torch" and one.state == "ready" for one in self._packages)
         reason = _("PyTorch is installed.") if torchThere else byExtension
         enable(ui.cpuTorchCheckBox, _("Take the smaller PyTorch without CUDA (about 200 MB). SAM 2 then runs on the processor."), reason)
         enable(ui.cancelButton, _("Stop the download or check."), _("Nothing is running."))
+        self._explain(allThere or missing, noDownload)
 
     def _setButtonsBusy(self, reason: str, canCancel: bool) -> None:
         ui = self.ui
         for button in (ui.installButton, ui.offlineButton, ui.checkButton, ui.downloadButton, ui.cpuTorchCheckBox):
             enable(button, "", reason)
+        self._explain(reason, "")
         enable(
             ui.cancelButton, _("Stop it. What a download has received is kept."), "" if canCancel else _("pip cannot be stopped safely.")
         )
+
+    def _explain(self, *reasons: str) -> None:
+        """Say beside the buttons why they cannot be used."""
+        for label, reason in zip((self.ui.installHintLabel, self.ui.downloadHintLabel), reasons, strict=True):
+            showText(label, reason)
+            label.visible = bool(reason)
 
     def _showStep(self, progress: Progress) -> None:
         if self._closed:
@@ -225,7 +235,7 @@ class SetUpPage:
         self.ui.progressBar.setRange(0, 0)
 
     def _say(self, text: str) -> None:
-        self.ui.statusLabel.text = text
+        showText(self.ui.statusLabel, text)
         self._log(text)
 
     def _log(self, text: str) -> None:

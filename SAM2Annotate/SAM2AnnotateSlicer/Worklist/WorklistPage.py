@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from SAM2AnnotateLib.errors import SAM2AnnotateError
 
+from ..Notice import showText
 from ..PageDialog import enable
 from .Worklist import Worklist
 from .WorklistFolder import CaseState, WorklistCase
@@ -64,6 +65,9 @@ class WorklistPage:
         )
         enable(ui.openButton, _("Save this case, close the scene, and load the chosen one."), noFolder or blocked or noChoice)
         enable(ui.saveButton, _("Write the segmentation beside its volume."), noFolder or blocked or noCase)
+        why = noFolder or blocked or noNext or noChoice
+        showText(ui.hintLabel, why)
+        ui.hintLabel.visible = bool(why)
         enable(ui.refreshButton, _("Look into the folder again."), "")
 
     def cleanup(self) -> None:
@@ -174,5 +178,4 @@ class WorklistPage:
         return self._cases[row] if 0 <= row < len(self._cases) else None
 
     def _say(self, text: str, isError: bool = False) -> None:
-        self.ui.statusLabel.text = text
-        self.ui.statusLabel.styleSheet = "color: #c0392b; font-weight: bold;" if isError else ""
+        showText(self.ui.statusLabel, text, isError)
