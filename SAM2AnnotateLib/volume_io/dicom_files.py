@@ -17,11 +17,12 @@ from .translate import reading
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 # What a file without preamble begins with: group 0002 or 0008, little endian; an element below 0100 follows.
 _BARE_BEGINNINGS = (b"\x02\x00", b"\x08\x00")
-# Beginnings of SOP class UIDs that are no images: directories, structured reports, presentation states, structures, plans, documents,
+# Beginnings of SOP class UIDs that are no images: directories, palettes, reports, presentation states, structures, plans, documents,
 # waves, raw data, fiducials and registrations. 66.4 and 66.7 (segmentations) are images, and told apart elsewhere.
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _NO_IMAGES = (
     "1.2.840.10008.1.3.10",
+    "1.2.840.10008.5.1.4.39.",
     *(_STORAGE + rest for rest in ("88.", "11.", "481.3", "481.5", "481.8", "104.", "9.", "66.1", "66.2", "66.3", "66.5", "66.6")),
 )
 HEADER_TAGS = [
@@ -80,6 +81,9 @@ def folder_headers(folder: Path) -> list[tuple[Path, Any]]:
     except OSError as exc:
         raise VolumeError(f"'{exc.filename or folder}' could not be read: {exc.strerror or exc}.") from exc
     images = [(path, header) for path, header in found if is_image(header)]
+    for path, header in images:
+        if "Rows" not in header:  # whatever series it says it is of: cut off, it may name a wrong one
+            raise VolumeError(f"The DICOM file '{path}' should be an image, by its class, and states no rows: it is damaged or incomplete.")
     forms = {_form(path) for path, _ in images}
     for path in others:
         if path.suffix.lower() in _DICOM_SUFFIXES or _form(path) in forms:
@@ -114,9 +118,9 @@ def header_of(path: Path):
 
 
 def is_image(header) -> bool:
-    """Whether a header is of an image, by its SOP class."""
+    """Whether a header is of an image, by its SOP class; of a class of a vendor's own, by whether it states rows."""
     uid = str(header.get("SOPClassUID", "") or header.file_meta.get("MediaStorageSOPClassUID", ""))
-    return not uid.startswith(_NO_IMAGES)
+    return not uid.startswith(_NO_IMAGES) and ("Rows" in header or not uid or uid.startswith(_STORAGE))
 
 
 def folders_with_images(folder: Path) -> Iterator[Path]:

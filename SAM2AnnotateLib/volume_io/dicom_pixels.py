@@ -58,15 +58,7 @@ class StoredFrames:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """(rows, columns) stored values of each frame."""
-        decoded = None
-        for index in range(self.count):
-            if self._packed is None or not self._pydicom_decodes():
-                yield self.frame(index)
-                continue
-            with reading(self.path, "DICOM file"):
-                decoded = decoded or import_for("Reading DICOM", "pydicom.pixels", INSTALL).iter_pixels(self.dataset, raw=True)
-                frame = self._values(np.asarray(next(decoded)))
-            yield frame
+        return (self.frame(index) for index in range(self.count))
 
     def frame(self, index: int) -> np.ndarray:
         """(rows, columns) stored values of one frame, from 0."""
@@ -75,8 +67,8 @@ class StoredFrames:
                 return self._values(self._native(index))
             if not self._pydicom_decodes():
                 return self._values(self._by_gdcm(self._packed[index]))
-            decoder = import_for("Reading DICOM", "pydicom.pixels", INSTALL)
-            return self._values(np.asarray(next(decoder.iter_pixels(self.dataset, indices=[index], raw=True))))
+            pixels = import_for("Reading DICOM", "pydicom.pixels", INSTALL)
+            return self._values(np.asarray(pixels.pixel_array(self.dataset, index=index, raw=True)))
 
     @property
     def dtype(self) -> np.dtype:

@@ -139,7 +139,7 @@ def test_a_modality_table_is_applied(tmp_path):
         ({"ImagePositionPatient": [-5, 9, 6]}, "not evenly spaced along their normal.* position of 'i2.dcm' may be wrong"),
         ({"SOPInstanceUID": f"{SERIES}.2"}, "'.*i1.dcm' and '.*i2.dcm' carry one SOP instance UID, but differ"),
         ({"NumberOfFrames": 4}, "holds 4 frames and does not say where each of them lies"),
-        ({"Rows": None}, "states Rows None"),
+        ({"Rows": None}, "i2.dcm' should be an image, by its class, and states no rows"),
     ],
 )  # fmt: skip
 def test_a_slice_that_contradicts_the_others_is_refused_in_one_line(values, complaint, tmp_path):
