@@ -6,7 +6,6 @@ Imports worker, review, metrics, the phantom of benchmark and below; torch is ne
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from .benchmark.phantom import Phantom, make_phantom
 from .errors import CheckpointError, DownloadError, EngineError, MissingPackageError, SAM2AnnotateError, WorkerError
 from .intensity import IntensityMapping
+from .leftovers import temporary_folder
 from .metrics import dice
 from .progress import CancelToken
 from .prompts import SlicePrompt
@@ -74,7 +74,7 @@ def self_check(
         Cancelled: on request. Every other failure is told in the result.
     """
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="sam2annotate-check-", ignore_cleanup_errors=True) as folder:
+    with temporary_folder("check") as folder:
         log_file = Path(folder) / "worker.log"
         try:
             dsc, used_device = _run(make_phantom(_SIDE, _SLICES, _OBJECT_SLICES), python, checkpoint, device, log_file, cancel)

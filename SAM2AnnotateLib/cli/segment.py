@@ -7,12 +7,18 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import InputError
 from ..geometry import SliceStack, VolumeGrid
 from .engine_options import add_engine_options, engine_from
 from .values import add_series_options, parse_integers, parse_point, progress_bar, show_notes
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..annotator import AnnotatedObject
 
 _BOX_FORM = "I0,J0,I1,J1"
 _EXAMPLES = """examples:
@@ -57,11 +63,19 @@ def add_parser(subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
+    from ..atomic_files import require_writable_folder, sole_writer
+
+    require_writable_folder(options.output)
+    with sole_writer(options.output):
+        return _segment(options)
+
+
+def _segment(options: argparse.Namespace) -> int:
     from ..annotator import Annotator
-    from ..atomic_files import require_writable_folder, write_text_atomically
+    from ..atomic_files import replaced_together, require_writable_folder
     from ..engine import EmbeddingStore
-    from ..geometry import Extent, Volume
-    from ..pictures.montage import require_png_name, write_montage
+    from ..geometry import Volume
+    from ..pictures.montage import require_png_name
     from ..volume_io import read_volume, write_volume
     from ..volume_io.write import require_writable
 
@@ -114,18 +128,16 @@ def run(options: argparse.Namespace) -> int:
             stopped = True
     finished = time.perf_counter()
     mask_kji = item.mask_kji()
-    write_volume(Volume(volume.grid, mask_kji), options.output)
     report = {"sam2annotate": __version__, "image": str(options.image), "output": str(options.output), **item.report()}
     report["seconds"] = {"loading_model": round(loaded - started, 3), "segmenting": round(finished - loaded, 3)}
     report["notes"] = list(volume.notes)
-    if options.report:
-        write_text_atomically(options.report, json.dumps(report, indent=1) + "\n")
-    if options.preview:
-        stack, results = annotator.stack, item.review.results
-        captions = {p: f"slice {stack.index_of(p)}   predicted IoU {r.predicted_iou:.2f}" for p, r in results.items()}
-        boxes = {} if item.prompt.box is None else {item.prompted_position: item.prompt.box}
-        shown = Extent(item.review.extent.first, item.review.extent.last)
-        write_montage(options.preview, volume, stack, item.encoder.mapping, mask_kji, shown, boxes=boxes, captions=captions)
+    with replaced_together(outputs) as partials:  # a report and a picture beside a mask that they do not speak of would mislead
+        places = iter(partials)
+        write_volume(Volume(volume.grid, mask_kji), next(places))
+        if options.report:
+            next(places).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        if options.preview:
+            _write_preview(next(places), item, mask_kji)
     mapping = item.encoder.mapping
     print(f"window {mapping.lower:g}..{mapping.upper:g} ({mapping.name}; {mapping.reason})", file=sys.stderr)
     prompted = item.slice_mask(options.slice)
@@ -139,6 +151,17 @@ def run(options: argparse.Namespace) -> int:
     if stopped:
         raise KeyboardInterrupt
     return 0
+
+
+def _write_preview(path: Path, item: AnnotatedObject, mask_kji: np.ndarray) -> None:
+    from ..geometry import Extent
+    from ..pictures.montage import write_montage
+
+    stack, results = item.annotator.stack, item.review.results
+    captions = {p: f"slice {stack.index_of(p)}   predicted IoU {r.predicted_iou:.2f}" for p, r in results.items()}
+    boxes = {} if item.prompt.box is None else {item.prompted_position: item.prompt.box}
+    shown = Extent(item.review.extent.first, item.review.extent.last)
+    write_montage(path, item.annotator.volume, stack, item.encoder.mapping, mask_kji, shown, boxes=boxes, captions=captions)
 
 
 def _require_box_inside(box: tuple[int, ...], stack: SliceStack, grid: VolumeGrid) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, OutputError
+from ..leftovers import temporary_folder
 from .engine import Embedding
 
 DEFAULT_LIMIT_BYTES = 2 * 1024**3
@@ -46,7 +47,7 @@ class EmbeddingStore:
         self._folder: tempfile.TemporaryDirectory | None = None
         if spill_folder is not None:
             try:
-                self._folder = tempfile.TemporaryDirectory(prefix="sam2annotate-", dir=spill_folder)
+                self._folder = temporary_folder("embeddings", spill_folder)
             except OSError as exc:
                 raise OutputError(f"Cannot spill embeddings to '{spill_folder}': {exc.strerror}.") from exc
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import VolumeError
+from ..leftovers import temporary_folder
 from ..optional_imports import import_for
 from .dicom_files import INSTALL
 from .translate import reading
@@ -177,7 +177,7 @@ class StoredFrames:
         alone.file_meta = pydicom.dataset.FileMetaDataset()
         alone.file_meta.TransferSyntaxUID = self._syntax
         alone.file_meta.MediaStorageSOPClassUID, alone.file_meta.MediaStorageSOPInstanceUID = _SECONDARY_CAPTURE, "2.25.1"
-        with tempfile.TemporaryDirectory(prefix="sam2annotate-") as folder:
+        with temporary_folder("frame") as folder:
             copy = Path(folder) / "frame.dcm"
             alone.save_as(copy, enforce_file_format=True)
             shown = sitk.ProcessObject.GetGlobalWarningDisplay()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 from ..errors import OutputError, WorkerError
 from ..geometry import Box2D, Extent, Volume
 from ..intensity import IntensityMapping
+from ..leftovers import temporary_folder
 from ..progress import Progress
 from ..prompts import SlicePrompt
 from ..propagation import RegionPolicy
@@ -48,7 +48,7 @@ class WorkerClient:
         self._send = send
         self._numbers = itertools.count(1)
         self._buffer = b""
-        self._folder = tempfile.TemporaryDirectory(prefix="sam2annotate-", dir=folder, ignore_cleanup_errors=True)
+        self._folder = temporary_folder("volumes", folder)
         self._files: dict[str, Path] = {}
         self._file_numbers = itertools.count()
 

@@ -19,7 +19,8 @@ PACKAGE = LIBRARY.name
 
 # From the ground up. A room may import the rooms of the lines above its own, and itself.
 ROOMS = (
-    ("errors", "progress", "atomic_files", "optional_imports", "processors", "file_names", "json_input"),  # single files
+    # Single files; these may import one another.
+    ("errors", "progress", "atomic_files", "optional_imports", "processors", "file_names", "json_input", "file_locks", "leftovers"),
     ("geometry",),
     ("volume_io", "intensity", "prompts", "metrics", "statistics"),
     ("engine",),

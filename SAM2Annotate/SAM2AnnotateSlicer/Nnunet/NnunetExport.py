@@ -6,7 +6,6 @@ command's. The data set changes whole or not at all, also if the command is kill
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SAM2AnnotateLib.errors import InputError, OutputError, SAM2AnnotateError
+from SAM2AnnotateLib.leftovers import temporary_folder
 from SAM2AnnotateLib.nnunet import DataSet, DataSetPlan
 from SAM2AnnotateLib.nnunet.cases.case import require_case_id
 from SAM2AnnotateLib.nnunet.cases.splits import AUTO
@@ -84,7 +84,7 @@ class NnunetExport:
         self._command = CommandProcess(self._onReport, self._onEnd, python)
         self._done: Done | None = None
         self._result: dict = {}
-        self._folder: Path | None = None
+        self._folder: tempfile.TemporaryDirectory | None = None
         self._exporting = ""  # ID of the volume that is being exported
         self.exported = Event()
 
@@ -220,11 +220,11 @@ class NnunetExport:
 
     def _start(self, job: ExportJob, options: list[str], done: Done) -> None:
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix="sam2annotate-export-", dir=slicer.app.temporaryPath))
+            self._folder = temporary_folder("export", slicer.app.temporaryPath)
         except OSError as exc:
             raise OutputError(f"Slicer's temporary folder '{slicer.app.temporaryPath}' cannot be written to: {exc.strerror}.") from exc
         try:
-            path = write_job(job, self._folder)
+            path = write_job(job, Path(self._folder.name))
             self._begin(["nnunet", "export-job", str(path), *options], done)
         except SAM2AnnotateError:
             self._removeFolder()
@@ -256,4 +256,4 @@ class NnunetExport:
     def _removeFolder(self) -> None:
         folder, self._folder = self._folder, None
         if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            folder.cleanup()

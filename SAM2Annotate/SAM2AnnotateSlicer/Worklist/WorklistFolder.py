@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from pathlib import Path
+from stat import S_ISREG
 
-from SAM2AnnotateLib.atomic_files import write_text_atomically
-from SAM2AnnotateLib.errors import InputError
+from SAM2AnnotateLib.atomic_files import sole_writer, write_text_atomically
+from SAM2AnnotateLib.errors import InputError, OutputError
+from SAM2AnnotateLib.json_input import Fields, read_json
 from SAM2AnnotateLib.review import ReviewSession, SliceStatus
 from SAM2AnnotateLib.review.stored_object import TAG, unpack_object
 from SAM2AnnotateLib.volume_io import VOLUME_SUFFIXES, is_dicom_folder
@@ -26,6 +29,10 @@ LIST_FILE = "sam2annotate_worklist.json"
 SEGMENTATION_SUFFIX = ".seg.nrrd"
 _LOCKED = (SliceStatus.ACCEPTED, SliceStatus.CORRECTED)
 _FORMAT = 1
+_LONGEST_LINE = 1 << 28  # a review kept in a tag may be some MB; what is longer is no header
+_WAITS_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_MOST_SUMMARIES = 1_000_000  # of some hundred bytes each; a bound below the number of files would make every look read all of them
+_summaries: dict[Path, tuple[tuple[int, int], tuple[str, bool]]] = {}
 
 
 class CaseState(Enum):
@@ -75,6 +82,7 @@ class WorklistFolder:
         self._entries: dict[str, dict] = self._read()
         self.unreadable: list[str] = []
         self._cases = self._look()
+        self._byName = {case.name: case for case in self._cases}
 
     def cases(self) -> list[WorklistCase]:
         """The volumes by name, as they were when the folder was opened."""
@@ -82,7 +90,7 @@ class WorklistFolder:
 
     def find(self, name: str) -> WorklistCase:
         """The case of that name. Raises InputError if there is none."""
-        case = next((case for case in self.cases() if case.name == name), None)
+        case = self._byName.get(name)
         if case is None:
             raise InputError(f"There is no volume '{name}' in '{self.path}'.")
         return case
@@ -94,10 +102,13 @@ class WorklistFolder:
             InputError: if its segmentation cannot be read.
         """
         entry = self._entries.get(case.name, {})
-        if not case.segmentation.is_file():
+        try:
+            stored = case.segmentation.stat()
+        except OSError:
+            stored = None
+        if stored is None or not S_ISREG(stored.st_mode):
             return CaseState.IN_WORK if entry else CaseState.NOT_STARTED
-        stored = case.segmentation.stat()
-        digest, isReviewed = _summaryOf(case.segmentation, stored.st_mtime_ns, stored.st_size)
+        digest, isReviewed = _summaryOf(case.segmentation, (stored.st_mtime_ns, stored.st_size))
         if entry.get("exported", {}).get("review") == digest:
             return CaseState.EXPORTED
         return CaseState.REVIEWED if isReviewed else CaseState.IN_WORK
@@ -113,12 +124,11 @@ class WorklistFolder:
     def noteBegun(self, case: WorklistCase) -> None:
         """A person opened the case. Raises OutputError if that cannot be written; nothing has changed then."""
         if case.name not in self._entries:
-            self._write({**self._entries, case.name: {"begun": True}})
+            self._note(case, {"begun": True})
 
     def noteExported(self, case: WorklistCase, dataSet: str, sessions: Iterable[ReviewSession]) -> None:
         """The case with these reviews was written to a data set. Raises OutputError as `noteBegun`."""
-        entry = {**self._entries.get(case.name, {}), "exported": {"data_set": dataSet, "review": digestOf(sessions)}}
-        self._write({**self._entries, case.name: entry})
+        self._note(case, {"exported": {"data_set": dataSet, "review": digestOf(sessions)}})
 
     def _look(self) -> list[WorklistCase]:
         try:
@@ -142,18 +152,52 @@ class WorklistFolder:
         if not path.is_file():
             return {}
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content["format"] != _FORMAT:
-                raise ValueError(f"format {content['format']}")
-            return {str(name): dict(entry) for name, entry in content["cases"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+            fields = Fields(read_json(path, "the worklist"), f"the worklist '{path}'")
+            fields.whole("format", _FORMAT, _FORMAT)
+            entries = {}
+            for name, entry in fields.object("cases").values.items():
+                one = Fields(entry, f"the case '{name[:80]}'")
+                exported = one.object("exported", {})
+                if exported.values:
+                    exported.text("data_set"), exported.text("review")
+                entries[name] = one.values
+            return entries
+        except InputError as exc:
             raise InputError(
-                f"The worklist '{path}' is damaged ({exc}). Remove that file: only which cases were exported is forgotten then."
+                f"The worklist '{path}' is damaged. {exc} Remove that file: only which cases were exported is forgotten then."
             ) from exc
 
-    def _write(self, entries: dict[str, dict]) -> None:
-        write_text_atomically(self.path / LIST_FILE, json.dumps({"format": _FORMAT, "cases": entries}, indent=1) + "\n")
+    def _note(self, case: WorklistCase, known: dict) -> None:
+        """Add to what is known of a case, beside what other programs noted of others since."""
+        path = self.path / LIST_FILE
+        with _turnAt(path):
+            try:
+                entries = self._read()
+            except InputError as exc:
+                raise OutputError(str(exc)) from exc
+            entries[case.name] = {**entries.get(case.name, {}), **known}
+            write_text_atomically(path, json.dumps({"format": _FORMAT, "cases": entries}, indent=1) + "\n")
         self._entries = entries
+
+
+@contextmanager
+def _turnAt(path: Path) -> Iterator[None]:
+    """Be the only one who reads and writes a list, after waiting for others, who take milliseconds.
+
+    Where a network drive gives no locks, it goes on without: two notes in the same milliseconds could then lose one.
+    """
+    with ExitStack() as stack:
+        for wait in (*_WAITS_SECONDS, None):
+            try:
+                stack.enter_context(sole_writer(path))
+                break
+            except InputError as exc:
+                if wait is None:
+                    raise OutputError(str(exc)) from exc
+                time.sleep(wait)
+            except OutputError:
+                break
+        yield
 
 
 def storedSessions(path: Path) -> list[ReviewSession]:
@@ -165,7 +209,7 @@ def storedSessions(path: Path) -> list[ReviewSession]:
     sessions = []
     try:
         with open(path, "rb") as stream:
-            while line := stream.readline().strip():
+            while line := stream.readline(_LONGEST_LINE).strip():
                 key, _, value = line.partition(b":=")
                 if key.startswith(b"Segment") and key.endswith(b"_Tags"):
                     for tag in value.decode("utf-8", "replace").split("|"):
@@ -176,12 +220,22 @@ def storedSessions(path: Path) -> list[ReviewSession]:
     return sessions
 
 
-@lru_cache(maxsize=4096)
-def _summaryOf(path: Path, _modified: int, _size: int) -> tuple[str, bool]:
-    """Digest of a segmentation's reviews, and whether there are any and all are finished; read once as long as the file is the same."""
-    sessions = storedSessions(path)
-    statuses = [session.status(position) for session in sessions for position in session.extent.indices]
-    return digestOf(sessions), bool(sessions) and all(status in _LOCKED for status in statuses)
+def _summaryOf(path: Path, stamp: tuple[int, int]) -> tuple[str, bool]:
+    """Digest of a segmentation's reviews, and whether there are any and all are finished; read once as long as the file is the same.
+
+    Args:
+        path: the segmentation.
+        stamp: its time of change and size.
+    """
+    known = _summaries.get(path)
+    if known is None or known[0] != stamp:
+        sessions = storedSessions(path)
+        statuses = [session.status(position) for session in sessions for position in session.extent.indices]
+        known = (stamp, (digestOf(sessions), bool(sessions) and all(status in _LOCKED for status in statuses)))
+        while len(_summaries) >= _MOST_SUMMARIES:
+            del _summaries[next(iter(_summaries))]
+        _summaries[path] = known
+    return known[1]
 
 
 def digestOf(sessions: Iterable[ReviewSession]) -> str:

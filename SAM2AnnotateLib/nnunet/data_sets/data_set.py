@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import InputError
+from ...file_locks import locked
 from ...geometry import Volume
 from ...json_input import Fields, read_json
 from ...volume_io import write_volume
@@ -18,7 +19,6 @@ from ..cases.case import ExportCase, require_case_id
 from ..cases.masks import grid_difference
 from ..cases.plan import PLAN_FILE, DataSetPlan, plan_text, read_plan
 from ..cases.splits import AUTO, TEST, TRAIN, make_folds, read_folds, share_out
-from .folder_lock import locked
 from .images import channel_volumes
 from .labels import LabelSummary, label_case
 from .records import dataset_json, provenance_of

@@ -1,5 +1,5 @@
 """Change many files of a folder together, or none of them, whenever the process is killed. Imports atomic_files, file_names, json_input,
-nnunet.folder_lock, errors.
+file_locks, errors.
 
 New files are first written whole into a staging folder beside the target (one file system, so that a rename moves them). Then a journal
 says what is to be moved in and what to be removed: with that file the change is decided. Then it is carried out, and the staging folder
@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 
 from ...atomic_files import replaced_atomically, write_text_atomically
 from ...errors import InputError, OutputError
+from ...file_locks import locked
 from ...file_names import inside
 from ...json_input import Fields, is_text, read_json
-from .folder_lock import locked
 
 _JOURNAL = "journal.json"
 _NEW = "new"

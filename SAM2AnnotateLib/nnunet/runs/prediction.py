@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from ...errors import InputError, OutputError
 from ...geometry import Volume
+from ...leftovers import owned_token, remove_leftovers
 from ...progress import CancelToken
 from ...volume_io import read_volume, write_volume
 from ..data_sets.transaction import settle_around
@@ -87,7 +87,9 @@ def predict(
     preparation = _preparation_of(model_folder)
     try:
         output.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".partial_", dir=output))  # beside the result: the same disk
+        remove_leftovers(output)
+        work = output / f".partial_{owned_token()}"  # beside the result: the same disk
+        work.mkdir(0o700)
     except OSError as exc:
         raise OutputError(f"Cannot write to '{output}': {exc.strerror}.") from exc
     try:

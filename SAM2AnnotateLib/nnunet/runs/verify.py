@@ -6,13 +6,13 @@ import json
 import os
 import re
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import InputError, SAM2AnnotateError
+from ...leftovers import temporary_folder
 from ...optional_imports import import_for
 from ...progress import CancelToken
 from ..cases.splits import TRAIN
@@ -64,7 +64,7 @@ def verify(data_set: DataSet, processes: int = 2, runner: NnunetRunner | None = 
     arguments = (str(data_set.folder), str(processes))
     call = NnunetCall("SAM2AnnotateLib.nnunet.runs.verify_entry", "main", arguments, "nnU-Net's integrity check")
     lines: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="sam2annotate-") as folder:
+    with temporary_folder("verify") as folder:
         here = Path(folder)
         folders = NnunetFolders(data_set.folder.parent, here / "preprocessed", here / "results", data_set.folder.name)
         runner.run(call, folders, here / "verify.log", lines.append, cancel)

@@ -1,4 +1,4 @@
-"""SHA-256 of files, remembered by size and time of change. Imports atomic_files, errors and the standard library."""
+"""SHA-256 of files, remembered by size and time of change. Imports json_input, errors, plain_json."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from ...atomic_files import write_text_atomically
-from ...errors import InputError
+from ...errors import InputError, OutputError
+from ...json_input import parse_json
 from .plain_json import sha256_of
 
 _BLOCK_BYTES = 1 << 20
@@ -17,7 +17,7 @@ class FileDigests:
     """Digests of files, each read once until it changes.
 
     Args:
-        cache_file: JSON file that remembers them; one that is damaged or missing costs time only.
+        cache_file: remembers them, a line of JSON each; one that is damaged or missing costs time only.
     """
 
     def __init__(self, cache_file: Path):
@@ -54,15 +54,29 @@ class FileDigests:
         with open(path, "rb") as file:
             while block := file.read(_BLOCK_BYTES):
                 digest.update(block)
-        # Another process may have added files meanwhile. What is lost if both write at once is only a file that is read again.
-        self._known = {**self._stored(), **self._known, str(path): [*stamp, digest.hexdigest()]}
-        write_text_atomically(self._file, json.dumps(self._known, indent=1, sort_keys=True) + "\n")
+        self._known[str(path)] = [*stamp, digest.hexdigest()]
+        self._append([str(path), *stamp, digest.hexdigest()])
         return digest.hexdigest()
+
+    def _append(self, entry: list) -> None:
+        """Add a line: however many files there are, each costs the same. Lines of several processes do not mix."""
+        try:
+            with open(self._file, "ab") as file:
+                file.write(json.dumps(entry).encode() + b"\n")
+        except OSError as exc:
+            raise OutputError(f"Cannot write '{self._file}': {exc.strerror or exc}.") from exc
 
     def _stored(self) -> dict[str, list]:
         try:
-            content = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            lines = self._file.read_bytes().splitlines()
+        except OSError:
             return {}
-        entries = content.items() if isinstance(content, dict) else ()
-        return {path: entry for path, entry in entries if isinstance(entry, list) and len(entry) == 3}
+        found: dict[str, list] = {}
+        for line in lines:
+            try:
+                entry = parse_json(line, "a digest")
+            except InputError:  # cut off by a crash
+                continue
+            if isinstance(entry, list) and len(entry) == 4 and all(map(isinstance, entry, (str, int, int, str))):
+                found[entry[0]] = entry[1:]
+        return found

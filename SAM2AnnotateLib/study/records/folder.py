@@ -18,8 +18,8 @@ from typing import Any
 from ... import __version__
 from ...atomic_files import write_text_atomically
 from ...errors import InputError, OutputError
+from ...file_locks import locked
 from ...nnunet.cases.splits import TEST, TRAIN
-from ...nnunet.data_sets.folder_lock import locked
 from ...simulation.acceptance import Acceptance
 from ..configuration.config import StudyConfig
 from ..configuration.yaml_file import parse_yaml, read_yaml
@@ -210,7 +210,7 @@ class Study:
 
     @cached_property
     def _digests(self) -> FileDigests:
-        return FileDigests(self.folder / "cases.json")
+        return FileDigests(self.folder / "digests.jsonl")
 
     @cached_property
     def _inputs_now(self) -> UnitInputs:

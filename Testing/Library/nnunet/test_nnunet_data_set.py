@@ -13,10 +13,10 @@ from nnunet_cases import a_case, a_plan, a_review, a_segment, contents, label_at
 from patients import an_anisotropic_volume, names_in
 
 from SAM2AnnotateLib.errors import InputError, OutputError
+from SAM2AnnotateLib.file_locks import locked
 from SAM2AnnotateLib.geometry import Volume
 from SAM2AnnotateLib.nnunet import CaseImage, DataSet, ExportCase, Region, SourceSegment, SplitRule
 from SAM2AnnotateLib.nnunet.cases.splits import make_folds, share_out
-from SAM2AnnotateLib.nnunet.data_sets.folder_lock import locked
 from SAM2AnnotateLib.nnunet.runs.verify import verify_files
 from SAM2AnnotateLib.volume_io import read_volume
 

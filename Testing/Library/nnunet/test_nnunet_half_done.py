@@ -16,9 +16,9 @@ from patients import names_in
 
 pytest.importorskip("SimpleITK")
 
+from SAM2AnnotateLib import file_locks
 from SAM2AnnotateLib.errors import InputError, OutputError
 from SAM2AnnotateLib.nnunet import DataSet
-from SAM2AnnotateLib.nnunet.data_sets import folder_lock
 from SAM2AnnotateLib.nnunet.data_sets.transaction import recover, settle_around, staging_folder
 from SAM2AnnotateLib.nnunet.runs.folders import NnunetFolders
 from SAM2AnnotateLib.nnunet.runs.prediction import predict
@@ -174,6 +174,6 @@ def test_a_drive_that_gives_no_locks_is_told_as_such(data_set, monkeypatch, code
     def no_locks(*_):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(folder_lock.fcntl, "flock", no_locks)
+    monkeypatch.setattr(file_locks.fcntl, "flock", no_locks)
     with pytest.raises(OutputError, match="drive .* gives no file locks .*" + os.strerror(code)):
         data_set.export([a_case("p3")])

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 
+import numpy as np
 import pytest
 
 from SAM2AnnotateLib.errors import InputError
@@ -162,9 +163,8 @@ def test_a_digest_is_remembered_until_size_or_time_change(tmp_path):
     expected = hashlib.sha256(b"one").hexdigest()
     assert FileDigests(cache).digest(file) == expected
     stored = json.loads(cache.read_text(encoding="utf-8"))
-    assert stored[str(file)] == [3, file.stat().st_mtime_ns, expected]
-    stored[str(file)][2] = "remembered"
-    cache.write_text(json.dumps(stored), encoding="utf-8")
+    assert stored == [str(file), 3, file.stat().st_mtime_ns, expected]
+    cache.write_text(json.dumps([*stored[:3], "remembered"]) + "\n", encoding="utf-8")
     assert FileDigests(cache).digest(file) == "remembered"
     os.utime(file, ns=(1, 1))
     assert FileDigests(cache).digest(file) == expected
@@ -177,11 +177,27 @@ def test_two_processes_do_not_take_each_others_digests_away(tmp_path):
     first, second = FileDigests(tmp_path / "cases.json"), FileDigests(tmp_path / "cases.json")
     first.digest(tmp_path / "a")
     second.digest(tmp_path / "b")
-    stored = json.loads((tmp_path / "cases.json").read_text(encoding="utf-8"))
-    assert stored.keys() == {str(tmp_path / "a"), str(tmp_path / "b")}
+    stored = [json.loads(line) for line in (tmp_path / "cases.json").read_text(encoding="utf-8").splitlines()]
+    assert {path for path, *_ in stored} == {str(tmp_path / "a"), str(tmp_path / "b")}
 
 
-@pytest.mark.parametrize("content", ["{", "[1]", '{"a": 3}'])
+def test_a_digest_costs_the_same_however_many_there_are(tmp_path):
+    names = [f"{number:03}" for number in range(300)]
+    _files(tmp_path / "files", *names)
+    cache, digests = tmp_path / "digests.jsonl", FileDigests(tmp_path / "digests.jsonl")
+    sizes = [0]
+    for name in names:
+        digests.digest(tmp_path / "files" / name)
+        sizes.append(cache.stat().st_size)
+    assert set(np.diff(sizes)) <= set(range(sizes[1] - 2, sizes[1] + 3))  # a line each; the time of change may have a digit less
+    with open(cache, "ab") as file:
+        file.write(b'["torn')
+    again = FileDigests(cache)
+    assert [again.digest(tmp_path / "files" / name) for name in names] == [digests.digest(tmp_path / "files" / name) for name in names]
+    assert cache.stat().st_size == sizes[-1] + 6
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"a": 3}', '["a", "b", 1, 2]', "[" * 100_000, "\0" * 50])
 def test_a_damaged_cache_costs_time_only(tmp_path, content):
     _files(tmp_path, "a")
     (tmp_path / "cases.json").write_text(content, encoding="utf-8")
