@@ -131,21 +131,24 @@ def _segment(options: argparse.Namespace) -> int:
     report = {"sam2annotate": __version__, "image": str(options.image), "output": str(options.output), **item.report()}
     report["seconds"] = {"loading_model": round(loaded - started, 3), "segmenting": round(finished - loaded, 3)}
     report["notes"] = list(volume.notes)
-    with replaced_together(outputs) as partials:  # a report and a picture beside a mask that they do not speak of would mislead
-        places = iter(partials)
-        write_volume(Volume(volume.grid, mask_kji), next(places))
-        if options.report:
-            next(places).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        if options.preview:
-            _write_preview(next(places), item, mask_kji)
-    mapping = item.encoder.mapping
-    print(f"window {mapping.lower:g}..{mapping.upper:g} ({mapping.name}; {mapping.reason})", file=sys.stderr)
+    mapping, grid = item.encoder.mapping, volume.grid
     prompted = item.slice_mask(options.slice)
+    done, asked = len(item.review.results), len(item.review.extent)
+    with replaced_together(outputs) as partials:  # a report and a picture beside a mask that they do not speak of would mislead
+        mask_place, *places = partials
+        if options.preview:
+            _write_preview(places.pop(), item, mask_kji)
+        if options.report:
+            places.pop().write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        store.clear()
+        del item, annotator, volume, start_mask  # room for the copies that writing takes: the image is as large as both of them
+        write_volume(Volume(grid, mask_kji), mask_place)
+    print(f"window {mapping.lower:g}..{mapping.upper:g} ({mapping.name}; {mapping.reason})", file=sys.stderr)
     if prompted is not None and not prompted.any():
         print(f"warning: the model found nothing on slice {options.slice}; check the box and the window.", file=sys.stderr)
-    voxels, done, asked = int(mask_kji.sum()), len(item.review.results), len(item.review.extent)
+    voxels = int(mask_kji.sum())
     print(
-        f"{options.output}: {voxels} voxels ({voxels * volume.grid.voxel_volume_mm3 / 1000:.1f} ml) on {done} of {asked} slices, "
+        f"{options.output}: {voxels} voxels ({voxels * grid.voxel_volume_mm3 / 1000:.1f} ml) on {done} of {asked} slices, "
         f"{finished - loaded:.1f} s with {engine.name} on {engine.describe()['device']}"
     )
     if stopped:

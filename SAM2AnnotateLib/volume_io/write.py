@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from ..atomic_files import replaced_atomically, require_writable_folder
-from ..errors import OutputError
+from ..errors import OutputError, VolumeError
 from ..geometry import Volume, VolumeGrid
 from ..geometry.conventions import flip_lps_ras
 from ..optional_imports import import_for
 from .itk_grid import grid_of_image
+from .read import read_volume
 from .straight import RIGHT_ANGLE, shear_of, straightened
 
 WRITABLE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
@@ -52,21 +53,25 @@ def write_volume(volume: Volume, path: str | Path) -> None:
         writer.UseCompressionOn()
         try:
             writer.Execute(image)
+            del image  # a copy of the voxels, which would be the third with what is read back
             # ITK reports no error when the disk fills up while it writes NIfTI: it leaves a file that is cut off.
-            back = sitk.ReadImage(str(partial))
-        except RuntimeError as exc:
+            header = sitk.ImageFileReader()
+            header.SetFileName(str(partial))
+            header.ReadImageInformation()
+            back = read_volume(partial).array_kji
+        except (RuntimeError, VolumeError) as exc:
             reason = str(exc).strip().splitlines()[-1]
             raise OutputError(f"Cannot write '{path}': {reason} Is the disk full? Nothing was changed there.") from exc
-        if not np.array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(image)):
+        if back.shape != volume.array_kji.shape or not all(map(np.array_equal, back, volume.array_kji)):  # slice by slice: no copy
             raise OutputError(f"Cannot write '{path}': it reads back differently. Is the disk full? Nothing was changed there.")
-        if not grid_of_image(back).is_close(grid):
+        if not grid_of_image(header).is_close(grid):
             raise OutputError(f"Cannot write '{path}': the file format cannot hold this geometry. Try .nrrd. Nothing was changed there.")
 
 
 def _storable(array: np.ndarray) -> np.ndarray:
     """The same numbers in a type and byte order that SimpleITK takes."""
     if array.dtype == bool:
-        return array.astype(np.uint8)
+        return array.view(np.uint8)
     if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
         return array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
