@@ -112,6 +112,11 @@ def header_of(path: Path):
             if has_preamble:
                 raise
             return None  # something else that happens to begin like a header without preamble
+        stated = {
+            str(one.get(name, "") or "") for one, name in ((header, "SOPClassUID"), (header.file_meta, "MediaStorageSOPClassUID"))
+        } - {""}
+        if len(stated) > 1:
+            raise VolumeError(f"The DICOM file '{path}' says that it is of two classes, {' and '.join(sorted(stated))}: it is damaged.")
         if not has_class and has_preamble and "MediaStorageSOPClassUID" not in header.file_meta:
             raise VolumeError(f"The DICOM file '{path}' says not what it is (no SOP class): it is damaged or incomplete.")
     return header if has_class or has_preamble else None
@@ -120,7 +125,7 @@ def header_of(path: Path):
 def is_image(header) -> bool:
     """Whether a header is of an image, by its SOP class; of a class of a vendor's own, by whether it states rows."""
     uid = str(header.get("SOPClassUID", "") or header.file_meta.get("MediaStorageSOPClassUID", ""))
-    return not uid.startswith(_NO_IMAGES) and ("Rows" in header or not uid or uid.startswith(_STORAGE))
+    return not uid.startswith(_NO_IMAGES) and ("Rows" in header or not uid or uid.startswith("1.2.840.10008."))
 
 
 def folders_with_images(folder: Path) -> Iterator[Path]:
