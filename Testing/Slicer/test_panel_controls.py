@@ -38,10 +38,15 @@ RECOVERABLE = PanelState(status=SliceStatus.PROPOSED, acceptable=1, recoverable=
 ALWAYS = {"setUp", "follow", "worklist"}
 SCENE = ALWAYS | {"volume", "model", "keepOff", "afterAccept", "trySample"}
 CHOOSING = SCENE | {"segmentation", "segment", "window", "showFed", "loadProposals"}
-WITH_OBJECT = CHOOSING | {
-    *("addPositive", "addNegative", "firstSlice", "lastSlice", "extent", "goToCenter", "nextObject"),
-    *("nextDoubtful", "sliceUp", "sliceDown", "save", "exportNnunet"),
-}
+DRAWN = {"showMask", "outlineOnly", "fainter", "stronger", "show3D"}
+WITH_OBJECT = (
+    CHOOSING
+    | DRAWN
+    | {
+        *("addPositive", "addNegative", "firstSlice", "lastSlice", "extent", "goToCenter", "nextObject"),
+        *("nextDoubtful", "sliceUp", "sliceDown", "save", "exportNnunet"),
+    }
+)
 ENABLED = {
     "closing": (PanelState(hasScene=False), ALWAYS),
     "empty": (EMPTY, SCENE),
@@ -72,6 +77,7 @@ ENABLED = {
     "recoverable": (
         RECOVERABLE,
         ALWAYS
+        | DRAWN
         | {
             "recover",
             "discard",

@@ -61,6 +61,7 @@ def controls() -> tuple[Control, ...]:
     """All controls, in the order of the panel."""
     change = ("object", "decided", "notCorrecting")
     decide = (*change, "onSlice", "inExtent")
+    drawn = ("object", "notCorrecting")
     return (
         Control("recover", ("recoverable",), _("Bring the scene up to what the journal holds; what the scene lacks gets new segments.")),
         Control("discard", ("recoverable",), _("Remove the journal. What it holds is lost.")),
@@ -199,6 +200,11 @@ def controls() -> tuple[Control, ...]:
             widgets=("nearBoxCheckBox",),
         ),
         Control("fill", ("correcting",), _("Make what is shown this slice's drawing. Undo brings the drawing before back.")),
+        Control("showMask", drawn, _("Draw the masks in the slice views, or hide them to see what lies beneath."), ("G",)),
+        Control("outlineOnly", drawn, _("Draw masks as outlines only, or filled."), ("O",)),
+        Control("fainter", drawn, _("Fill masks more faintly."), (",",)),
+        Control("stronger", drawn, _("Fill masks more strongly."), (".",)),
+        Control("show3D", drawn, _("Show this object, and no other, in the 3-D views. Its surface is made anew after each step.")),
         Control("save", ("segmentation",), _("Write the segmentation, with the state of its review, to a file.")),
         Control(
             "exportNnunet",

@@ -11,9 +11,11 @@ from ..Review.Logic import AnnotationLogic
 from ..Scene.ParameterNode import AfterAccept
 from ..Scrolling import reveal
 from ..Views.Following import Following
+from ..Views.MaskDisplay import isShown
+from ..Views.MaskOutlines import MaskOutlines
 from ..Views.ReviewStrip import Cell, ReviewStrip
 from ..Views.StatusBadges import StatusBadges
-from ..Views.StatusColors import StatusLook, lookOf
+from ..Views.StatusColors import lookOf
 from ..Views.Travel import Travel
 from ..Views.ViewNavigator import ViewNavigator
 from .CorrectionSection import CorrectionSection
@@ -55,7 +57,7 @@ class ReviewSection:
         ui.afterAcceptComboBox.connect("activated(int)", self._onAfterAccept)
         self.strip.clicked.connect(lambda position: attempt(self._onStripClicked, position))
         self._entered = False  # badges stand in the views only while the panel is shown
-        self.badges = StatusBadges()
+        self.badges, self.outlines = StatusBadges(), MaskOutlines()
         self.correction = CorrectionSection(ui, logic.scene, logic.editor, effectChanged)
 
     def enter(self) -> None:
@@ -67,6 +69,7 @@ class ReviewSection:
         """Another module is shown: leave the views to it."""
         self._entered = False
         self.badges.remove()
+        self.outlines.remove()
         self.correction.suspend()
 
     def refresh(self, state: PanelState) -> None:
@@ -84,6 +87,7 @@ class ReviewSection:
         if annotated is None:
             self.strip.setCells([])
             self.badges.remove()
+            self.outlines.remove()
             ui.sliceLabel.text = ui.countsLabel.text = ""
             return
         doubts = {} if state.running else logic.doubts()  # they are worth their time once all slices have come
@@ -102,7 +106,7 @@ class ReviewSection:
         self._follow(annotated, position)
         self.strip.setCurrent(position)
         if self._entered:
-            self.badges.show(self._looks(annotated))
+            self._showInViews(annotated)
         if annotated is None or not annotated.exists:
             ui.sliceLabel.text = ""
         elif position is None:
@@ -113,6 +117,8 @@ class ReviewSection:
         else:
             doubts = {} if self._logic.running else self._logic.doubts()
             ui.sliceLabel.text = _cell(annotated, position, doubts.get(position)).describe()
+        if annotated is not None and annotated.exists and not self._logic.editor.active and not isShown(annotated):
+            ui.sliceLabel.text += ". " + _("The mask is hidden in the views: G shows it.")
 
     def slicesShown(self, positions: list[int]) -> None:
         """Slices were computed; cheap, as it happens some times a second."""
@@ -228,13 +234,20 @@ class ReviewSection:
         self._following.stop()
         self._views.goTo(self._logic.current, position)
 
-    def _looks(self, annotated: AnnotatedSegment | None) -> dict[str, tuple[StatusLook, int]]:
-        """What the views' badges show."""
-        return {
-            name: (lookOf(annotated.session.status(position), annotated.isEmptied(position)), annotated.stack.index_of(position))
+    def viewMoved(self) -> None:
+        """A slice view changed; quick."""
+        self.outlines.viewMoved()
+
+    def _showInViews(self, annotated: AnnotatedSegment | None) -> None:
+        """Show the status of the slices in the views themselves: a frame and a word, and the color of the mask's outline."""
+        shown = {
+            name: (position, lookOf(annotated.session.status(position), annotated.isEmptied(position)))
             for name, position in self._views.shownSlices(annotated).items()
             if position in annotated.session.extent
         }
+        self.badges.show({name: (look, annotated.stack.index_of(position)) for name, (position, look) in shown.items()})
+        drawn = bool(shown) and isShown(annotated) and not self._logic.editor.active
+        self.outlines.show(annotated, shown if drawn else {})
 
     def _tell(self, text: str, step: str) -> None:
         if step:

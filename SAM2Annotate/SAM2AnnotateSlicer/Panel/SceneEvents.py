@@ -31,6 +31,7 @@ class SceneEvents:
         refreshWindow: shows the gray window.
         parametersChanged, closing, closed, importing, imported, saving, saved: told when the parameter node changes, and of the scene.
         viewMoved: told at once when a slice view changes; it must be quick.
+        segmentationCame, segmentationLeaves: told of a segmentation that is new in the scene, or about to leave it.
         nodeRemoved: told of a node that leaves.
         segmentRemoved: told of a segment that left, by its segmentation node and id.
     """
@@ -51,6 +52,8 @@ class SceneEvents:
         saving: Callable[[], None],
         saved: Callable[[], None],
         viewMoved: Callable[[], None],
+        segmentationCame: Callable,
+        segmentationLeaves: Callable,
         nodeRemoved: Callable,
         segmentRemoved: Callable,
     ):
@@ -65,14 +68,14 @@ class SceneEvents:
             slicer.vtkMRMLScene.StartSaveEvent: saving,
             slicer.vtkMRMLScene.EndSaveEvent: saved,
             slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent: withNode(self._onNodeRemoved),
-            slicer.vtkMRMLScene.NodeAddedEvent: withNode(self._onNodeCame),
+            slicer.vtkMRMLScene.NodeAddedEvent: withNode(self._onNodeAdded),
             slicer.vtkMRMLScene.NodeRemovedEvent: withNode(self._onNodeCame),
         }
         self._watcher = NodeWatcher()
         self._roi = PromptDrag(lambda continues: self._take(logic.syncFromRoi, continues))
         self._points = PromptDrag(lambda continues: self._take(logic.syncPoints, continues))
         self._edits = Coalescer(self._onEdits, _EDIT_MILLISECONDS)
-        self._viewMoved = viewMoved
+        self._viewMoved, self._segmentationCame, self._segmentationLeaves = viewMoved, segmentationCame, segmentationLeaves
         self._views = Coalescer(refreshViews, _VIEW_MILLISECONDS)
         self._window = Coalescer(refreshWindow, _EDIT_MILLISECONDS)
         self._list = Coalescer(refresh, 0)
@@ -111,6 +114,7 @@ class SceneEvents:
         watch("segmentation", None if node is None else node.GetSegmentation(), self._segmentationSlots())
         # A volume may be chosen as soon as its node is there, before its voxels are.
         watch("volume", volume, dict.fromkeys((modified, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent), self._list.ask))
+        watch("masks", None if node is None else node.GetDisplayNode(), {modified: self._views.ask})
         watch("display", None if volume is None else volume.GetDisplayNode(), {modified: self._window.ask})
         interactionNode = slicer.app.applicationLogic().GetInteractionNode()
         watch("mouse", interactionNode, {slicer.vtkMRMLInteractionNode.InteractionModeChangedEvent: self._views.ask})
@@ -142,7 +146,14 @@ class SceneEvents:
 
     def _onNodeRemoved(self, node) -> None:
         if not self._logic.scene.IsClosing():
+            if node.IsA("vtkMRMLSegmentationNode"):
+                self._segmentationLeaves(node)
             self._nodeRemoved(node)
+
+    def _onNodeAdded(self, node) -> None:
+        self._onNodeCame(node)
+        if node is not None and node.IsA("vtkMRMLSegmentationNode") and not self._logic.scene.IsImporting():
+            self._segmentationCame(node)
 
     def _onNodeCame(self, node) -> None:
         """A node came, or is gone: a volume to go on with, a view to follow, a segmentation that holds what a journal offers."""

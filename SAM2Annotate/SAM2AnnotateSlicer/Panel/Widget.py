@@ -25,6 +25,7 @@ from .BoxSection import BoxSection
 from .CorrectionSection import THRESHOLD
 from .DataSetTools import DataSetTools
 from .Folding import BOX, IMAGE, PROPAGATE, REVIEW, SAVE, SETTINGS, Folding, openSections
+from .MaskSection import MaskSection
 from .Messages import Messages
 from .ObjectSection import ObjectSection
 from .PanelControls import ASKING, DECISIONS, MOVES, Control, controls, hints, keysOfEffect, toolTipOf, whyNot
@@ -76,6 +77,7 @@ class Widget:
         self.object = ObjectSection(ui, logic, self.views, installer, self.attempt)
         self.box = BoxSection(ui, logic, self.views, self.boxTool, self.points, self.attempt, self.say)
         self.review = ReviewSection(ui, logic, self.views, self.attempt, self.say, self.box.following, self._leaveKeys)
+        self.masks = MaskSection(ui, logic, self.say)
         self.saving = SaveSection(ui, logic, self.views, self.say)
         self.dataSets = DataSetTools(logic, self.views, self.say, self._whySceneStays, self._onCaseOpened)
         if not dialogs:
@@ -100,7 +102,9 @@ class Widget:
             imported=self.sceneImported,
             saving=self._onSceneSave,
             saved=self._onSceneSaved,
-            viewMoved=self.box.following.viewMoved,
+            viewMoved=self._onViewMoved,
+            segmentationCame=self.masks.segmentationCame,
+            segmentationLeaves=self.masks.segmentationLeaves,
             nodeRemoved=self.nodeRemoved,
             segmentRemoved=self._onSegmentRemoved,
         )
@@ -148,6 +152,7 @@ class Widget:
         self.logic.setParameters(None)
         self.logic.keeper.journals.close()
         SharedService.panelGone(self.logic.service)
+        self.masks.cleanup()
         self.setUp.cleanup()
         self.dataSets.cleanup()
 
@@ -158,6 +163,7 @@ class Widget:
         self.logic.setParameters(parameters)  # first, as widgets speak while they are connected
         self._guiTag = (parameters, parameters.connectGui(self.ui))
         self.attempt(self.logic.restoreObjects)
+        self.masks.reveal()
         self._lookForJournal()
 
     def _disconnectGui(self) -> None:
@@ -173,6 +179,7 @@ class Widget:
         self._keepDrawing()
         self.boxTool.cancel()
         self.events.release()
+        self.masks.release()
         self._disconnectGui()
         self.logic.sceneClosing()
         self._lookForJournal()
@@ -306,6 +313,11 @@ class Widget:
             "fill": review.correction.fill,
             "finish": review.finish,
             "leave": review.leave,
+            "showMask": self.masks.toggleShown,
+            "outlineOnly": self.masks.toggleOutlined,
+            "fainter": lambda: self.masks.fill(-1),
+            "stronger": lambda: self.masks.fill(1),
+            "show3D": self.masks.toggle3D,
             "save": saving.save,
             "nextVolume": saving.nextVolume,
             "worklist": self.dataSets.cases.open,
@@ -385,7 +397,7 @@ class Widget:
         """Show how things stand, everywhere."""
         self.attempt(self.saving.followVolume)
         state = self.state()
-        for section in (self.object, self.box, self.review, self.saving):
+        for section in (self.object, self.box, self.review, self.masks, self.saving):
             section.refresh(state)
         self._enable(state)
         self._leaveKeys()
@@ -413,6 +425,7 @@ class Widget:
         self.box.refreshTools(self.logic.hasParameters)
         self.review.refreshSlice()
         state = self.state()
+        self.masks.refresh(state)
         self._enable(state)
         self.messages.hint(hintText(state))
 
@@ -465,6 +478,10 @@ class Widget:
             (logic.service.stateChanged, self.object.showModelState),
             (self.boxTool.activeChanged, self.refreshViews),
         )
+
+    def _onViewMoved(self) -> None:
+        self.box.following.viewMoved()
+        self.review.viewMoved()
 
     def _onChanged(self) -> None:
         if not self._triggering:  # else it is shown once, at the end of the user's step
