@@ -1,11 +1,16 @@
-"""How long the panel stands still while the model works: `python Testing/Slicer/benchmark_panel.py [SLICES [SIDE]]`.
+"""How long the panel stands still while the model works: `python Testing/Slicer/benchmark_panel.py [--slices N ...] [--fast]`.
 
-The whole module on the test host, with slice views that draw, propagates the bundled model through a large object. Every turn of the event
-loop is timed; the longest one is how long a click or a mouse move would have had to wait.
+The whole module on the test host propagates a large object, the views following or not. Slice jumps, renderings and the painting of the strip
+take what they took in a real Slicer with software OpenGL (`slicer_host/view_costs.py`). Every turn of the event loop is timed: the longest one
+is how long a click or a mouse move would have had to wait. Then one slice is accepted, alone and beside many other segments.
+
+A turn's time is given twice: by the clock, and as the work in it: processor time of this process plus those costs. The second figure does not
+grow when other programs use the machine's cores.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -16,53 +21,149 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "SAM2Annotate"), str(HERE.parents[1])]
 
 
-def main(slices: int = 160, side: int = 512) -> None:
+def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--slices", type=int, nargs="+", default=[34, 150], help="slices of the object")
+    parser.add_argument("--side", type=int, default=512, help="rows and columns of a slice")
+    parser.add_argument(
+        "--segments", type=int, nargs="+", default=[0, 14], help="other segments beside the object when one slice is accepted"
+    )
+    parser.add_argument("--fast", action="store_true", help="a model that needs 20 ms a slice, as on a GPU, instead of the bundled one")
+    options = parser.parse_args()
+
     import slicer_host
 
     slicer_host.start()
-    import slicer
-    from orientations import volumeNode
-    from worlds import waitFor
+    from slicer_host import view_costs
+    from slicer_host.scripted_module import enter_module, load_module
 
-    from slicer_host.scripted_module import enter_module, load_module, unload_module
-    from slicer_host.views_and_mouse import pixels
-
-    rng = np.random.default_rng(0)
-    k, j, i = np.ogrid[:slices, :side, :side]
-    inside = ((k - slices / 2) / (0.4 * slices)) ** 2 + ((j - side / 2) / (0.3 * side)) ** 2 + ((i - side / 2) / (0.28 * side)) ** 2 < 1
-    voxels = (np.where(inside, 120, -40) + rng.normal(0, 20, inside.shape)).astype(np.int16)
+    _pay_for_the_strip(view_costs)
     load_module(HERE.parents[1] / "SAM2Annotate" / "SAM2Annotate.py")
     module = enter_module("SAM2Annotate")
-    volume = volumeNode(voxels, np.diag([-1, -1, 1]))
-    logic = module.logic
-    logic.parameters.volume = volume
-    logic.parameters.window = "abdomen"
-    slicer.util.setSliceViewerLayers(background=volume, fit=True)
-    bounds = [(int(0.2 * side), int(0.8 * side))] * 2 + [(int(0.1 * slices), int(0.9 * slices))]
-    logic.markObject("k", slices // 2, bounds)
-    waitFor(lambda: not logic.service.busy, 300)
+    if options.fast:
+        _speed_up(module.logic.service)
+    for slices in options.slices:
+        bench = PanelBench(module, slices, options.side)
+        for follow in (True, False):
+            view_costs.switch(view_costs.REAL)
+            turns, count, seconds = bench.propagate(follow)
+            view_costs.switch(view_costs.Costs())
+            words = f"{slices} slices of {options.side} x {options.side}, Follow {'on' if follow else 'off'}: {count} in {seconds:.1f} s"
+            sys.stdout.write(f"{words}\n  by the clock: {summary([t.clock for t in turns])}\n  work: {summary([t.work for t in turns])}\n")
+    for segments in options.segments:
+        bench.add_segments(segments)
+        view_costs.switch(view_costs.REAL)
+        clock, work = bench.accept()
+        view_costs.switch(view_costs.Costs())
+        sys.stdout.write(
+            f"Accept beside {segments} other segments: {1e3 * clock:.0f} ms by the clock, {1e3 * work:.0f} ms of work, "
+            f"of which one rendering of the views is {1e3 * 3 * (view_costs.REAL.rendering + segments * view_costs.REAL.segment):.0f} ms\n"
+        )
 
-    module_turns, turns, arrived = [], [], []
-    logic.sliceArrived.connect(lambda position, *_: arrived.append(position))
-    begun = time.perf_counter()
-    logic.propagate()
-    drawn = 0
-    while logic.running:
-        start = time.perf_counter()
+
+class Turn:
+    """One turn of the event loop, in seconds by the clock and of work; use it with `with`."""
+
+    def __enter__(self) -> Turn:
+        from slicer_host import view_costs
+
+        self._costs = view_costs
+        self._begun = (time.perf_counter(), time.thread_time() + view_costs.paid())
+        return self
+
+    def __exit__(self, *_error) -> None:
+        self.clock = time.perf_counter() - self._begun[0]
+        self.work = time.thread_time() + self._costs.paid() - self._begun[1]
+
+
+class PanelBench:
+    """An object of so many slices, marked."""
+
+    def __init__(self, module, slices: int, side: int):
+        import slicer
+        from orientations import volumeNode
+        from worlds import waitFor
+
+        self.panel, self.logic = module.panel, module.logic
+        slicer.mrmlScene.Clear(False)
         slicer.app.processEvents()
-        module_turns.append(time.perf_counter() - start)
-        if len(arrived) > drawn:  # the host draws when asked to; Slicer would do so here
-            drawn = len(arrived)
-            pixels("Red")
-        turns.append(time.perf_counter() - start)
-        time.sleep(0.001)
-    sys.stdout.write(
-        f"{slices} x {side} x {side} voxels: {len(arrived)} slices in {time.perf_counter() - begun:.1f} s\n"
-        f"turns of the event loop, the module's part:             {summary(module_turns)}\n"
-        f"with the slice view drawn anew for each (in software):  {summary(turns)}\n"
-    )
-    unload_module("SAM2Annotate")
+        depth = slices + 4
+        rng = np.random.default_rng(0)
+        k, j, i = np.ogrid[:depth, :side, :side]
+        radii = (0.51 * depth, 0.3 * side, 0.28 * side)
+        inside = ((k - depth / 2) / radii[0]) ** 2 + ((j - side / 2) / radii[1]) ** 2 + ((i - side / 2) / radii[2]) ** 2 < 1
+        voxels = (np.where(inside, 120, -40) + rng.normal(0, 20, inside.shape)).astype(np.int16)
+        volume = volumeNode(voxels, np.diag([-1, -1, 1]))
+        self.logic.parameters.volume = volume
+        self.logic.parameters.window = "abdomen"
+        slicer.util.setSliceViewerLayers(background=volume, fit=True)
+        bounds = [(int(0.2 * side), int(0.8 * side))] * 2 + [(2, 2 + slices)]
+        self.logic.markObject("k", depth // 2, bounds)
+        waitFor(lambda: not self.logic.service.busy, 300)
+        self.panel.box.goToCenter()
+
+    def propagate(self, follow: bool) -> tuple[list[Turn], int, float]:
+        """Compute all slices; returns the turns of the event loop, the number of slices, and the seconds."""
+        import slicer
+
+        arrived, turns = [], []
+        self.logic.sliceArrived.connect(lambda position, *_: arrived.append(position))
+        self.panel.ui.followCheckBox.checked = follow
+        begun = time.perf_counter()
+        with Turn() as turn:
+            self.panel.trigger("propagate")
+        turns.append(turn)
+        ended = None
+        while ended is None or time.perf_counter() - ended < 0.5:
+            with Turn() as turn:
+                slicer.app.processEvents()
+            turns.append(turn)
+            if not self.logic.running and ended is None:
+                ended = time.perf_counter()
+            time.sleep(0.001)
+        return turns, len(arrived), ended - begun
+
+    def add_segments(self, count: int) -> None:
+        """Let there be so many other segments."""
+        import slicer
+
+        segmentation = self.logic.current.segmentationNode.GetSegmentation()
+        while segmentation.GetNumberOfSegments() < 1 + count:
+            segmentation.AddEmptySegment()
+        slicer.app.processEvents()
+
+    def accept(self) -> tuple[float, float]:
+        """Accept the next open slice; returns the seconds by the clock and of work."""
+        from worlds import waitFor
+
+        session = self.logic.current.session
+        position = next(one for one in session.extent.indices if one not in session.locked)
+        self.panel.review.show(position)
+        settled = time.perf_counter() + 0.5
+        waitFor(lambda: time.perf_counter() > settled, 60)
+        with Turn() as turn:
+            self.panel.trigger("accept")
+        return turn.clock, turn.work
+
+
+def _pay_for_the_strip(view_costs) -> None:
+    from SAM2AnnotateSlicer.Views.ReviewStrip import ReviewStrip
+
+    paint = ReviewStrip.paintEvent
+
+    def costly(self, event):
+        paint(self, event)
+        view_costs.pay(view_costs.costs.strip * event.rect().width() / max(1, self.width))
+
+    ReviewStrip.paintEvent = costly
+
+
+def _speed_up(service) -> None:
+    """Let the scripted model answer, 20 ms a slice."""
+    from SAM2AnnotateSlicer.Model.PythonCommand import pythonCommand
+
+    service._process._command = [*pythonCommand(), "-u", str(HERE / "scripted_worker.py"), "no-fault", "0.02"]
 
 
 def summary(seconds: list[float]) -> str:
@@ -72,4 +173,4 @@ def summary(seconds: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:]))
+    main()

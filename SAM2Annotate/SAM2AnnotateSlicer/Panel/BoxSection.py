@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from slicer.i18n import tr as _
 
-from SAM2AnnotateLib.errors import PromptError
+from SAM2AnnotateLib.errors import PromptError, SAM2AnnotateError
 from SAM2AnnotateLib.geometry import Extent
 
 from ..Review.AnnotatedSegment import AnnotatedSegment
@@ -58,7 +58,6 @@ class BoxSection:
             self._showExtent(annotated)
         self.refreshProgress(state.running)
         if not state.running:
-            self.following.stop()
             ui.estimateLabel.text = estimateText(state.due, logic.estimateSeconds()) if state.hasObject else ""
         ui.estimateLabel.visible = state.hasObject and bool(state.due) and not state.running
 
@@ -114,7 +113,11 @@ class BoxSection:
     def propagate(self) -> None:
         """Compute; the views follow."""
         self.following.begin()
-        self._logic.propagate()
+        try:
+            self._logic.propagate()
+        except SAM2AnnotateError:
+            self.following.stop()
+            raise
 
     def cancel(self) -> None:
         """Stop computing; the views stay where they are."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from slicer.i18n import tr as _
 
@@ -226,7 +227,8 @@ def controls() -> tuple[Control, ...]:
 
 def whyNot(control: Control, state: PanelState) -> str:
     """Why a control cannot be used; empty if it can."""
-    return next((reason for need in control.needs if (reason := _unmet(need, state))), "")
+    unmet = _unmet(state)
+    return next((unmet[need] for need in control.needs if need in unmet), "")
 
 
 def hints(reasons: Mapping[str, str], state: PanelState) -> dict[str, str]:
@@ -268,9 +270,10 @@ def _keyName(key: str) -> str:
     return {"Return": _("Enter"), "Ctrl+Return": _("Ctrl+Enter"), "Up": _("up arrow"), "Down": _("down arrow")}.get(key, key)
 
 
-def _unmet(need: str, state: PanelState) -> str:
-    """Why a condition is not met; empty if it is."""
-    met, reason = {
+@lru_cache(maxsize=2)
+def _unmet(state: PanelState) -> dict[str, str]:
+    """The conditions that are not met, and why."""
+    conditions = {
         "scene": (state.hasScene, _("The scene is being closed.")),
         "volume": (state.hasVolume, _("Choose a volume first, or press 'Try it on a sample'.")),
         "segmentation": (state.hasSegmentation, _("There is no segmentation yet.")),
@@ -296,5 +299,5 @@ def _unmet(need: str, state: PanelState) -> str:
         "undoable": (bool(state.undoLabel) or state.correcting, _("There is nothing to take back.")),
         "redoable": (bool(state.redoLabel) or state.correcting, _("Nothing was taken back.")),
         "otherVolume": (state.otherVolume, _("Every volume of the scene has a reviewed object, or this is the only one.")),
-    }[need]
-    return "" if met else reason
+    }
+    return {need: reason for need, (met, reason) in conditions.items() if not met}

@@ -100,8 +100,8 @@ class ComputeSteps(Workspace):
             self._finish(run, error)
 
     def _finish(self, run: PropagationRun, error: SAM2AnnotateError | None) -> None:
-        self.arrivals.now()
         self._run = None
+        self.arrivals.now()
         annotated = run.annotated
         if annotated.exists:
             annotated.labelmap.updateSurface()

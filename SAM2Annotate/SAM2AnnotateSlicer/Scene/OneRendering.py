@@ -1,4 +1,4 @@
-"""OneRendering: many changes of the scene, one rendering of the views. Imports slicer.
+"""OneRendering: many changes of the scene, one rendering of the views. Imports qt and slicer.
 
 Slicer's views render soon after the first change, and then again in the midst of every further one that comes later than a frame. With many
 segments each of these takes most of a second.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import qt
 import slicer
 
 
@@ -16,7 +17,8 @@ import slicer
 def oneRendering() -> Iterator[None]:
     """Render no view in this block, and each at most once after it, whatever is raised in it. Blocks may lie within each other.
 
-    No dialog may be open within it: the views would stand still behind it.
+    The rendering comes in the next turn of the event loop, so that a step and what it costs to draw do not add up to one long turn. No dialog
+    may be open within the block: the views would stand still behind it.
     """
     if slicer.app.layoutManager() is None:  # there is nothing to be rendered
         yield
@@ -25,4 +27,4 @@ def oneRendering() -> Iterator[None]:
     try:
         yield
     finally:
-        slicer.app.resumeRender()
+        qt.QTimer.singleShot(0, slicer.app.resumeRender)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..Coalescer import Coalescer
 from ..Review.Logic import AnnotationLogic
 from .ViewNavigator import ViewNavigator
 
@@ -25,6 +26,7 @@ class Following:
         self._returnTo: int | None = None  # where the views were when the propagation began; None while nothing is followed
         self._at: int | None = None  # the slice that the views show unless somebody else moves them
         self._moved = self._moving = False
+        self._ending = Coalescer(self._return, 0)
 
     @property
     def active(self) -> bool:
@@ -33,6 +35,7 @@ class Following:
 
     def begin(self) -> None:
         """The user started a propagation."""
+        self._ending.stop()
         self._at = self._views.position(self._logic.current)
         self._returnTo = self._logic.current.center if self._at is None else self._at
         self._moved = False
@@ -40,7 +43,7 @@ class Following:
     def to(self, position: int) -> bool:
         """A slice was computed: show it; returns whether it is followed."""
         self.viewMoved()
-        if not self.active:
+        if not self.active or not self._logic.running:
             return False
         self._goTo(position)
         self._at, self._moved = self._views.position(self._logic.current), True
@@ -54,11 +57,15 @@ class Following:
     def stop(self) -> bool:
         """Follow this propagation no further; returns whether the views had been moved by it until now."""
         wasMoving = self.active and self._moved
+        self._ending.stop()
         self._returnTo = None
         return wasMoving
 
     def end(self) -> None:
         """The propagation ended: show the slice again that it began on, unless the user looks elsewhere."""
+        self._ending.ask()  # in a turn of its own: the end of a propagation and a jump together are a long one
+
+    def _return(self) -> None:
         self.viewMoved()
         if self.active:
             self._goTo(self._returnTo)

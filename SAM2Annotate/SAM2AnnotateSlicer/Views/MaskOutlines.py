@@ -119,7 +119,8 @@ class _Outline:
     def _setLines(self, endsIjk: np.ndarray, placed: np.ndarray) -> None:
         """Take over (2 n, 3) ends of n lines, voxel indices; `placed` brings these to world RAS."""
         points = vtk.vtkPoints()
-        points.SetData(numpy_to_vtk(np.ascontiguousarray(endsIjk @ placed[:3, :3].T + placed[:3, 3]), deep=True))
+        world = np.stack([sum(endsIjk[:, n] * placed[row, n] for n in range(3)) + placed[row, 3] for row in range(3)], axis=1)
+        points.SetData(numpy_to_vtk(world, deep=True))
         cells = vtk.vtkCellArray()
         cells.SetData(2, numpy_to_vtkIdTypeArray(np.arange(len(endsIjk), dtype=np.int64), deep=True))
         self._lines.SetPoints(points)

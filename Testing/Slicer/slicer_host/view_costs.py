@@ -47,6 +47,7 @@ class Counts:
 
 
 costs = Costs()
+_paid = 0.0
 _counts = Counts({}, {})
 
 
@@ -78,8 +79,15 @@ def rendered(name: str) -> None:
 
 def pay(seconds: float) -> None:
     """Let time pass as if something were being computed."""
+    global _paid
     if seconds > 0:
+        _paid += seconds
         time.sleep(seconds)
+
+
+def paid() -> float:
+    """Seconds that were paid until now."""
+    return _paid
 
 
 def _visible_segments() -> int:
