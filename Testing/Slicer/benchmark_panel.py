@@ -1,11 +1,11 @@
 """How long the panel stands still while the model works: `python Testing/Slicer/benchmark_panel.py [--slices N ...] [--fast]`.
 
-The whole module on the test host propagates a large object, the views following or not. Slice jumps, renderings and the painting of the strip
-take what they took in a real Slicer with software OpenGL (`slicer_host/view_costs.py`). Every turn of the event loop is timed: the longest one
-is how long a click or a mouse move would have had to wait. Then one slice is accepted, alone and beside many other segments.
+The whole module on the test host propagates a large object, the views following or not. Slice jumps, renderings and the painting of the
+strip take what they took in a real Slicer with software OpenGL (`slicer_host/view_costs.py`). Every turn of the event loop is timed: the
+longest one is how long a click or a mouse move would have had to wait. Then one slice is accepted, alone and beside many other segments.
 
-A turn's time is given twice: by the clock, and as the work in it: processor time of this process plus those costs. The second figure does not
-grow when other programs use the machine's cores.
+A turn's time is given twice: by the clock, and as the work in it: processor time of this process plus those costs. The second figure does
+not grow when other programs use the machine's cores.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ import slicer
 def oneRendering() -> Iterator[None]:
     """Render no view in this block, and each at most once after it, whatever is raised in it. Blocks may lie within each other.
 
-    The rendering comes in the next turn of the event loop, so that a step and what it costs to draw do not add up to one long turn. No dialog
-    may be open within the block: the views would stand still behind it.
+    The rendering comes in the next turn of the event loop, so that a step and what it costs to draw do not add up to one long turn. Within
+    the block no dialog may be open: the views would stand still behind it.
     """
     if slicer.app.layoutManager() is None:  # there is nothing to be rendered
         yield
