@@ -223,6 +223,7 @@ def test_the_outline_of_the_mask_has_the_color_of_its_status(bench):
     assert colored(rgbOf(SliceStatus.PROPOSED)).sum() > 300
     assert not colored(rgbOf(SliceStatus.ACCEPTED)).any()
     bench.click("accept")
+    bench.show(annotated.center)  # accepting went on to the next slice
     assert colored(rgbOf(SliceStatus.ACCEPTED)).sum() > 300
     assert not colored(rgbOf(SliceStatus.PROPOSED)).any()
     bench.key("G")

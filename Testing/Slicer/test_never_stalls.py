@@ -56,6 +56,8 @@ def test_one_step_of_the_user_renders_each_view_once_however_many_segments_there
     settle()
     view_costs.counted()
     bench.panel.trigger(step)
+    assert not view_costs.counted().renderings  # that is a turn of its own
+    slicer.app.processEvents()
     renderings = view_costs.counted().renderings
     assert all(renderings.get(name, 0) <= 1 for name in VIEWS), renderings
     settle()
@@ -66,9 +68,11 @@ def test_a_box_that_is_drawn_renders_each_view_once(bench, costly):
     annotated = bench.mark()
     addSegments(annotated.segmentationNode, 8)
     bench.click("nextObject")
+    settle()
     view_costs.counted()
     red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
     bench.panel._onBox(red, ((5.0, 5.0, 0.0), (-5.0, -5.0, 0.0)))
+    slicer.app.processEvents()
     renderings = view_costs.counted().renderings
     assert all(renderings.get(name, 0) <= 1 for name in VIEWS), renderings
 
@@ -84,13 +88,19 @@ def test_rendering_goes_on_whatever_a_step_raises(bench):
     bench.propagated()
     with pytest.raises(ValueError, match="not foreseen"):
         bench.panel.trigger("accept")
+    slicer.app.processEvents()
     assert not paused() and not bench.panel._triggering
 
 
 def test_a_dialog_of_a_failed_step_is_opened_when_the_views_are_drawn_again(bench, monkeypatch):
     bench.propagated()
     shown = []
-    monkeypatch.setattr(slicer.util, "errorDisplay", lambda text: shown.append((text, paused())))
+
+    def errorDisplay(text):
+        slicer.app.processEvents()  # as the dialog's own event loop does
+        shown.append((text, paused()))
+
+    monkeypatch.setattr(slicer.util, "errorDisplay", errorDisplay)
 
     def fail(_position):
         raise OutputError("The disk is full.")

@@ -18,13 +18,15 @@ def unload_modules() -> None:
 
 
 def paused_views() -> list[str]:
-    """Names of the slice views whose rendering somebody paused and did not resume; their counts are put back to 0."""
-    views = {
-        name: pythonqt.unwrap(slicer.app.layoutManager().sliceWidget(name)).sliceView()
-        for name in slicer.app.layoutManager().sliceViewNames()
-    }
+    """Names of the slice views whose rendering somebody paused and did not resume, nor will in the next turns of the event loop."""
+    layouts = slicer.app.layoutManager()
+    views = {name: pythonqt.unwrap(layouts.sliceWidget(name)).sliceView() for name in layouts.sliceViewNames()}
+    for _turn in range(5):
+        if not any(view.isRenderPaused() for view in views.values()):
+            break
+        slicer.app.processEvents()
     paused = [name for name, view in views.items() if view.isRenderPaused()]
-    for name in paused:
+    for name in paused:  # for the next test
         while views[name].isRenderPaused():
             views[name].resumeRender()
     return paused
