@@ -19,12 +19,15 @@ _EXAMPLES = """examples:
   sam2annotate nnunet export nnUNet_raw/Dataset007_Liver --case p02 --patient P2 --image dicom_folder --segmentation mask.nii.gz \\
       --name 1=liver --name 2=tumor
   sam2annotate nnunet export nnUNet_raw/Dataset007_Liver --cases cases.csv
+  sam2annotate nnunet export nnUNet_raw/Dataset008_Both --images other/Dataset001_A/imagesTr --labels other/Dataset001_A/labelsTr \\
+      --channel CT --label liver
   sam2annotate nnunet export nnUNet_raw/Dataset007_Liver --remove p01
 
 The first export makes the data set, with a plan of its own: from --plan FILE.json, or from --channel and --label in the order of the
 values 1, 2, ... (NAME, or NAME=SEGMENT;SEGMENT, where * stands for any characters). Later exports follow the plan that lies in the data
 set. A table of cases has the columns case, patient, images, segmentation, part; several images are separated by ';', an empty patient
-means the case's own, an empty part what --part says. Paths in it count from its folder.
+means the case's own, an empty part what --part says. Paths in it count from its folder. With --images and --labels each case is a patient
+of its own, and the values have the names that a dataset.json beside the folder of labels gives them, unless --name says otherwise.
 """
 
 
@@ -52,6 +55,8 @@ def add_parser(subparsers) -> None:
     add("--segmentation", metavar="FILE", help=".seg.nrrd, a labelmap (.nii.gz, .nrrd, .mha), or DICOM SEG (.dcm)")
     add("--name", action="append", default=[], metavar="VALUE=NAME", help="name of a labelmap's value; may be repeated")
     add("--cases", metavar="FILE.csv", help="many cases, see below")
+    add("--images", metavar="FOLDER", help="many cases: images, named as their label maps or as in nnU-Net (NAME_0000.nii.gz)")
+    add("--labels", metavar="FOLDER", help="with --images: label maps (NAME.nii.gz)")
     add("--remove", action="append", default=[], metavar="ID", help="take a case out of the data set; may be repeated")
     add("--part", default="auto", choices=("auto", "train", "test"), help="where new cases go (default: as the plan's split says)")
     add("--replace", action="store_true", help="replace cases that are there already")
@@ -74,10 +79,12 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     from ..nnunet import DataSet
 
-    names = _names(options.name)
     rows = _rows(options)
+    names = {**_names_beside(options.labels), **_names(options.name)}
     if not rows and not options.remove:
-        raise InputError("Nothing to do: give --case with --image and --segmentation, or --cases FILE.csv, or --remove ID.")
+        raise InputError(
+            "Nothing to do: give --case, --image and --segmentation, or --cases FILE.csv, or --images and --labels, or --remove ID."
+        )
     folder = Path(options.data_set)
     plan = _new_plan(options, folder)
     data_set = DataSet.open(folder) if plan is None else DataSet.create(folder.parent, plan)
@@ -98,9 +105,12 @@ def run(options: argparse.Namespace) -> int:
 def _cases(rows: list[_Row], plan, names: dict[int, str], options: argparse.Namespace) -> Iterator:
     """The cases one after another, so that one at a time is in memory."""
     from ..nnunet import ExportCase
+    from ..nnunet.data_sets.transaction import settle_around
     from ..nnunet.sources import read_image, read_segments
 
     for row in rows:
+        for path in (*row.images, row.segmentation):
+            settle_around(path)  # it may lie in another data set
         if len(row.images) != len(plan.channels):
             raise InputError(f"Case '{row.case_id}' has {len(row.images)} images, the plan has the channels {', '.join(plan.channels)}.")
         images = tuple(read_image(path, series=options.series, number=options.volume) for path in row.images)
@@ -115,6 +125,8 @@ def _cases(rows: list[_Row], plan, names: dict[int, str], options: argparse.Name
 
 
 def _rows(options: argparse.Namespace) -> list[_Row]:
+    if options.images is not None or options.labels is not None:
+        return _rows_of_folders(options)
     if options.cases is not None:
         if options.case or options.image or options.segmentation:
             raise InputError("Give either --cases FILE.csv or one case with --case, --image and --segmentation, not both.")
@@ -125,6 +137,32 @@ def _rows(options: argparse.Namespace) -> list[_Row]:
         raise InputError("A case needs --case ID, --image IMAGE (once for each channel) and --segmentation FILE.")
     images = tuple(Path(image) for image in options.image)
     return [_Row(options.case, options.patient, images, Path(options.segmentation), options.part)]
+
+
+def _rows_of_folders(options: argparse.Namespace) -> list[_Row]:
+    from ..nnunet.cases.layout import paired_files
+    from ..nnunet.data_sets.transaction import settle_around
+
+    if options.images is None or options.labels is None or options.cases or options.case or options.image or options.segmentation:
+        raise InputError("Give --images FOLDER and --labels FOLDER together, and no other cases beside them.")
+    images, labels = Path(options.images), Path(options.labels)
+    for folder in (images, labels):
+        settle_around(folder)
+    found = paired_files(images, labels)
+    if not found:
+        raise InputError(f"There is no image with a label map of its name in '{images}' and '{labels}'.")
+    return [_Row(files.case_id, None, files.images, files.labels, options.part) for files in found]
+
+
+def _names_beside(labels: str | None) -> dict[int, str]:
+    """What a data set's description says of the values of its labels; nothing without one."""
+    from ..nnunet.runs.folders import DataSetDescription
+
+    path = None if labels is None else Path(labels).parent / "dataset.json"
+    if path is None or not path.is_file():
+        return {}
+    named = DataSetDescription(path).labels
+    return {values[0]: name for name, values in named.items() if len(values) == 1 and values[0] != 0}
 
 
 def _rows_of_table(path: Path, part: str) -> list[_Row]:

@@ -12,7 +12,9 @@ from ..atomic_files import write_text_atomically
 from ..errors import InputError, OutputError
 from ..geometry.slicing import AXIS_NAMES
 from ..metrics import ScoreReport, Scores, score_masks
+from ..nnunet.data_sets.transaction import settle_around
 from ..volume_io import read_volume
+from ..volume_io.label_values import whole_labels
 from .values import show_notes
 
 _DESCRIPTION = """\
@@ -78,12 +80,14 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.output is not None and options.output.suffix.lower() != ".json":
         raise OutputError(f"Cannot write '{options.output}': expected a file name that ends in .json.")
+    for path in (options.pred, options.truth):
+        settle_around(path)
     pred, truth = read_volume(options.pred), read_volume(options.truth)
     show_notes(options.pred, pred.notes)
     show_notes(options.truth, truth.notes)
     pred.grid.require_same(truth.grid, f"The prediction '{options.pred}'", f"the truth '{options.truth}'")
-    truth_mask, truth_counted = _truth_mask(truth.array_kji, options.truth, options.label)
-    pred_mask, pred_counted = _pred_mask(pred.array_kji, options.pred, options.label)
+    truth_mask, truth_counted = _truth_mask(whole_labels(truth.array_kji, str(options.truth)), options.truth, options.label)
+    pred_mask, pred_counted = _pred_mask(whole_labels(pred.array_kji, str(options.pred)), options.pred, options.label)
     report = score_masks(pred_mask, truth_mask, truth.grid, options.axis, options.tolerance)
 
     content = {
@@ -111,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _truth_mask(labels_kji: np.ndarray, path: Path, label: int | None) -> tuple[np.ndarray, str]:
     """The voxels of the truth that count, and a phrase that says which."""
-    present = _labels_of(labels_kji, path)
+    present = _labels_of(labels_kji)
     if label is None:
         return labels_kji != 0, "every nonzero voxel"
     if label == 0:
@@ -123,7 +127,7 @@ def _truth_mask(labels_kji: np.ndarray, path: Path, label: int | None) -> tuple[
 
 def _pred_mask(labels_kji: np.ndarray, path: Path, label: int | None) -> tuple[np.ndarray, str]:
     """The voxels of the prediction that count, and a phrase that says which."""
-    present = _labels_of(labels_kji, path)
+    present = _labels_of(labels_kji)
     if label is None:
         return labels_kji != 0, "every nonzero voxel"
     if label in present or not present:
@@ -138,15 +142,9 @@ def _pred_mask(labels_kji: np.ndarray, path: Path, label: int | None) -> tuple[n
     return labels_kji == label, f"no voxel, label {label} is not among its labels: {_listed(present)}"
 
 
-def _labels_of(labels_kji: np.ndarray, path: Path) -> list[int]:
+def _labels_of(labels_kji: np.ndarray) -> list[int]:
     """The nonzero labels in rising order."""
-    values = np.unique(labels_kji[labels_kji != 0])
-    fractions = values[values != np.rint(values)] if values.dtype.kind == "f" else values[:0]
-    if fractions.size:
-        raise InputError(
-            f"'{path}' is no label map: it holds the value {fractions[0]:g}, but labels are whole. Threshold a probability map first."
-        )
-    return [int(value) for value in values]
+    return [int(value) for value in np.unique(labels_kji) if value != 0]
 
 
 def _listed(labels: list[int]) -> str:

@@ -75,6 +75,7 @@ def _segment(options: argparse.Namespace) -> int:
     from ..atomic_files import replaced_together, require_writable_folder
     from ..engine import EmbeddingStore
     from ..geometry import Volume
+    from ..nnunet.data_sets.transaction import settle_around
     from ..pictures.montage import require_png_name
     from ..volume_io import read_volume, write_volume
     from ..volume_io.write import require_writable
@@ -93,6 +94,8 @@ def _segment(options: argparse.Namespace) -> int:
     if options.preview:
         require_png_name(Path(options.preview))
     require_writable(options.output)
+    for path in filter(None, (options.image, options.mask)):
+        settle_around(path)  # it may lie in a data set
     volume = read_volume(options.image, options.series, options.volume)
     show_notes(options.image, volume.notes)
     require_writable(options.output, volume.grid)

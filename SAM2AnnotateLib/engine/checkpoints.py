@@ -264,5 +264,5 @@ def _safetensors_metadata(path: Path) -> dict[str, str]:
         if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
             raise ValueError("its metadata are not text")
         return metadata
-    except (OSError, ValueError, AttributeError) as exc:
+    except (OSError, ValueError, AttributeError, RecursionError) as exc:
         raise CheckpointError(f"'{path}' is not a readable .safetensors file: {exc}. It may be truncated; get it again.") from exc

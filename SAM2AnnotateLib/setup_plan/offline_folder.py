@@ -19,6 +19,8 @@ from pathlib import Path
 from ..atomic_files import replaced_atomically, write_text_atomically
 from ..engine.checkpoints import CHECKPOINTS, Checkpoint, cache_folder, file_sha256
 from ..errors import CheckpointError, InputError, OutputError
+from ..file_names import is_plain_name
+from ..json_input import Fields, read_json
 from ..progress import CancelToken, Progress, ProgressCallback
 
 MANIFEST = "manifest.json"
@@ -128,16 +130,16 @@ class OfflineFolder:
     @classmethod
     def _read(cls, path: Path) -> OfflineFolder:
         try:
-            content = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-            if content["version"] != _VERSION:
-                raise InputError(
-                    f"'{path / MANIFEST}' has format {content['version']}, this SAM2Annotate reads {_VERSION}. Make the folder anew."
-                )
-            files = tuple(ListedFile(str(one["name"]), int(one["size_bytes"]), str(one["sha256"])) for one in content["files"])
-            python_version, system = str(content["python"]), str(content["system"])
-        except (OSError, ValueError, KeyError, TypeError) as exc:
-            raise InputError(f"'{path / MANIFEST}' is damaged ({type(exc).__name__}: {exc}). Copy or make the folder anew.") from exc
-        if any(Path(one.name).name != one.name for one in files):
+            content = Fields(read_json(path / MANIFEST, "the list"), "the list")
+            version = content.whole("version")
+            listed = [(one.text("name"), one.whole("size_bytes", 0), one.text("sha256")) for one in content.objects("files")]
+            files = tuple(ListedFile(*one) for one in listed)
+            python_version, system = content.text("python"), content.text("system")
+        except InputError as exc:
+            raise InputError(f"'{path / MANIFEST}' is damaged ({exc}). Copy or make the folder anew.") from exc
+        if version != _VERSION:
+            raise InputError(f"'{path / MANIFEST}' has format {version}, this SAM2Annotate reads {_VERSION}. Make the folder anew.")
+        if not all(is_plain_name(one.name) for one in files):
             raise InputError(f"'{path / MANIFEST}' names files outside its folder. Do not use it; make the folder anew.")
         return cls(path, python_version, system, files)
 

@@ -28,6 +28,10 @@ _COMPILER = (
     "error: subprocess-exited-with-error",
 )
 _IN_USE = ("WinError 5", "WinError 32", "Access is denied", "being used by another process")
+# What pip says of a file that may not be written, and what tells that from one that a running program holds open.
+_DENIED = ("WinError 5]", "Access is denied", "Permission denied", "Read-only file system")
+_RIGHTS = ("Program Files", "Read-only file system")
+_HINTS = ("--user", "check the permissions")
 _AGAIN = "Then start the set-up again: it goes on where it stopped."
 
 
@@ -50,6 +54,29 @@ def _cause(log: str, offline: bool) -> str:
         return f"the disk is full. Free some GB. {_AGAIN}"
     if "CERTIFICATE_VERIFY_FAILED" in log:
         return f"the package index's certificate was refused. Behind a company proxy, set PIP_CERT to its certificate file. {_AGAIN}"
+    if "WinError 225" in log or "contains a virus" in log:
+        return f"this computer's virus scanner refused a file. Have Slicer's folder exempted from it, or use an offline folder. {_AGAIN}"
+    if "Long Path support" in log or "WinError 206" in log or "path too long" in log.lower():
+        return (
+            "a file's path is longer than Windows allows. Install Slicer in a folder with a short path, such as C:\\Slicer, or have an "
+            f"administrator switch long paths on (LongPathsEnabled). {_AGAIN}"
+        )
+    refused = next((code for code in ("407", "403") if f"{code} Prox" in log or f"{code} Forbidden" in log), None)
+    if refused is not None or "Cannot connect to proxy" in log:
+        return (
+            f"the network's proxy refused the connection{'' if refused is None else f' ({refused})'}. Set HTTPS_PROXY to "
+            f"http://NAME:PASSWORD@HOST:PORT, ask who runs the proxy, or choose an offline folder. {_AGAIN}"
+        )
+    if any(sign in log for sign in _DENIED) and any(sign in log for sign in _RIGHTS):
+        return (
+            "Slicer's folder may not be written: that takes an administrator. Install Slicer in a folder of your own, or have an "
+            "administrator run the set-up."
+        )
+    if any(sign in log for sign in _DENIED) and any(sign in log for sign in _HINTS):  # pip gives its hint for both
+        return (
+            f"a file may not be written. It is in use: Restart Slicer and open no other module. {_AGAIN} If that does not help, Slicer's "
+            "folder takes an administrator: install Slicer in a folder of your own, or have an administrator run the set-up."
+        )
     if any(sign in log for sign in _IN_USE):
         return f"a file is in use by this Slicer. Restart Slicer and open no other module. {_AGAIN}"
     if "Permission denied" in log or "Read-only file system" in log:

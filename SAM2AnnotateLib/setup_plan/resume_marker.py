@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ..atomic_files import write_text_atomically
 from ..engine.checkpoints import cache_folder
-from ..errors import OutputError
+from ..errors import InputError, OutputError
+from ..json_input import Fields, read_json
 from .packages import InstalledPackage
 
 _FILE_NAME = "set-up.json"
@@ -65,12 +66,13 @@ class ResumeMarker:
     def read(cls, python_folder: str) -> ResumeMarker | None:
         """The note of this Python's set-up, or None if there is none that can be read."""
         try:
-            stored = json.loads(_path().read_text(encoding="utf-8"))
-            if stored.pop("version") != _VERSION or stored["python_folder"] != python_folder:
+            fields = Fields(read_json(_path(), "the note"), "the note")
+            if fields.whole("version") != _VERSION or fields.text("python_folder") != python_folder:
                 return None
-            stored["installed_before"] = tuple(stored["installed_before"])
-            return cls(**stored)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            folder = None if fields.values.get("offline_folder") is None else fields.text("offline_folder")
+            restart, session = fields.flag("restart_needed", False), fields.text("session", "")
+            return cls(python_folder, tuple(fields.texts("installed_before")), folder, fields.text("step", ""), restart, session)
+        except InputError:
             return None  # a note that cannot be read costs nothing: the plan is made from what is installed
 
     @staticmethod

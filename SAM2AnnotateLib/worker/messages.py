@@ -185,7 +185,7 @@ def from_line(line: bytes) -> Message:
     try:
         content: dict[str, Any] = json.loads(line)
         version, name = content.pop("version"), content.pop("type")
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise WorkerError(f"This is no message of the worker's protocol: {line[:200]!r}.") from exc
     if version != PROTOCOL_VERSION:
         raise WorkerError(f"The other side speaks version {version} of the worker's protocol, this one {PROTOCOL_VERSION}. Update both.")

@@ -20,7 +20,18 @@ PACKAGE = LIBRARY.name
 # From the ground up. A room may import the rooms of the lines above its own, and itself.
 ROOMS = (
     # Single files; these may import one another.
-    ("errors", "progress", "atomic_files", "optional_imports", "processors", "file_names", "json_input", "file_locks", "leftovers"),
+    (
+        "errors",
+        "progress",
+        "atomic_files",
+        "optional_imports",
+        "processors",
+        "file_names",
+        "json_input",
+        "file_locks",
+        "leftovers",
+        "csv_cells",
+    ),
     ("geometry",),
     ("volume_io", "intensity", "prompts", "metrics", "statistics"),
     ("engine",),

@@ -16,6 +16,7 @@ from SAM2AnnotateLib.geometry import Extent, SliceStack, VolumeGrid
 from SAM2AnnotateLib.nnunet import DataSetPlan
 from SAM2AnnotateLib.nnunet.cases.plan import PLAN_FILE, read_plan
 from SAM2AnnotateLib.nnunet.data_sets.proposals import Proposal, read_proposals
+from SAM2AnnotateLib.nnunet.data_sets.transaction import settle_around
 from SAM2AnnotateLib.prompts import SlicePrompt
 from SAM2AnnotateLib.propagation import RegionPolicy, SliceResult
 from SAM2AnnotateLib.review import ReviewSession
@@ -61,6 +62,7 @@ def loadProposals(logic: AnnotationLogic, prediction: str | Path, dataSet: str |
 def planAt(dataSet: str | Path) -> DataSetPlan:
     """The plan in a data set's folder, or in a file. Raises InputError."""
     path = Path(dataSet)
+    settle_around(path)
     return read_plan(path / PLAN_FILE if path.is_dir() else path)
 
 

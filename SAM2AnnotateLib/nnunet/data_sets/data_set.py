@@ -78,8 +78,9 @@ class DataSet:
         folder = Path(folder)
         finish_interrupted(folder)
         if not (folder / PLAN_FILE).is_file():
-            what = "was not written by SAM2Annotate: its plan is missing" if folder.exists() else "does not exist"
-            raise InputError(f"The data set '{folder}' {what}. Export a case with a plan to make one.")
+            if _holds_files(folder):
+                raise InputError(_foreign(folder))
+            raise InputError(f"The data set '{folder}' does not exist. Export a case with a plan to make one.")
         return cls(folder, read_plan(folder / PLAN_FILE))
 
     @classmethod
@@ -98,7 +99,7 @@ class DataSet:
         if others:
             raise InputError(f"nnU-Net finds data sets by number, and {plan.number} is taken by '{others[0]}'. Choose another number.")
         finish_interrupted(folder)
-        if not folder.exists():
+        if not _holds_files(folder):
             return cls(folder, plan)
         made = cls.open(folder)
         if made.plan != plan:
@@ -314,3 +315,16 @@ def _grid_notes(case: ExportCase) -> list[str]:
     if not different:
         return []
     return [f"the segments' grid is not the image's ({source}: {different}); make sure that both are of one scan"]
+
+
+def _holds_files(folder: Path) -> bool:
+    """Whether a data set's folder is there and not empty."""
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+
+
+def _foreign(folder: Path) -> str:
+    return (
+        f"The data set '{folder}' was not written by SAM2Annotate: its plan is missing ({PLAN_FILE}). So nothing is exported into it, with "
+        "a plan or without: what its values mean and whose its cases are is not known. Export to a data set of another number. Its cases "
+        f"come along by: sam2annotate nnunet export NEW --images '{folder / 'imagesTr'}' --labels '{folder / 'labelsTr'}' and a plan."
+    )

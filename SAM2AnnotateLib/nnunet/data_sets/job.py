@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError, OutputError
+from ...file_names import inside
 from ...geometry import Volume, VolumeGrid
+from ...json_input import Fields, is_whole, read_json
 from ...review.stored_object import unpack_object
 from ..cases.case import CaseImage, ExportCase, SegmentReview, SourceSegment
 from ..cases.plan import DataSetPlan
@@ -152,7 +154,7 @@ def read_job(path: str | Path) -> ExportJob:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = Fields(read_json(path, "the job"), "the job").values
         if content.pop("format") != _FORMAT:
             raise ValueError("it is of another version")
         plan = content.pop("plan")
@@ -172,7 +174,7 @@ def read_job(path: str | Path) -> ExportJob:
         )
         folder = Path(content.pop("folder"))
         return ExportJob(folder, None if plan is None else DataSetPlan.from_json(plan), images=images, segments=segments, **content)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, InputError) as exc:
         raise InputError(f"The job '{path}' cannot be read: {exc}. Start the export again.") from exc
 
 
@@ -196,7 +198,7 @@ def _save(array: np.ndarray | None, folder: Path, name: str) -> str | None:
 
 
 def _load(name: str | None, folder: Path) -> np.ndarray | None:
-    return None if name is None else np.load(folder / name, mmap_mode="r", allow_pickle=False)
+    return None if name is None else np.load(inside(folder, name, "the job"), mmap_mode="r", allow_pickle=False)
 
 
 def _grid_to_json(grid: VolumeGrid) -> dict:
@@ -204,4 +206,7 @@ def _grid_to_json(grid: VolumeGrid) -> dict:
 
 
 def _grid_from_json(stored: dict) -> VolumeGrid:
-    return VolumeGrid(tuple(stored["shape_kji"]), np.array(stored["ijk_to_ras"]))
+    shape = stored["shape_kji"]
+    if len(shape) != 3 or not all(is_whole(side, 1, 1 << 20) for side in shape):
+        raise ValueError("a grid has no three sides")
+    return VolumeGrid(tuple(shape), np.array(stored["ijk_to_ras"], dtype=np.float64))

@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import VolumeError
 from ...geometry import Volume, VolumeGrid
 from ...volume_io import read_volume
+from ...volume_io.label_values import whole_labels
 from ..cases.plan import DataSetPlan
 
 
@@ -36,7 +37,8 @@ def proposals_of(prediction: Volume, plan: DataSetPlan) -> list[Proposal]:
     Raises:
         VolumeError: if the prediction holds a value that the plan does not know, so it is another data set's.
     """
-    found = [float(value) for value in np.unique(prediction.array_kji) if value != 0]
+    labels_kji = whole_labels(prediction.array_kji, "the prediction")
+    found = [float(value) for value in np.unique(labels_kji) if value != 0]
     known = {float(rule.value): rule for rule in plan.labels}
     foreign = [value for value in found if value not in known]
     if foreign:
@@ -45,7 +47,7 @@ def proposals_of(prediction: Volume, plan: DataSetPlan) -> list[Proposal]:
             "Give the plan of the data set that the model was trained on."
         )
     rules = [known[value] for value in found]
-    return [Proposal(rule.name, rule.value, rule.codes, Volume(prediction.grid, prediction.array_kji == rule.value)) for rule in rules]
+    return [Proposal(rule.name, rule.value, rule.codes, Volume(prediction.grid, labels_kji == rule.value)) for rule in rules]
 
 
 def read_proposals(path: str | Path, plan: DataSetPlan, image_grid: VolumeGrid) -> list[Proposal]:

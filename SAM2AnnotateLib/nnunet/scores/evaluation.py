@@ -13,6 +13,7 @@ from ...geometry import Volume
 from ...metrics import Scores
 from ...progress import CancelToken, Progress
 from ...volume_io import read_volume
+from ...volume_io.label_values import whole_labels
 from ..data_sets.transaction import settle_around
 from ..runs.folders import DataSetDescription
 
@@ -122,10 +123,12 @@ def evaluate_case(case: str, prediction: Volume, truth: Volume, table: LabelTabl
         MissingPackageError: if scipy is not installed.
     """
     prediction.grid.require_same(truth.grid, f"The prediction of case '{case}'", "its truth")
-    known = None if table.ignore is None else truth.array_kji != table.ignore
+    predicted_kji = whole_labels(prediction.array_kji, f"the prediction of case {case}")
+    true_kji = whole_labels(truth.array_kji, f"the truth of case {case}")
+    known = None if table.ignore is None else true_kji != table.ignore
     rows = []
     for label in table.labels:
-        predicted, true = (np.isin(volume.array_kji, label.values) for volume in (prediction, truth))
+        predicted, true = (np.isin(labels, label.values) for labels in (predicted_kji, true_kji))
         if known is not None:
             predicted, true = predicted & known, true & known
         scores = Scores.of(predicted, true, truth.grid.spacing_kji_mm, tolerance_mm)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ...atomic_files import write_text_atomically
+from ...csv_cells import cell_as_it_was, safe_cell
 from ...errors import InputError
 from ...statistics import bootstrap_interval, summarize
 from .comparison import Comparison
@@ -43,8 +44,8 @@ def read_scores_csv(path: Path) -> list[Evaluation]:
             rows = list(csv.DictReader(file))
         models: dict[tuple[str, float], list[CaseScore]] = {}
         for row in rows:
-            score = CaseScore(row["case"], row["label"], *(float(row[metric]) for metric in METRICS))
-            models.setdefault((row["model"], float(row["nsd_tolerance_mm"])), []).append(score)
+            score = CaseScore(cell_as_it_was(row["case"]), cell_as_it_was(row["label"]), *(float(row[metric]) for metric in METRICS))
+            models.setdefault((cell_as_it_was(row["model"]), float(row["nsd_tolerance_mm"])), []).append(score)
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise InputError(f"'{path}' is no table of scores that `sam2annotate nnunet evaluate` wrote: {type(exc).__name__} {exc}.") from exc
     return [Evaluation(model, tuple(scores), tolerance) for (model, tolerance), scores in models.items()]
@@ -113,5 +114,5 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([safe_cell(cell) for cell in row] for row in rows)
     write_text_atomically(path, text.getvalue())

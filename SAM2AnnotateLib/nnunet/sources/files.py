@@ -12,12 +12,10 @@ from ...errors import InputError, VolumeError
 from ...geometry import Volume, VolumeGrid
 from ...volume_io import SliceSource, is_dicom_path, read_dicom, read_volume
 from ...volume_io.dicom_files import begins_as_dicom
+from ...volume_io.label_values import whole_labels
 from ..cases.case import CaseImage, SourceSegment
 from ..cases.masks import cut_to_content
 from .seg_nrrd import is_slicer_segmentation, read_seg_nrrd
-
-# A mask's rounding to whole labels: what lies farther from a whole number is a probability, not a label.
-_WHOLE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -104,11 +102,9 @@ def segments_of_labelmap(labels: Volume, names: Mapping[int, str], source: str) 
     Raises:
         VolumeError: if the volume holds fractions or negative values.
     """
-    array = labels.array_kji
-    values = np.unique(array)
-    whole = np.rint(values).astype(np.int64)
-    if np.abs(values - whole).max() > _WHOLE or whole.min() < 0:
-        raise VolumeError(f"'{source}' is no labelmap: its values must be whole and not negative. Threshold a probability map first.")
-    found = sorted({int(value) for value in whole if value != 0} | set(names))
-    whole_kji = array if array.dtype.kind in "bui" else np.rint(array)
+    whole_kji = whole_labels(labels.array_kji, source)
+    values = np.unique(whole_kji)
+    if values[0] < 0:
+        raise VolumeError(f"'{source}' is no labelmap: its values must be whole and not negative, it holds {values[0]}.")
+    found = sorted({int(value) for value in values if value != 0} | set(names))
     return tuple(SourceSegment(names.get(value, str(value)), cut_to_content(labels.grid, whole_kji == value)) for value in found)

@@ -8,6 +8,8 @@ from typing import Any
 from ...errors import InputError
 from ...optional_imports import import_for
 
+_MOST_VALUES = 100_000
+
 
 def read_yaml(path: str | Path) -> Any:
     """The content of a YAML file. Raises InputError."""
@@ -48,10 +50,31 @@ def parse_yaml(text: str, source: str) -> Any:
             return super().construct_mapping(node, deep)
 
     try:
-        return yaml.load(text, Loader)
+        content = yaml.load(text, Loader)
+        _expanded_size(content, {})
+        return content
+    except (RecursionError, ValueError, OverflowError) as exc:  # ValueError: a date or number that is none
+        reason = "it is nested too deeply, or refers to itself" if isinstance(exc, RecursionError) else str(exc)
+        raise InputError(f"'{source}': this is no YAML that can be used: {reason}.") from exc
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         where = f", line {mark.line + 1}" if mark else ""
         raise InputError(f"'{source}'{where}: this is no YAML: {exc.problem or exc.context}.") from exc
     except yaml.YAMLError as exc:
         raise InputError(f"'{source}': this is no YAML: {exc}.") from exc
+
+
+def _expanded_size(value: Any, known: dict[int, int]) -> int:
+    """Number of values when every reference is written out: a few lines of YAML can stand for billions. Raises ValueError if too many."""
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) in known:
+        if not known[id(value)]:
+            raise ValueError("it refers to itself")
+        return known[id(value)]
+    known[id(value)] = 0
+    size = 1 + sum(_expanded_size(one, known) for one in (value.values() if isinstance(value, dict) else value))
+    if size > _MOST_VALUES:
+        raise ValueError(f"it holds more than {_MOST_VALUES} values")
+    known[id(value)] = size
+    return size

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ...errors import InputError
+from ...json_input import is_number
 from ...simulation.acceptance import Acceptance
 from ..configuration.config import NO_EDITS, CalibrationConfig
 from .calibration_curve import CurvePoint, first_rise, percent, reach, threshold_at
@@ -80,6 +81,9 @@ class Calibration:
             dsc, nsd = (tuple(CurvePoint(**point) for point in content[name]) for name in ("dsc", "nsd"))
             joint = tuple(JointPoint(**point) for point in content["joint"])
             thresholds = {name: Thresholds(**entry) for name, entry in content["thresholds"].items()}
+            for one in (*dsc, *nsd, *joint, *thresholds.values()):
+                if not all(value is None or isinstance(value, bool) or is_number(value) for value in vars(one).values()):
+                    raise TypeError(f"{type(one).__name__} holds something else than numbers")
             return cls(content["slices"], dsc, nsd, joint, thresholds, tuple(content["problems"]), content["inputs"])
         except (KeyError, TypeError, AttributeError) as exc:
             raise InputError(

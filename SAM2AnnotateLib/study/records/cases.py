@@ -11,12 +11,12 @@ from pathlib import Path
 from ...errors import InputError
 from ...intensity.mapping import require_window
 from ...nnunet.cases.case import require_case_id
+from ...nnunet.cases.layout import paired_files
 from ...nnunet.cases.splits import AUTO, TEST, TRAIN, share_out
-from ...volume_io.read import VOLUME_SUFFIXES
+from ...nnunet.data_sets.transaction import settle_around
 from ..configuration.config import FolderPair, StudyConfig, require_axis
 from ..configuration.config_data import require_values
 from ..configuration.fields import require_known
-from ..configuration.names import first_few
 
 _REQUIRED = ("case", "image", "label")
 _COLUMNS = (*_REQUIRED, "patient", "part", "axis", "window", "values")
@@ -79,31 +79,20 @@ def find_cases(config: StudyConfig, base_folder: Path) -> tuple[StudyCase, ...]:
 
 
 def _cases_of_folders(pair: FolderPair, config: StudyConfig, base_folder: Path) -> list[StudyCase]:
-    images, labels = (_volumes_in((base_folder / name).resolve()) for name in (pair.images, pair.labels))
-    for one, other, folder in ((images, labels, pair.labels), (labels, images, pair.images)):
-        alone = sorted(one.keys() - other.keys())
-        if alone:
-            names = first_few(one[case_id].name for case_id in alone)
-            raise InputError(f"{names}: no file of the same name in '{folder}'. An image and its label map must have the same name.")
-    return [
-        _checked(StudyCase(case_id, case_id, images[case_id], labels[case_id], AUTO, config.axis, config.window, config.data.values))
-        for case_id in sorted(images)
-    ]
-
-
-def _volumes_in(folder: Path) -> dict[str, Path]:
-    """Volume files by their name without ending; others, hidden ones too, are not looked at."""
-    if not folder.is_dir():
-        raise InputError(f"The folder '{folder}' does not exist. Name it in study.yaml under 'data', relative to study.yaml.")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        ending = next((suffix for suffix in sorted(VOLUME_SUFFIXES, key=len, reverse=True) if path.name.lower().endswith(suffix)), None)
-        if ending is None or path.name.startswith(".") or not path.is_file():
-            continue
-        case_id = path.name[: -len(ending)]
-        if case_id in found:
-            raise InputError(f"'{folder}' holds {found[case_id].name} and {path.name}, which would be one case. Remove one.")
-        found[case_id] = path
+    images, labels = ((base_folder / name).resolve() for name in (pair.images, pair.labels))
+    for folder in (images, labels):
+        settle_around(folder)  # it may lie in a data set
+        if not folder.is_dir():
+            raise InputError(f"The folder '{folder}' does not exist. Name it in study.yaml under 'data', relative to study.yaml.")
+    found = []
+    for files in paired_files(images, labels):
+        if len(files.images) > 1:
+            raise InputError(
+                f"The case '{files.case_id}' in '{images}' has {len(files.images)} channels, and a study annotates one image a case. "
+                "Put the images of the channel that is to be annotated into a folder of their own."
+            )
+        case = StudyCase(files.case_id, files.case_id, files.images[0], files.labels, AUTO, config.axis, config.window, config.data.values)
+        found.append(_checked(case))
     return found
 
 
@@ -144,6 +133,8 @@ def _case_of_row(row: Mapping[str, str], folder: Path, config: StudyConfig) -> S
         raise InputError(f"unknown part '{part}', expected {TRAIN}, {TEST} or {AUTO}.")
     values = _values_of(row.get("values", ""), config.data.values)
     image, labels = ((folder / row[name]).resolve() for name in ("image", "label"))
+    settle_around(image)
+    settle_around(labels)
     axis, window = row.get("axis") or config.axis, row.get("window") or config.window
     return _checked(StudyCase(row["case"], row.get("patient") or row["case"], image, labels, part, axis, window, values))
 

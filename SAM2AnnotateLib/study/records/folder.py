@@ -19,6 +19,7 @@ from ... import __version__
 from ...atomic_files import write_text_atomically
 from ...errors import InputError, OutputError
 from ...file_locks import locked
+from ...file_names import is_plain_name
 from ...nnunet.cases.splits import TEST, TRAIN
 from ...simulation.acceptance import Acceptance
 from ..configuration.config import StudyConfig
@@ -144,7 +145,10 @@ class Study:
         if content.get("inputs") != self._inputs_now.of(one, case_id, calibration):
             return None
         labels = content["result"].get("labels")
-        return None if labels is not None and not (path.parent / labels["file"]).is_file() else content
+        if labels is None:
+            return content
+        file = labels.get("file") if isinstance(labels, dict) else None
+        return content if is_plain_name(file) and (path.parent / file).is_file() else None
 
     def write(self, unit: str, case_id: str, result: Mapping, seconds: float) -> None:
         """Keep a unit's result, whole or not at all; other files of the unit must be written before. Raises OutputError."""
@@ -232,7 +236,7 @@ def _read_json(path: Path) -> dict | None:
     """The object in a JSON file; None if there is none that can be read, which is then made again."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...csv_cells import safe_cell
 from ...statistics import Interval, Summary
 
 NOTHING = "\N{EN DASH}"
@@ -79,7 +80,9 @@ class Table:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([name for column in self.columns for name in column.csv_names])
         for row in self.rows:
-            writer.writerow([cell for column, value in zip(self.columns, row, strict=True) for cell in _csv_cells(column, value)])
+            writer.writerow(
+                [cell for column, value in zip(self.columns, row, strict=True) for cell in map(safe_cell, _csv_cells(column, value))]
+            )
         return text.getvalue()
 
     @property

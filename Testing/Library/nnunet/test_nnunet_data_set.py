@@ -200,7 +200,7 @@ def test_another_plan_or_a_taken_number_is_refused(data_set):
 def test_what_is_no_data_set_of_ours_is_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         DataSet.open(tmp_path / "Dataset001_X")
-    (tmp_path / "Dataset007_Test").mkdir()
+    (tmp_path / "Dataset007_Test" / "imagesTr").mkdir(parents=True)
     with pytest.raises(InputError, match="was not written by SAM2Annotate"):
         DataSet.open(tmp_path / "Dataset007_Test")
     with pytest.raises(InputError, match="was not written by SAM2Annotate"):

@@ -209,7 +209,7 @@ def test_probabilities_and_negative_values_are_no_labels(tmp_path):
         labels = np.zeros(GRID.shape_kji, np.float32)
         labels[0, 0, 0] = value
         write_volume(Volume(GRID, labels), tmp_path / "labels.nii.gz")
-        with pytest.raises(VolumeError, match="is no labelmap"):
+        with pytest.raises(VolumeError, match="is no label ?map"):
             read_segments(tmp_path / "labels.nii.gz")
 
 
