@@ -15,14 +15,27 @@
     |-- WorkerError                 the model's process died, hangs, or speaks another version
     `-- Cancelled                   the user stopped the work; finished slices are kept
 
-A message says what was expected, what came, and what to do. Imports: standard library only.
+A message says what was expected, what came, and what to do. Where that is something to do in a terminal, it is given apart from the
+rest, so that the panel can say what to do there instead. Imports: standard library only.
 """
 
 from __future__ import annotations
 
 
 class SAM2AnnotateError(Exception):
-    """Base of all errors with a message meant for the user."""
+    """Base of all errors with a message meant for the user.
+
+    Args:
+        problem: what is wrong, and what to do if that is the same everywhere.
+        remedy: what to do in a terminal or in Python: a command, an option, a package to install.
+
+    Attributes:
+        problem, remedy: the same; the message is both.
+    """
+
+    def __init__(self, problem: str = "", remedy: str = "") -> None:
+        super().__init__(f"{problem} {remedy}" if remedy else problem)
+        self.problem, self.remedy = problem, remedy
 
 
 class InputError(SAM2AnnotateError):

@@ -25,4 +25,5 @@ def import_for(feature: str, module: str, install: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as exc:
-        raise MissingPackageError(f"{feature} needs the package '{module.split('.')[0]}' ({exc}). Install it with: {install}") from exc
+        package = module.split(".")[0]
+        raise MissingPackageError(f"{feature} needs the package '{package}' ({exc}).", f"Install it with: {install}") from exc

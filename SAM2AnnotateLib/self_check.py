@@ -119,7 +119,7 @@ def _explain(problem: SAM2AnnotateError, log: str) -> str:
         text = f"The model's process does not start: {lacking[-1]}."
         problem = MissingPackageError(text)
     if isinstance(problem, MissingPackageError):
-        text = text.partition(" Install it with:")[0]  # a shell command is of no use to Slicer's user
+        text = problem.problem  # a shell command is of no use to Slicer's user
     if "out of memory" in text.lower():
         problem = EngineError(text)
     return " ".join(f"{text} {_REMEDIES.get(type(problem), '')}".split())

@@ -1,8 +1,9 @@
-"""What a command says to a program instead of a person: one JSON object a line on standard output. Imports: standard library, progress.
+"""What a command says to a program instead of a person: one JSON object a line on standard output. Imports: stdlib, errors, progress.
 
 ``{"type": "progress", "done": 5, "total": 9, "what": "..."}`` while it works, with ``total`` null if not known; at the end one line of
-another type with the command's result. An error goes to standard error as always, in one line, and the exit code is 2. Standard input is
-to stay open: its end tells that the program which asked is gone, and cancels the command. A kill alone may only reach a launcher.
+another type with the command's result. An error goes to standard error as always, in one line, and the exit code is 2; besides it is told
+as ``{"type": "failed", "error": "MissingPackageError", "problem": "...", "remedy": "..."}``, see `SAM2AnnotateError`. Standard input is to
+stay open: its end tells that the program which asked is gone, and cancels the command. A kill alone may only reach a launcher.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import sys
 import threading
 
+from ..errors import SAM2AnnotateError
 from ..progress import CancelToken, Progress
 
 
@@ -23,6 +25,11 @@ def say(kind: str, **content: object) -> None:
 def say_progress(progress: Progress) -> None:
     """Print where the work is."""
     say("progress", done=progress.done, total=progress.total, what=progress.what)
+
+
+def say_failed(error: SAM2AnnotateError) -> None:
+    """Print what went wrong, with what is to be done in a terminal apart from it."""
+    say("failed", error=type(error).__name__, problem=error.problem, remedy=error.remedy)
 
 
 def cancelled_with_input() -> CancelToken:

@@ -10,6 +10,7 @@ from .. import __version__
 from ..errors import Cancelled, SAM2AnnotateError
 from ..processors import wait_patiently
 from . import benchmark, demo, models, nnunet, offline_folder, score, segment, self_check, study
+from .json_lines import say_failed
 from .one_line_parser import ERROR_PREFIX, OneLineParser
 
 _COMMANDS = (segment, score, nnunet, study, models, offline_folder, self_check, benchmark, demo)
@@ -49,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _EXIT_STOPPED
     except (SAM2AnnotateError, OSError) as exc:  # OSError: the system refuses a file or folder in a way of its own
         problem = str(exc)
+        if isinstance(exc, SAM2AnnotateError) and getattr(options, "json_lines", False):
+            say_failed(exc)
     except MemoryError:
         problem = "Out of memory. Close other programs, or choose a smaller --image-size or --cache-mb."
     print(f"{ERROR_PREFIX}{' '.join(problem.split())}", file=sys.stderr)

@@ -59,7 +59,7 @@ def _answer(options: argparse.Namespace, data_set) -> int:
         try:
             found = verify(data_set, options.processes, runner, cancelled_with_input())
         except MissingPackageError as exc:
-            missing = str(exc)
+            missing = exc.problem  # what to do about it, the program says in its own words
     found = found or verify_files(data_set)
     say(
         "verified", problems=list(found.problems), training=found.training, test=found.test, nnunet=not missing, missing=missing,

@@ -190,8 +190,9 @@ def require_local_file(checkpoint: Checkpoint) -> Path:
         remedy = "Install SAM2Annotate again" if checkpoint.name in CHECKPOINTS else "Put the file back or name another"
         raise CheckpointError(f"The weights of '{checkpoint.name}' are missing: expected the file {checkpoint.file_name}. {remedy}.")
     raise CheckpointError(
-        f"The weights of '{checkpoint.name}' are not on this computer. Run 'sam2annotate models download {checkpoint.name}', "
-        f"or put the file {checkpoint.file_name} by hand into {cache_folder()} (from {checkpoint.url})."
+        f"The weights of '{checkpoint.name}' are not on this computer.",
+        f"Run 'sam2annotate models download {checkpoint.name}', or "
+        f"put the file {checkpoint.file_name} by hand into {cache_folder()} (from {checkpoint.url}).",
     )
 
 

@@ -149,7 +149,9 @@ def _choose_device(torch, device: str) -> str:
     if kind not in DEVICES:
         raise EngineError(f"The device '{device}' is not supported: expected one of {', '.join(DEVICES)}.")
     if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()):
-        raise EngineError(f"The device '{device}' is not available on this machine, or this torch is not built for it. Use --device cpu.")
+        raise EngineError(
+            f"The device '{device}' is not available on this machine, or this torch is not built for it.", "Use --device cpu."
+        )
     return device
 
 

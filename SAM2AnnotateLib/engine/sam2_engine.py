@@ -123,8 +123,8 @@ class Sam2Engine:
                 yield
         except (torch.OutOfMemoryError, MemoryError) as exc:
             raise EngineError(
-                f"Out of memory on {self.compute.device} with model {self._name} at {self.image_size} pixels. "
-                "Close other programs, choose a smaller image size or model, or compute on the CPU (--device cpu)."
+                f"Out of memory on {self.compute.device} with model {self._name} at {self.image_size} pixels.",
+                "Close other programs, choose a smaller image size or model, or compute on the CPU (--device cpu).",
             ) from exc
         except RuntimeError as exc:
             raise EngineError(f"The model {self._name} failed on {self.compute.device}: {str(exc).splitlines()[0]}") from exc

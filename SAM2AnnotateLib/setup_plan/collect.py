@@ -118,7 +118,7 @@ def _require_build_tools() -> None:
     installed = installed_packages()
     setuptools = installed.get("setuptools")
     if setuptools is None or ("wheel" not in installed and release_numbers(setuptools.version) < (70, 1)):
-        raise MissingPackageError("Collecting an offline folder needs setuptools 70.1 or newer. Install it with: pip install setuptools")
+        raise MissingPackageError("Collecting an offline folder needs setuptools 70.1 or newer.", "Install it with: pip install setuptools")
 
 
 def _prepare(path: Path) -> None:

@@ -112,8 +112,8 @@ def _refuse_unfit(lacking: Iterable[RequirementStatus]) -> None:
     found = "; ".join(f"{one.requirement.name} {one.version} (expected {one.requirement.specifier})" for one in unfit)
     names = " ".join(f'"{one.requirement.specifier}"' for one in unfit)
     raise MissingPackageError(
-        f"Installed in a version that SAM 2 cannot use: {found}. The set-up never replaces a package, as another extension may rely on it. "
-        f"If none does, run this in Slicer's Python console, restart, and start the set-up again: slicer.util.pip_install('{names}')."
+        f"Installed in a version that SAM 2 cannot use: {found}. The set-up never replaces a package, as another extension may rely on it.",
+        f"If none does, run this in Slicer's Python console, restart, and start the set-up again: slicer.util.pip_install('{names}').",
     )
 
 

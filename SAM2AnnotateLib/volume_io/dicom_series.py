@@ -110,8 +110,8 @@ def read_dicom(path: Path, series: str | None = None, number: int | None = None)
     volumes = _volumes(path, frames)
     if number is None and len(volumes) > 1:
         raise VolumeError(
-            f"The DICOM series in '{path}' holds {len(volumes)} volumes{_why(volumes)}: {_listed(volumes)}. "
-            f"Choose one with --volume 1 to {len(volumes)}."
+            f"The DICOM series in '{path}' holds {len(volumes)} volumes{_why(volumes)}: {_listed(volumes)}.",
+            f"Choose one with --volume 1 to {len(volumes)}.",
         )
     if number is not None and not 1 <= number <= len(volumes):
         raise VolumeError(f"There is no volume {number} in '{path}'; the series holds {len(volumes)}: {_listed(volumes)}.")
@@ -159,8 +159,8 @@ def _chosen_series(path: Path, found: list[_Series], wanted: str | None) -> _Ser
         advice = f"DICOM images lie in {shown}: give that folder." if below else "Give a folder that holds a single series."
         raise VolumeError(f"Expected one DICOM series in the folder '{path}', found none. {advice}")
     raise VolumeError(
-        f"Expected one DICOM series in the folder '{path}', found {_series_listed(images)}. "
-        "Choose one with --series, or give a folder that holds a single series."
+        f"Expected one DICOM series in the folder '{path}', found {_series_listed(images)}.",
+        "Choose one with --series, or give a folder that holds a single series.",
     )
 
 

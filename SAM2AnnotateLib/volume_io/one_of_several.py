@@ -22,8 +22,8 @@ def require_choice(path: Path, sizes: Sequence[int], count: int, number: int | N
     """
     if number is None and count > 1:
         raise VolumeError(
-            f"'{path}' has {len(sizes)} dimensions {tuple(sizes)}. Expected a 3-D volume: give one time point or channel "
-            f"(--volume 1 to {count})."
+            f"'{path}' has {len(sizes)} dimensions {tuple(sizes)}. Expected a 3-D volume.",
+            f"Give one time point or channel (--volume 1 to {count}).",
         )
     if number is not None and not 1 <= number <= count:
         raise VolumeError(f"There is no volume {number} in '{path}'; it holds {count}.")

@@ -17,7 +17,7 @@ from ..geometry import Box2D
 from ..prompts import SlicePrompt
 from ..propagation import SliceResult
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -154,15 +154,22 @@ class Finished(Message):
 
 @dataclass(frozen=True)
 class Failed(Message):
-    """The request is not done: the name of the error's class and its message, meant for the user."""
+    """The request is not done: the name of the error's class, and its problem and remedy, both meant for the user."""
 
     kind: str
-    text: str
+    problem: str
+    remedy: str = ""
+
+    @property
+    def text(self) -> str:
+        """Problem and remedy in one."""
+        return str(self.error())
 
     def error(self) -> SAM2AnnotateError:
         """The error, of the class that it had in the worker if the library knows that, else a WorkerError."""
         kind = getattr(errors, self.kind, None)
-        return kind(self.text) if isinstance(kind, type) and issubclass(kind, SAM2AnnotateError) else WorkerError(self.text)
+        known = kind if isinstance(kind, type) and issubclass(kind, SAM2AnnotateError) else WorkerError
+        return known(self.problem, self.remedy)
 
 
 REQUESTS = (LoadModel, OpenVolume, CloseVolume, PredictSlice, Propagate, Prefetch, Cancel, Shutdown)

@@ -95,7 +95,7 @@ class Worker:
             else:
                 raise WorkerError(f"{type(message).__name__} is no request.")
         except SAM2AnnotateError as exc:
-            self._send(Failed(message.request, type(exc).__name__, str(exc)))
+            self._send(Failed(message.request, type(exc).__name__, exc.problem, exc.remedy))
         except Exception as exc:  # noqa: BLE001 - a bug in one request must not end the session; the log has the traceback
             _log.exception("Request %s failed", message)
             self._send(

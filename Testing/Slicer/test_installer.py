@@ -228,6 +228,14 @@ def test_a_version_that_does_not_serve_is_not_replaced(site):
     assert pip.calls == []
 
 
+def test_what_to_do_against_it_in_the_console_stands_in_the_log_alone(site):
+    writePackage(site, "torch", "2.2.2")
+    page = aPage(anInstaller(site, FakePip(site)))
+    page.ui.installButton.click()
+    assert "torch 2.2.2" in page.ui.statusLabel.text and "pip_install" not in page.ui.statusLabel.text
+    assert "Update or remove the extension" in page.ui.statusLabel.text and "slicer.util.pip_install" in page.ui.logView.plainText
+
+
 def test_a_pip_that_ends_well_and_installs_nothing_is_noticed(site):
     installer = Installer(FakePip.doNothing, lambda: None, searchPath=[str(site)], packageFolder=site)
     with pytest.raises(MissingPackageError, match="still missing: torch, safetensors"):

@@ -1,6 +1,6 @@
 """CommandProcess: one command of SAM2AnnotateLib under Slicer's event loop, so that downloads and checks never block it. Imports qt.
 
-The command runs with ``--json-lines``: what it reports comes as dicts, its error is the last line on standard error.
+The command runs with ``--json-lines``: what it reports comes as dicts, its error too; it is also the last line on standard error.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 import qt
 
 import SAM2AnnotateLib
+from SAM2AnnotateLib import errors
 from SAM2AnnotateLib.errors import Cancelled, SAM2AnnotateError, WorkerError
 
 from .PythonCommand import moduleCommand, pythonCommand
@@ -41,6 +42,7 @@ class CommandProcess:
         self._process: qt.QProcess | None = None
         self._ended: qt.QProcess | None = None  # kept, because a process must not be destroyed within its own signal
         self._output = b""
+        self._failure: SAM2AnnotateError | None = None  # what the command reported at its end
         self.log = ""  # what the command wrote to standard error
 
     @property
@@ -67,7 +69,7 @@ class CommandProcess:
         if process.state() == qt.QProcess.NotRunning:  # Windows tells it at once, other systems by the signal
             raise WorkerError(_notStarted(process))
         process.connect("errorOccurred(QProcess::ProcessError)", self._failed)
-        self._process, self._output, self.log = process, b"", ""
+        self._process, self._output, self.log, self._failure = process, b"", "", None
 
     def cancel(self) -> None:
         """End the command at once; `onEnd` hears of it. What a download has received is kept, and the next one goes on from there."""
@@ -100,7 +102,10 @@ class CommandProcess:
             except ValueError:  # a library's own print
                 self.log += line.decode(errors="replace") + "\n"
                 continue
-            if isinstance(report, dict):
+            if isinstance(report, dict) and report.get("type") == "failed":
+                kind = getattr(errors, report["error"], SAM2AnnotateError)
+                self._failure = kind(report["problem"], report["remedy"])
+            elif isinstance(report, dict):
                 self._onReport(report)
 
     def _readError(self) -> None:
@@ -123,7 +128,7 @@ class CommandProcess:
             text = (
                 told[-1].removeprefix(_ERROR_PREFIX) if told else f"The command ended with exit code {exitCode}. The log has the details."
             )
-            self._onEnd(SAM2AnnotateError(text))
+            self._onEnd(self._failure or SAM2AnnotateError(text))
 
     def _failed(self, error: int) -> None:
         if error == qt.QProcess.FailedToStart:

@@ -24,6 +24,7 @@ from SAM2AnnotateLib.nnunet.data_sets.job import ExportJob, write_job
 from ..Event import Event
 from ..Model.CommandProcess import CommandProcess
 from ..Review.Logic import AnnotationLogic
+from ..Told import told
 from .NnunetCase import imageOf, patientIdOf, segmentsOf
 from .NnunetPlan import LabelRow, dataSetsIn, newPlan
 
@@ -139,7 +140,7 @@ class NnunetExport:
             require_case_id(form.caseId)
             plan = self.planOf(form)
         except SAM2AnnotateError as error:
-            return str(error)
+            return told(error)
         if not form.dataSet:
             same = [path.name for path in dataSetsIn(form.rawFolder) if int(path.name[7:10]) == form.number]
             if same:

@@ -20,6 +20,7 @@ from ..PageDialog import enable
 from ..Review.Logic import AnnotationLogic
 from ..Scene.SceneBridge import volumeFromNode
 from ..Scrolling import reveal
+from ..Told import told
 from .NnunetCase import defaultCaseId, patientIdOf
 from .NnunetExport import ExportForm, NnunetExport
 from .NnunetPlan import dataSetsIn, defaultRows, freeNumber, planText
@@ -110,7 +111,7 @@ class NnunetPage:
             if error is None:
                 self._previewed, self._replaces = form, bool(answer["replaces"])
                 self._list(previewText(answer), form)
-            self._end(_("This is what 'Export' will write.") if error is None else str(error), error is not None)
+            self._end(_("This is what 'Export' will write.") if error is None else told(error), error is not None)
 
         self._begin(_("Finding out what would be written..."), lambda: self.exporter.preview(form, show))
 
@@ -129,7 +130,7 @@ class NnunetPage:
                 self._fillDataSets()
                 self._fillPlan()
             done = _("Exported '{case}' to {folder}.").format(case=form.caseId, folder=form.folder)
-            self._end(done if error is None else _("Nothing was changed: {error}").format(error=error), error is not None)
+            self._end(done if error is None else _("Nothing was changed: {error}").format(error=told(error)), error is not None)
 
         self._begin(_("Writing the case..."), lambda: self.exporter.export(form, self._replaces, show))
 
@@ -141,7 +142,7 @@ class NnunetPage:
                 self._list(verifiedText(answer))
             problems = len(answer.get("problems", ()))
             found = _("{count} problems, see below.").format(count=problems) if problems else _("No problems.")
-            self._end(found if error is None else str(error), error is not None or bool(problems))
+            self._end(found if error is None else told(error), error is not None or bool(problems))
 
         folder, python = self.form().folder, self.ui.pythonEdit.currentPath
         self._begin(_("Checking the data set..."), lambda: self.exporter.verify(folder, python, show))
@@ -263,7 +264,7 @@ class NnunetPage:
         try:
             plan = self.exporter.planOf(form)
         except SAM2AnnotateError as error:
-            showText(ui.planLabel, str(error), isError=True)
+            showText(ui.planLabel, told(error), isError=True)
             ui.labelsTable.setRowCount(0)
             return
         ui.numberSpinBox.setValue(plan.number)
@@ -318,7 +319,7 @@ class NnunetPage:
         try:
             start()
         except SAM2AnnotateError as error:
-            self._end(str(error), isError=True)
+            self._end(told(error), isError=True)
             return
         self.ui.progressBar.setRange(0, 0)
         self._updateButtons()

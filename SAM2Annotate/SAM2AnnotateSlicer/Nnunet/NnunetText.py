@@ -31,6 +31,7 @@ def verifiedText(answer: dict) -> str:
         lines.append(_("Checked by nnU-Net's own verify_dataset_integrity and by our checks."))
     else:
         lines.append(_("Checked by our own checks only. nnU-Net's did not run: {why}").format(why=answer["missing"]))
+        lines.append(_("Choose a Python that has it under 'Python with nnU-Net', then press 'Verify' again."))
     lines += [_("Problem: {problem}").format(problem=problem) for problem in answer["problems"]]
     return "\n".join(lines)
 

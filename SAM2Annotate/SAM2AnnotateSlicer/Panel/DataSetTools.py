@@ -15,6 +15,7 @@ from ..Nnunet.NnunetPage import SETTINGS, NnunetPage
 from ..Nnunet.Proposals import loadProposals
 from ..PageDialog import PageDialog
 from ..Review.Logic import AnnotationLogic
+from ..Told import told
 from ..Views.ViewNavigator import ViewNavigator
 from ..Worklist.Worklist import Worklist
 from ..Worklist.WorklistPage import WorklistPage
@@ -89,7 +90,7 @@ class DataSetTools:
         try:
             self.worklist.noteExported(volumeNode, dataSet)
         except OutputError as error:
-            self._say(str(error), error=True)
+            self._say(told(error), error=True)
         if self.cases.page is not None:
             self.cases.page.refresh()
 

@@ -13,6 +13,7 @@ from SAM2AnnotateLib.errors import PromptError, SAM2AnnotateError
 
 from ..Notice import Notice
 from ..Scene.OneRendering import oneRendering
+from ..Told import told
 from ..Words import sentence
 
 _STATUS_BAR_MILLISECONDS = 10000
@@ -81,9 +82,9 @@ class Messages:
             with nullcontext() if asks else oneRendering():
                 result = step(*arguments)
         except SAM2AnnotateError as error:
-            self.say(str(error), error=True)
+            self.say(told(error), error=True)
             if clicked and self._dialogs and not isinstance(error, PromptError):
-                self._openDialog(str(error))
+                self._openDialog(told(error))
             return False
         except Exception as error:  # not foreseen: Slicer would only print it, and the user would see nothing happen
             logging.exception("SAM2Annotate: a step failed")

@@ -15,6 +15,7 @@ from ..Review.AnnotatedSegment import tagOf
 from ..Review.Logic import AnnotationLogic
 from ..Scene.ParameterNode import Overlap
 from ..SetUp.Installer import Installer
+from ..Told import told
 from ..Views.ViewNavigator import ViewNavigator
 from . import TerminologyChooser
 from .PanelState import PanelState
@@ -84,7 +85,7 @@ class ObjectSection:
         try:
             showText(label, mappingText(self._logic.mapping()) if hasVolume else "")
         except SAM2AnnotateError as error:
-            showText(label, str(error), isError=True)
+            showText(label, told(error), isError=True)
 
     def showModelState(self, text: str, busy: bool) -> None:
         """Show what the model is doing."""

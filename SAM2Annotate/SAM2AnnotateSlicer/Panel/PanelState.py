@@ -8,6 +8,7 @@ from SAM2AnnotateLib.errors import SAM2AnnotateError
 from SAM2AnnotateLib.review import SliceStatus
 
 from ..Review.Logic import AnnotationLogic
+from ..Told import told
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class PanelState:
         due: number of slices that a propagation would compute.
         open: number of slices that are proposed or out of date.
         undoLabel, redoLabel: what would be taken back, or done again.
+        failure: why the latest preview brought no mask; empty if it did, or is still to come.
         windowDiffers: whether the views show another gray window than the model is fed with.
         otherVolume: whether there is a volume without a reviewed object.
     """
@@ -51,6 +53,7 @@ class PanelState:
     open: int = 0
     undoLabel: str = ""
     redoLabel: str = ""
+    failure: str = ""
     windowDiffers: bool = False
     otherVolume: bool = False
 
@@ -93,6 +96,7 @@ def readState(logic: AnnotationLogic, position: int | None, recoverable: bool, o
         open=counts[SliceStatus.PROPOSED] + counts[SliceStatus.STALE],
         undoLabel=annotated.undoLabel,
         redoLabel=annotated.redoLabel,
+        failure="" if logic.failure is None else told(logic.failure),
         windowDiffers=_windowDiffers(logic),
         **common,
     )

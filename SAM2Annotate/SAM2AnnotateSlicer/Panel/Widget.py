@@ -384,6 +384,8 @@ class Widget:
 
     def _onSetUpChanged(self) -> None:
         self.object.refreshModels()
+        if self.logic.failure is not None:  # what was missing may be there now
+            self.attempt(self.logic.preview)
         self.refresh()
 
     # -- showing --------------------------------------------------------------------------------------------------------------------

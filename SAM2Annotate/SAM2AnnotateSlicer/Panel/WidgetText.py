@@ -144,7 +144,7 @@ def hintText(state: PanelState) -> str:
     if state.running:
         return _("Slices appear as they are computed.")
     if state.open + state.lockedCount == 0:
-        return _("The mask of this slice comes in a moment.")
+        return state.failure or _("The mask of this slice comes in a moment.")
     if state.lockedCount == 0 and state.open == 1:
         return _("Go to the object's first slice (F) and its last (L), then press 'Propagate' (Enter).")
     if state.open:

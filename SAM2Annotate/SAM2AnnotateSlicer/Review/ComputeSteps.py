@@ -13,6 +13,7 @@ from ..Scene.OneRendering import oneRendering
 from ..Scene.ParameterNode import Overlap
 from ..Scene.SceneBridge import volumeFromNode, voxelsKey
 from ..Scene.SegmentLabelmap import SegmentLabelmap
+from ..Told import told
 from ..Words import sentence
 from .AnnotatedSegment import AnnotatedSegment
 from .PropagationRun import PropagationRun, dueSlices
@@ -29,7 +30,12 @@ class ComputeSteps(Workspace):
         prompt = annotated.session.prompts.get(position)
         if prompt is None or position in annotated.session.locked:
             return
-        opened = self._opened(annotated)
+        try:
+            opened = self._opened(annotated)
+        except SAM2AnnotateError as error:
+            self.failure = error
+            raise
+        self.failure = None
 
         def upToDate() -> bool:
             return annotated.exists and annotated.session.prompts.get(position) is prompt
@@ -112,7 +118,7 @@ class ComputeSteps(Workspace):
         if isinstance(error, Cancelled):
             self._say(f"{sentence(str(error))} {kept}")
         elif error is not None:
-            self._say(f"{sentence(str(error))} {kept} Press 'Propagate' to go on.", error=True)
+            self._say(f"{sentence(told(error))} {kept} Press 'Propagate' to go on.", error=True)
         self.propagated.emit()
         self.changed.emit()
 
@@ -124,7 +130,8 @@ class ComputeSteps(Workspace):
 
     def _previewFailed(self, error: SAM2AnnotateError) -> None:
         if not isinstance(error, Cancelled):
-            self._say(str(error), error=True)
+            self.failure = error
+            self._say(told(error), error=True)
         self.changed.emit()
 
     def _opened(self, annotated: AnnotatedSegment) -> OpenedVolume:

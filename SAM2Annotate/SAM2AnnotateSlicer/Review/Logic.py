@@ -17,6 +17,7 @@ from SAM2AnnotateLib.review.journal import JournaledObject
 from ..Scene import GrayWindow
 from ..Scene.SceneBridge import newSegmentation, screenCorners, sliceAxis, sliceIndex, volumeFromNode, worldToIjk
 from ..Scene.SegmentLabelmap import requireLabelmaps
+from ..Told import told
 from .AnnotatedSegment import AnnotatedSegment, boxAndExtent, stackOf, tagOf
 from .PromptSteps import PromptSteps
 from .ReviewSteps import ReviewSteps
@@ -171,7 +172,7 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
     def restoreObjects(self) -> list[AnnotatedSegment]:
         """Read every object that the scene keeps, after it was loaded; makes the parameter node's segment the current one."""
         for error in self.keeper.readScene():
-            self._say(str(error), error=True)
+            self._say(told(error), error=True)
         parameters, annotated = self.parameters, None
         if parameters.segmentation is not None and parameters.segmentId:
             key = (parameters.segmentation, parameters.segmentId)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from SAM2AnnotateLib.errors import OutputError, PromptError
+from SAM2AnnotateLib.errors import OutputError, PromptError, SAM2AnnotateError
 from SAM2AnnotateLib.intensity import IntensityMapping
 from SAM2AnnotateLib.propagation import RegionPolicy
 
@@ -15,6 +15,7 @@ from ..Event import Event
 from ..Model.ModelService import ModelChoice, ModelService
 from ..Scene import GrayWindow
 from ..Scene.ParameterNode import SAM2AnnotateParameterNode
+from ..Told import told
 from ..Words import sentence
 from .AnnotatedSegment import AnnotatedSegment
 from .Arrivals import Arrivals
@@ -50,6 +51,7 @@ class Workspace:
         self._parameters: SAM2AnnotateParameterNode | None = None
         self._grays = GrayWindow.GrayWindow()
         self._run: PropagationRun | None = None
+        self.failure: SAM2AnnotateError | None = None  # that ended the latest preview of the current object
         self.arrivals = Arrivals(self._showArrived)
         self._placing = False  # whether a change of ROI or points is our own
 
@@ -124,6 +126,7 @@ class Workspace:
 
     def _setCurrent(self, annotated: AnnotatedSegment | None) -> None:
         self._attend(annotated)
+        self.failure = None
         if annotated is not None:
             self.keeper.add(annotated)
             if self._parameters is not None and self._parameters.window == GrayWindow.AUTO:
@@ -199,7 +202,7 @@ class Workspace:
         try:
             self.keeper.store(self.current, force)
         except OutputError as error:
-            why = sentence(str(error))
+            why = sentence(told(error))
             self._say(f"The journal for recovery after a crash was not written: {why} The work in the scene is not affected.", error=True)
 
 

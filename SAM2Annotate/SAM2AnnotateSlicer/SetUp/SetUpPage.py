@@ -18,6 +18,7 @@ from SAM2AnnotateLib.progress import Progress
 from ..Event import Event
 from ..Notice import showText
 from ..PageDialog import enable
+from ..Told import told
 from .Installer import Installer, SetUpRow
 
 _UI_FILE = Path(__file__).parents[2] / "Resources" / "UI" / "SetUp.ui"
@@ -110,14 +111,17 @@ class SetUpPage:
     def _install(self, folder: str | None) -> None:
         self._say(_("Installing. Slicer shows pip's progress; this may take some minutes."))
         self._setButtonsBusy(_("Packages are being installed."), canCancel=False)
-        problem = ""
+        problem = remedy = ""
         try:
             self.installer.install(self._showStep, folder, cpuTorch=bool(self.ui.cpuTorchCheckBox.checked))
         except SAM2AnnotateError as error:
-            problem = str(error)
+            problem = told(
+                error, _("Update or remove the extension that brought it, restart Slicer, then install again. The log says more.")
+            )
+            remedy = error.remedy
         finally:  # also after an error that nobody foresaw, the buttons come back
             if not self._closed:
-                self._log(self.installer.log)
+                self._log("\n".join(text for text in (self.installer.log, remedy) if text))
                 self._end(problem)
                 self.changed.emit()
         if problem or self._closed:
@@ -151,14 +155,14 @@ class SetUpPage:
 
     def _failed(self, error: SAM2AnnotateError) -> None:
         self._log(self.installer.commandLog)
-        self._end(str(error))
+        self._end(told(error, ""))
         self.changed.emit()
 
     def _begin(self, start: Callable[[], None]) -> None:
         try:
             start()
         except SAM2AnnotateError as error:
-            self._end(str(error))
+            self._end(told(error, ""))
             return
         self._updateButtons()
 

@@ -13,6 +13,7 @@ from SAM2AnnotateLib.errors import SAM2AnnotateError
 
 from ..Notice import showText
 from ..PageDialog import enable
+from ..Told import told
 from .Worklist import Worklist
 from .WorklistFolder import CaseState, WorklistCase
 
@@ -88,7 +89,7 @@ class WorklistPage:
         try:
             path = self._worklist.save()
         except SAM2AnnotateError as error:
-            self._say(str(error), isError=True)
+            self._say(told(error), isError=True)
             return
         self.refresh()
         self._say(_("There is no segment to save yet.") if path is None else _("Saved {path}.").format(path=path))
@@ -108,7 +109,7 @@ class WorklistPage:
             self._worklist.goTo(case)
         except SAM2AnnotateError as error:
             self.refresh()
-            self._say(str(error), isError=True)
+            self._say(told(error), isError=True)
             return
         self._opened()
         self.refresh()
@@ -127,7 +128,7 @@ class WorklistPage:
                 qt.QSettings().setValue(_SETTING, path)
             self._say(self._foundText() if path else _("Choose a folder of volumes."))
         except SAM2AnnotateError as error:
-            self._say(str(error), isError=True)
+            self._say(told(error), isError=True)
         table.setRowCount(len(self._cases))
         current = self._worklist.current
         for row, case in enumerate(self._cases):
@@ -162,7 +163,7 @@ class WorklistPage:
         try:
             return texts[self._worklist.folder.state(case)]
         except SAM2AnnotateError as error:
-            self._say(str(error), isError=True)
+            self._say(told(error), isError=True)
             return _("cannot be read")
 
     def _next(self) -> WorklistCase | None:
@@ -170,7 +171,7 @@ class WorklistPage:
         try:
             return self._worklist.folder.next(None if current is None else current.name)
         except SAM2AnnotateError as error:
-            self._say(str(error), isError=True)
+            self._say(told(error), isError=True)
             return None
 
     def _chosen(self) -> WorklistCase | None:

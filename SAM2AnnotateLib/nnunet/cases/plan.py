@@ -210,7 +210,7 @@ class DataSetPlan:
             )
         except InputError as exc:
             raise InputError(
-                f"The plan is no plan of a data set: {exc} Compare it with one that 'sam2annotate nnunet export' wrote."
+                f"The plan is no plan of a data set: {exc}", "Compare it with one that 'sam2annotate nnunet export' wrote."
             ) from exc
 
     def _require_labels(self) -> None:

@@ -129,8 +129,8 @@ def finish_interrupted(target: Path) -> None:
                 recover(target)
         except OutputError as exc:
             raise OutputError(
-                f"An export into '{target}' was interrupted, so its files may not belong together, and it could not be finished: {exc} "
-                f"Have it finished by who may write there: sam2annotate nnunet verify '{target}'."
+                f"An export into '{target}' was interrupted, so its files may not belong together, and it could not be finished: {exc}",
+                f"Have it finished by who may write there: sam2annotate nnunet verify '{target}'.",
             ) from exc
 
 

@@ -59,7 +59,7 @@ class NnunetFolders:
             data_set=folder.name,
         )
         if not (folder / "dataset.json").is_file():
-            raise InputError(f"'{folder}' holds no dataset.json. Export a data set first: sam2annotate nnunet export.")
+            raise InputError(f"'{folder}' holds no dataset.json.", "Export a data set first: sam2annotate nnunet export.")
         return found
 
     @property

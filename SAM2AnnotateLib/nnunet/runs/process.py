@@ -28,43 +28,55 @@ _ENTRY = Path(__file__).with_name("process_entry.py")
 _ASK_SECONDS = 0.2  # how soon a request to stop is noticed
 _LINES_KEPT = 60  # of the end of the output, to find the reason of a failure in
 
-# First match wins: what is seen in the output, the error it becomes, and what to say.
-_REASONS: tuple[tuple[str, type[SAM2AnnotateError], str], ...] = (
-    (r"ModuleNotFoundError: No module named '(nnunetv2)[\w.]*'", MissingPackageError, f"nnU-Net is not installed. Get it: {INSTALL_HINT}"),
+# First match wins: what is seen in the output, the error it becomes, and what to say; for a missing package, how to get it besides.
+_REASONS: tuple[tuple[str, type[SAM2AnnotateError], str, str], ...] = (
+    (
+        r"ModuleNotFoundError: No module named '(nnunetv2)[\w.]*'",
+        MissingPackageError,
+        "nnU-Net is not installed.",
+        f"Get it: {INSTALL_HINT}",
+    ),
     (  # nnU-Net's preprocessing asks for it, and Python 3.12 no longer brings it
         r"ModuleNotFoundError: No module named '(distutils)[\w.]*'",
         MissingPackageError,
-        "nnU-Net lacks the package 'distutils', which setuptools brings. Install it with: pip install setuptools",
+        "nnU-Net lacks the package 'distutils', which setuptools brings.",
+        "Install it with: pip install setuptools",
     ),
     (
         r"ModuleNotFoundError: No module named '([\w.]+)'",
         MissingPackageError,
-        "nnU-Net lacks the package '{0}'. Install it with: pip install {0}",
+        "nnU-Net lacks the package '{0}'.",
+        "Install it with: pip install {0}",
     ),
     (
         r"Could not find requested nnunet trainer (\w+)",
         MissingPackageError,
         "nnU-Net does not know the trainer '{0}'. Leave it out to take ours, or name the folder it lies in by nnUNet_extTrainer.",
+        "",
     ),
     (
         r"No space left on device|Disk quota exceeded|PytorchStreamWriter failed writing",
         OutputError,
         "The disk is full. Make room, then call again: training goes on.",
+        "",
     ),
     (
         r"out of memory|can't allocate memory|not enough memory|MemoryError",
         EngineError,
         "nnU-Net ran out of memory. Choose a smaller batch size or fewer processes, or close other programs.",
+        "",
     ),
     (
         r"[Bb]ackground workers? (?:is|are) (?:6 feet under|no longer alive)",
         EngineError,
         "A helper process of nnU-Net died, mostly for lack of memory. Use fewer processes.",
+        "",
     ),
     (
         r"Torch not compiled with CUDA enabled|No CUDA GPUs are available|Found no NVIDIA driver",
         EngineError,
         "nnU-Net was asked for an NVIDIA GPU and there is none that torch can use. Use the device 'cpu'.",
+        "",
     ),
 )
 
@@ -224,9 +236,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _error_of(what: str, code: int, last_lines: Sequence[str], log_file: Path) -> SAM2AnnotateError:
     """The error that a failed call becomes, by what it printed."""
     text = "\n".join(last_lines)
-    for pattern, kind, message in _REASONS:
+    for pattern, kind, problem, remedy in _REASONS:
         if found := re.search(pattern, text):
-            return kind(f"{what} failed. {message.format(*found.groups())} Log: '{log_file}'.")
+            told, where = f"{what} failed. {problem.format(*found.groups())}", f"Log: '{log_file}'."
+            return kind(told, f"{remedy.format(*found.groups())} {where}") if remedy else kind(f"{told} {where}")
     if code < 0 or code == 137:
         return WorkerError(f"{what} was killed, perhaps for lack of memory. Call again: training goes on where it was. Log: '{log_file}'.")
     # The last line that names an exception; nnU-Net's own say what is wrong in the data.

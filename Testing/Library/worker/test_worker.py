@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from SAM2AnnotateLib.engine import ScriptedEngine
-from SAM2AnnotateLib.errors import Cancelled, CheckpointError, EngineError, OutputError, PromptError, WorkerError
+from SAM2AnnotateLib.errors import Cancelled, CheckpointError, EngineError, MissingPackageError, OutputError, PromptError, WorkerError
 from SAM2AnnotateLib.geometry import Box2D, Extent, SliceStack, Volume, VolumeGrid
 from SAM2AnnotateLib.intensity import IntensityMapping
 from SAM2AnnotateLib.progress import CancelToken
@@ -73,9 +73,9 @@ def test_a_result_travels_without_loss(a_volume):
         (b"Loading weights 100%", "no message"),
         (b"[1, 2]", "no message"),
         (b'{"version": 99, "type": "Ready"}', "version 99"),
-        (b'{"version": 1, "type": "Format disk", "request": 1}', "Unknown message"),
-        (b'{"version": 1, "type": "CloseVolume", "request": 1}', "lacks a field"),
-        (b'{"version": 1, "type": "Shutdown", "request": 1, "code": "x"}', "Unknown message or field"),
+        (b'{"version": 2, "type": "Format disk", "request": 1}', "Unknown message"),
+        (b'{"version": 2, "type": "CloseVolume", "request": 1}', "lacks a field"),
+        (b'{"version": 2, "type": "Shutdown", "request": 1, "code": "x"}', "Unknown message or field"),
     ],
 )
 def test_a_line_that_is_no_message_is_refused_with_the_reason(line, reason):
@@ -353,3 +353,10 @@ def test_a_volume_that_is_given_up_or_finds_no_room_leaves_no_file(a_client, a_v
     with pytest.raises(OutputError, match="No space left on device"):
         list(a_client.lay_down("ct", a_volume))
     assert _laid(tmp_path) == []
+
+
+def test_a_failure_travels_with_its_remedy_apart():
+    sent = m.Failed(3, "MissingPackageError", "Running SAM 2 needs 'torch'.", "Install it with: pip install torch")
+    error = m.from_line(m.to_line(sent)).error()
+    assert isinstance(error, MissingPackageError) and (error.problem, error.remedy) == (sent.problem, sent.remedy)
+    assert str(error) == f"{sent.problem} {sent.remedy}"
