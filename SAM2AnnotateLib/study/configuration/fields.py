@@ -10,12 +10,12 @@ what to do.
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
 from ...errors import InputError
+from ...json_input import is_number
 
 T = TypeVar("T")
 # Takes the value and the name of its place, such as ``calibration.joint``; gives the checked value.
@@ -96,7 +96,7 @@ def read_whole(value: object, place: str) -> int:
 
 def read_number(value: object, place: str) -> float:
     """A finite number."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, (int, float)) or not is_number(value):
         hint = " YAML takes 1e-3 for text; write 1.0e-3 or 0.001." if isinstance(value, str) and "e" in value.lower() else ""
         raise InputError(f"{place}: expected a number, got {described(value)}.{hint}")
     return float(value)
@@ -122,7 +122,7 @@ def list_of(reader: Reader) -> Reader:
 
 def text_or_number(value: object, place: str) -> str:
     """Text, or a number as text: ``roi: 20`` means what ``roi: "20"`` does."""
-    return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else read_text(value, place)
+    return f"{value:g}" if is_number(value) else read_text(value, place)
 
 
 def read_window(value: object, place: str) -> str:

@@ -148,7 +148,7 @@ class Study:
         if labels is None:
             return content
         file = labels.get("file") if isinstance(labels, dict) else None
-        return content if is_plain_name(file) and (path.parent / file).is_file() else None
+        return content if is_plain_name(file) and (path.parent / str(file)).is_file() else None
 
     def write(self, unit: str, case_id: str, result: Mapping, seconds: float) -> None:
         """Keep a unit's result, whole or not at all; other files of the unit must be written before. Raises OutputError."""
