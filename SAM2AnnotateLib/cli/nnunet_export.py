@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from .values import add_series_options, show_notes
+from .values import add_series_options, parse_names, show_notes
 
 _EXAMPLES = """examples:
   sam2annotate nnunet export nnUNet_raw/Dataset007_Liver --case p01 --image ct.nii.gz --segmentation seg.seg.nrrd \\
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     from ..nnunet import DataSet
 
     rows = _rows(options)
-    names = {**_names_beside(options.labels), **_names(options.name)}
+    names = {**_names_beside(options.labels), **parse_names(options.name)}
     if not rows and not options.remove:
         raise InputError(
             "Nothing to do: give --case, --image and --segmentation, or --cases FILE.csv, or --images and --labels, or --remove ID."
@@ -209,13 +209,3 @@ def _new_plan(options: argparse.Namespace, folder: Path):
         ignore=options.ignore_label, unreviewed="ignore" if options.ignore_label else "leave_out",
         split=SplitRule(options.folds, options.test_share, options.seed),
     )  # fmt: skip
-
-
-def _names(texts: list[str]) -> dict[int, str]:
-    names = {}
-    for text in texts:
-        value, _, name = text.partition("=")
-        if not value.strip().isdigit() or not name.strip():
-            raise InputError(f"--name takes VALUE=NAME, such as 1=liver, got '{text}'.")
-        names[int(value)] = name.strip()
-    return names

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..annotator import AnnotatedObject
+    from ..geometry import Volume
+    from ..volume_io import SliceSource
 
 _BOX_FORM = "I0,J0,I1,J1"
 _EXAMPLES = """examples:
@@ -42,7 +44,15 @@ def add_parser(subparsers) -> None:
     add = parser.add_argument
     add("image", metavar="IMAGE", help="NIfTI, NRRD or MHA file, or a folder with a DICOM series")
     add_series_options(parser)
-    add("-o", "--output", required=True, metavar="MASK", help="mask to write (.nii.gz, .nii, .nrrd, .mha), on the image's grid")
+    add(
+        "-o",
+        "--output",
+        required=True,
+        metavar="MASK",
+        help="mask to write (.nii.gz, .nii, .nrrd, .mha), on the image's grid; .dcm: DICOM SEG",
+    )
+    add("--label", default="Segment 1", metavar="NAME", help="the object's name in a DICOM SEG")
+    add("--code", metavar="SCHEME:VALUE:MEANING", help="what it is, in a DICOM SEG, such as SCT:10200004:Liver (default: tissue)")
     add("--slice", type=int, required=True, metavar="K", help="voxel index of the slice that the box is on")
     add("--box", metavar=_BOX_FORM, help="box around the object on that slice, half-open")
     add("--point", action="append", default=[], metavar="I,J,+|-", help="a click on (+) or beside (-) the object; may be repeated")
@@ -77,14 +87,17 @@ def _segment(options: argparse.Namespace) -> int:
     from ..geometry import Volume
     from ..nnunet.data_sets.transaction import settle_around
     from ..pictures.montage import require_png_name
-    from ..volume_io import read_volume, write_volume
+    from ..volume_io import is_dicom_path, read_volume, write_volume
     from ..volume_io.write import require_writable
+    from ..volume_io.write_dicom_seg import is_dicom_name, parsed_code, require_dicom_writable
 
     box = None if options.box is None else parse_integers(options.box, 4, "--box", f"two corners, {_BOX_FORM}")
     extent = parse_integers(options.extent, 2, "--extent", "the first and the last slice, A,B")
     if extent[0] > extent[1]:
         raise InputError(f"--extent takes the first slice before the last one, got {extent[0]},{extent[1]}. Swap them.")
     points = [parse_point(text) for text in options.point]
+    if options.code:
+        parsed_code(options.code, options.label)
     if box is None and not points and options.mask is None:
         raise InputError("Nothing marks the object: give --box I0,J0,I1,J1, or --point I,J,+, or --mask FILE.")
     outputs = [Path(path) for path in (options.output, options.report, options.preview) if path]
@@ -93,12 +106,17 @@ def _segment(options: argparse.Namespace) -> int:
         require_writable_folder(path)
     if options.preview:
         require_png_name(Path(options.preview))
-    require_writable(options.output)
-    for path in filter(None, (options.image, options.mask)):
-        settle_around(path)  # it may lie in a data set
-    volume = read_volume(options.image, options.series, options.volume)
+    as_dicom = is_dicom_name(options.output)
+    if as_dicom:
+        require_dicom_writable(options.output, is_dicom_path(Path(options.image)))
+    else:
+        require_writable(options.output)
+    for one in filter(None, (options.image, options.mask)):
+        settle_around(one)  # it may lie in a data set
+    volume, slices = _image(options)
     show_notes(options.image, volume.notes)
-    require_writable(options.output, volume.grid)
+    if not as_dicom:
+        require_writable(options.output, volume.grid)
     start_mask = None
     if options.mask is not None:
         start_mask = read_volume(options.mask)
@@ -145,7 +163,10 @@ def _segment(options: argparse.Namespace) -> int:
             places.pop().write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         store.clear()
         del item, annotator, volume, start_mask  # room for the copies that writing takes: the image is as large as both of them
-        write_volume(Volume(grid, mask_kji), mask_place)
+        if as_dicom:
+            _write_dicom(options, mask_kji, slices, mask_place)
+        else:
+            write_volume(Volume(grid, mask_kji), mask_place)
     print(f"window {mapping.lower:g}..{mapping.upper:g} ({mapping.name}; {mapping.reason})", file=sys.stderr)
     if prompted is not None and not prompted.any():
         print(f"warning: the model found nothing on slice {options.slice}; check the box and the window.", file=sys.stderr)
@@ -157,6 +178,23 @@ def _segment(options: argparse.Namespace) -> int:
     if stopped:
         raise KeyboardInterrupt
     return 0
+
+
+def _image(options: argparse.Namespace) -> tuple[Volume, tuple[SliceSource, ...]]:
+    """The image, and where its slices come from if it is a DICOM series."""
+    from ..volume_io import is_dicom_path, read_dicom, read_volume
+
+    if is_dicom_path(Path(options.image)):
+        image = read_dicom(Path(options.image), options.series, options.volume)
+        return image.volume, image.slices
+    return read_volume(options.image, options.series, options.volume), ()
+
+
+def _write_dicom(options: argparse.Namespace, mask_kji: np.ndarray, slices: tuple[SliceSource, ...], path: Path) -> None:
+    from ..volume_io.write_dicom_seg import TISSUE, DicomSegment, parsed_code, write_dicom_seg
+
+    kind = parsed_code(options.code, options.label) if options.code else TISSUE
+    write_dicom_seg([DicomSegment(options.label, mask_kji, kind=kind)], slices, path)
 
 
 def _write_preview(path: Path, item: AnnotatedObject, mask_kji: np.ndarray) -> None:

@@ -33,6 +33,17 @@ def parse_point(text: str) -> tuple[int, int, bool]:
     return (*parse_integers(",".join(parts[:2]), 2, "--point", "two voxel indices"), parts[2] == "+")  # type: ignore[return-value]
 
 
+def parse_names(texts: Iterable[str]) -> dict[int, str]:
+    """Names of a labelmap's values, from ``VALUE=NAME``. Raises InputError."""
+    names = {}
+    for text in texts:
+        value, _, name = text.partition("=")
+        if not value.strip().isdigit() or not name.strip():
+            raise InputError(f"--name takes VALUE=NAME, such as 1=liver, got '{text}'.")
+        names[int(value)] = name.strip()
+    return names
+
+
 def add_series_options(parser: argparse.ArgumentParser) -> None:
     """Which volume, where a DICOM folder or a file holds several."""
     add = parser.add_argument

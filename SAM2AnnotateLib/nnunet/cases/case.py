@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -77,12 +77,14 @@ class SourceSegment:
         mask: on any grid; every nonzero voxel is inside.
         codes: terminology, ``SCHEME:VALUE`` or ``SCHEME:VALUE+SCHEME:VALUE`` with a modifier; the category's code is not among them.
         review: None where no review is kept: the segment then counts as a person's own work.
+        terminology: as far as the source says it: scheme, value and meaning by part, see `seg_nrrd.terminology_of`.
     """
 
     name: str
     mask: Volume
     codes: tuple[str, ...] = ()
     review: SegmentReview | None = None
+    terminology: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def read_dicom_seg(
             else:
                 mask = _mask(path, stored, [n for n in range(len(frames)) if _number_of(path, content, n) == number], places, grid)
             if labels is None or number != 0:
-                segments.append(SourceSegment(name, mask, _codes(described)))
+                segments.append(SourceSegment(name, mask, _codes(described), None, _terminology(described)))
         patient = str(content.get("PatientID", "") or "").strip() or None
     return tuple(segments), patient
 
@@ -296,6 +296,23 @@ def _codes(described) -> tuple[str, ...]:
         if code:
             codes.append(code + (f"+{modifier}" if modifier else ""))
     return tuple(codes)
+
+
+def _terminology(described) -> dict[str, tuple[str, str, str]]:
+    """Category, type and region with their first modifiers; what is not stated is left out."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for part, sequence, modifiers in (
+        ("category", "SegmentedPropertyCategoryCodeSequence", None),
+        ("type", "SegmentedPropertyTypeCodeSequence", "SegmentedPropertyTypeModifierCodeSequence"),
+        ("anatomicRegion", "AnatomicRegionSequence", "AnatomicRegionModifierSequence"),
+    ):
+        for concept in (described.get(sequence) or [])[:1]:
+            more = (concept.get(modifiers) or [])[:1] if modifiers else []
+            for name, one in ((part, concept), *((f"{part}Modifier", one) for one in more)):
+                scheme, _, value = _code(one).partition(":")
+                if scheme and value:
+                    found[name] = (scheme, value, str(one.get("CodeMeaning", "") or ""))
+    return found
 
 
 def _code(concept) -> str:

@@ -97,7 +97,8 @@ def _segment(stored: _Stored, layers: np.ndarray, grid: VolumeGrid, reviewed_on:
         review = None if packed is None else SegmentReview.of(unpack_object(packed, stored.name), reviewed_on, stored.name)
     except InputError as exc:
         raise InputError(f"'{path}': {exc}") from exc
-    return SourceSegment(stored.name, mask, codes_of(terminology_of(stored.tags.get("TerminologyEntry", ""))), review)
+    terminology = terminology_of(stored.tags.get("TerminologyEntry", ""))
+    return SourceSegment(stored.name, mask, codes_of(terminology), review, terminology)
 
 
 def terminology_of(entry: str) -> dict[str, tuple[str, str, str]]:
