@@ -1,11 +1,12 @@
-"""Make the README's pictures of the module: `python Testing/Slicer/make_screenshots.py [FOLDER]`.
+"""Make the README's pictures of the module: `python Testing/Slicer/make_screenshots.py [FOLDER] [--size 1920x1200] [--dark] [--steps]`.
 
 The real module on the test host, annotating the sample case with the bundled model: what is to be seen is what the code does. The frame of
-the window is the host's, not Slicer's.
+the window is the host's, not Slicer's. `--steps` makes a picture of every step instead of the README's, to be looked at after a change.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -14,22 +15,29 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(ROOT / "SAM2Annotate"), str(ROOT)]
 
 
-def main(folder: Path) -> None:
-    """Write all pictures."""
+def main(folder: Path, size: tuple[int, int], dark: bool, steps: bool) -> None:
+    """Write all pictures.
+
+    Args:
+        size: (width, height) of the main window in pixels.
+        dark: whether Slicer's dark style is worn.
+        steps: whether every step gets a picture, and not only those of the README.
+    """
     import slicer_host
 
     slicer_host.start()
     import slicer
     from worlds import waitFor
 
-    from slicer_host import pythonqt
+    from slicer_host import look, pythonqt
     from slicer_host.scripted_module import enter_module, load_module, unload_module
     from slicer_host.views_and_mouse import screenshot
 
+    look.set_dark(dark)
     load_module(ROOT / "SAM2Annotate" / "SAM2Annotate.py")
     module = enter_module("SAM2Annotate")
     panel, logic, window = module.panel, module.logic, slicer.util.mainWindow()
-    window.resize(1240, 1010)
+    window.resize(*size)
     folder.mkdir(parents=True, exist_ok=True)
     from SAM2AnnotateSlicer.Panel.SampleRun import loadSample, sampleMarking
 
@@ -37,47 +45,99 @@ def main(folder: Path) -> None:
         waitFor(lambda: not logic.running and not logic.service.busy, 120)
         slicer.app.processEvents()
 
-    def picture(name: str) -> None:
+    def settle() -> None:
         waitFor(lambda: True)
         for _ in range(20):
             slicer.app.processEvents()
-        screenshot(None, folder / name)
+
+    def picture(name: str, inReadme: bool = True, widget=None) -> None:
+        settle()
+        if steps or inReadme:
+            screenshot(widget, folder / f"{name}.png")
 
     def key(keys: str) -> None:
         pythonqt.press_key(window, keys)
         slicer.app.processEvents()
 
+    picture("empty", inReadme=False)
     volume = loadSample(slicer.mrmlScene)
     logic.chooseVolume(volume)
     logic.parameters.newSegmentName = "Sarcoma"
     panel.views.showVolume(volume)
+    panel.refresh()
+    picture("volume", inReadme=False)
     annotated = logic.markObject(*sampleMarking(volume))
     panel.box.goToCenter()
     idle()
     # Off screen, slicer-core draws the handles of an ROI too far out, by the factor of 96 dpi to mm; in Slicer they are on its sides.
     logic.parameters.roi.GetDisplayNode().SetHandlesInteractive(False)
-    picture("panel.png")
+    picture("panel")
 
     key("Return")
+    if steps:
+        waitFor(lambda: logic.progress[0] >= 5, 60)
+        picture("running", inReadme=False)
     idle()
     for position in range(annotated.center, annotated.center + 5):
         panel.review.show(position)
         key("A")
     logic.noObjectHere(annotated.session.extent.last)
     idle()
-    panel.review.show(annotated.center + 2)
-    picture("review.png")
+    panel.review.show(annotated.center - 2)
+    picture("review")
 
-    key("N")
     key("C")
-    picture("correct.png")
+    picture("correct")
+    panel.trigger("thresholdTool")
+    picture("threshold", inReadme=False)
     key("Escape")
+    key("Escape")
+    panel.review.show(annotated.session.extent.first)
+    key("Down")
+    key("A")
+    picture("refused", inReadme=False)
 
+    for end in (annotated.session.extent.first, annotated.session.extent.last):
+        panel.review.show(end)
+        key("Shift+A")
+    picture("done", inReadme=False)
+    panel.ui.settingsSection.collapsed = False
+    picture("settings", inReadme=False)
     panel.trigger("setUp")
-    slicer.app.processEvents()
-    screenshot(panel.setUp.dialog, folder / "setup.png")
+    picture("setup", widget=panel.setUp.dialog)
+    panel.trigger("worklist")
+    picture("worklist", inReadme=False, widget=panel.dataSets.cases.dialog)
+    _exportPicture(panel, picture, folder)
     unload_module("SAM2Annotate")
 
 
+def _exportPicture(panel, picture, folder: Path) -> None:
+    """The export page after a check of the data set that the sample was exported to."""
+    import tempfile
+
+    from worlds import waitFor
+
+    with tempfile.TemporaryDirectory(prefix="nnUNet_raw_") as raw:
+        panel.trigger("exportNnunet")
+        page = panel.dataSets.export.page
+        picture("export", inReadme=False, widget=panel.dataSets.export.dialog)
+        page.ui.rawFolderEdit.currentPath = raw
+        page.ui.patientIdEdit.text, page.ui.nameEdit.text = "P01", "Sarcoma"
+        for name in ("preview", "export", "verify"):
+            button = getattr(page.ui, f"{name}Button")
+            if not button.enabled:
+                raise RuntimeError(f"'{name}' cannot be pressed: {button.toolTip}")
+            button.click()
+            waitFor(lambda: not page.exporter.busy, 120)
+        picture("nnunet", widget=panel.dataSets.export.dialog)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "Resources" / "Screenshots")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "Resources" / "Screenshots")
+    parser.add_argument("--size", default="1366x768", help="of the main window, in pixels")
+    parser.add_argument("--dark", action="store_true", help="Slicer's dark style")
+    parser.add_argument("--steps", action="store_true", help="a picture of every step")
+    options = parser.parse_args()
+    width, height = (int(part) for part in options.size.split("x"))
+    main(options.folder, (width, height), options.dark, options.steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctk
 import pytest
 import qt
 import slicer
@@ -79,3 +80,16 @@ def test_the_dark_style_is_slicers():
         look.set_dark(False)
     slicer.app.processEvents()
     assert window.palette.color(qt.QPalette.Window).name() == "#ffffff"
+
+
+def test_what_is_hidden_in_a_closed_section_stays_hidden_when_it_opens():
+    section = ctk.ctkCollapsibleButton()
+    layout = qt.QVBoxLayout(section)
+    kept, hidden = qt.QLabel("kept"), qt.QLabel("hidden")
+    layout.addWidget(kept)
+    layout.addWidget(hidden)
+    section.show()
+    section.collapsed = True
+    hidden.visible = False
+    section.collapsed = False
+    assert kept.visible and not hidden.visible

@@ -121,7 +121,7 @@ def test_exactly_the_controls_that_make_sense_are_enabled(name):
         ("cancel", MARKED, "Nothing is being computed"),
         ("undo", MARKED, "nothing to take back"),
         ("save", EMPTY, "no segmentation"),
-        ("nextVolume", MARKED, "only one"),
+        ("nextVolume", MARKED, "only volume"),
         ("recover", MARKED, "nothing to recover"),
     ],
 )

@@ -177,9 +177,12 @@ def test_why_not_stands_beside_the_buttons(bench):
     assert bench.ui.saveHintLabel.visible and "no segmentation" in bench.ui.saveHintLabel.text
     annotated = bench.propagated()
     assert not bench.ui.reviewHintLabel.visible
-    bench.click("accept")
+    bench.show(annotated.session.extent.last)
+    bench.key("Up")
+    assert bench.ui.reviewHintLabel.visible and "outside the object's first and last slice" in bench.ui.reviewHintLabel.text
     bench.show(annotated.center)
-    assert bench.ui.reviewHintLabel.visible and "accepted or corrected already" in bench.ui.reviewHintLabel.text
+    bench.click("acceptUpTo")
+    assert not bench.ui.reviewHintLabel.visible and bench.ui.sliceLabel.text.startswith("slice 12: accepted")
 
 
 # -- messages end with what they tell of --------------------------------------------------------------------------------------------
@@ -254,7 +257,7 @@ def test_a_long_text_wraps_is_cut_and_is_whole_in_the_tooltip(bench):
     text = "The file /a/b/" + "x" * 90 + " was not written. " + "It is so. " * 60
     bench.panel.say(text)
     label = bench.ui.messageLabel
-    assert plainText(label).endswith("...") and label.toolTip == text
+    assert plainText(label).endswith("...") and text.strip() in label.toolTip
     settle()
     assert label.minimumSizeHint.width() < 200 and label.height <= 7 * label.fontMetrics().lineSpacing()
 
@@ -286,6 +289,23 @@ def test_an_error_can_be_read_in_both_styles(bench, dark):
         look.set_dark(False)
 
 
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_tool_that_is_active_is_seen_in_both_styles(bench, dark):
+    look.set_dark(dark)
+    try:
+        slicer.app.processEvents()
+        bench.propagated()
+        bench.click("correct")
+        active, other = bench.ui.paintToolButton.palette, bench.ui.eraseToolButton.palette
+        assert contrast(active.color(qt.QPalette.Button), other.color(qt.QPalette.Button)) > 1.5
+        assert contrast(active.color(qt.QPalette.Button), active.color(qt.QPalette.ButtonText)) > 2
+        bench.click("eraseTool")
+        one, two = (button.palette.color(qt.QPalette.Button).name() for button in (bench.ui.paintToolButton, bench.ui.drawToolButton))
+        assert one == two
+    finally:
+        look.set_dark(False)
+
+
 def contrast(one, other) -> float:
     """Contrast ratio of two colors, as WCAG defines it."""
 
@@ -301,7 +321,7 @@ def contrast(one, other) -> float:
 def test_the_legend_keeps_its_height_whatever_the_width():
     strip = ReviewStrip()
     heights = set()
-    for width in (150, 376, 402, 900):
+    for width in (150, 366, 402, 900):
         strip.resize(width, 120)
         strip.resizeEvent(None)
         heights.add(strip.minimumHeight)
@@ -309,5 +329,5 @@ def test_the_legend_keeps_its_height_whatever_the_width():
         metrics = strip.fontMetrics()
         assert len({y for _item, _text, _x, y in items}) == 2
         assert all(x + 15 + metrics.horizontalAdvance(text) <= width + 8 for _item, text, x, _y in items)
-        assert width < 376 or not any("\u2026" in text for _item, text, _x, _y in items)
+        assert width < 366 or not any("\u2026" in text for _item, text, _x, _y in items)
     assert len(heights) == 1

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from SAM2AnnotateLib.errors import PromptError, SAM2AnnotateError
 from SAM2AnnotateLib.geometry import Extent
 
+from ..CheckedButton import setChecked
 from ..Review.AnnotatedSegment import AnnotatedSegment
 from ..Review.Logic import AnnotationLogic
 from ..Views.BoxTool import BoxTool
@@ -64,9 +65,9 @@ class BoxSection:
     def refreshTools(self, hasScene: bool) -> None:
         """Show which tool has the mouse."""
         placing = self._pointTool.placing if hasScene else None
-        self._ui.drawBoxButton.checked = self._boxTool.active
-        self._ui.addPositiveButton.checked = placing is True
-        self._ui.addNegativeButton.checked = placing is False
+        setChecked(self._ui.drawBoxButton, self._boxTool.active)
+        setChecked(self._ui.addPositiveButton, placing is True)
+        setChecked(self._ui.addNegativeButton, placing is False)
 
     def refreshProgress(self, running: bool) -> None:
         """Show how far the propagation is."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import slicer
 import vtk
 
+from ..CheckedButton import setChecked
 from ..Review.CorrectionEditor import SEGMENT_ID, CorrectionEditor
 from ..Scene.NodeWatcher import NodeWatcher
 from .RangeFill import RangeFill
@@ -152,7 +153,7 @@ class CorrectionSection:
         """Show which tool is active."""
         ui, tool = self._ui, self.effectName
         for name, button in self._buttons.items():
-            button.checked = name == tool
+            setChecked(button, name == tool)
         ui.brushFrame.visible = tool in _BRUSHES
         ui.thresholdFrame.visible = tool == THRESHOLD
         size = self._editorNode.GetAttribute(_BRUSH_SIZE) if self._editorNode is not None else None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import slicer
 from slicer.i18n import tr as _
 
+from ..CheckedButton import setChecked
 from ..Review.Logic import AnnotationLogic
 from ..Views.MaskDisplay import Revealer, changeOpacity, isOutlined, isShown, segmentations, setOutlined, setShown, shownSegments
 from ..Views.ObjectSurface import ObjectSurface
@@ -32,9 +33,9 @@ class MaskSection:
     def refresh(self, state: PanelState) -> None:
         """Show how things stand."""
         annotated = self._logic.current if state.hasObject else None
-        self._ui.showMaskButton.checked = annotated is not None and isShown(annotated)
-        self._ui.outlineOnlyButton.checked = annotated is not None and isOutlined(annotated)
-        self._ui.show3DButton.checked = self.surface.wanted
+        setChecked(self._ui.showMaskButton, annotated is not None and isShown(annotated))
+        setChecked(self._ui.outlineOnlyButton, annotated is not None and isOutlined(annotated))
+        setChecked(self._ui.show3DButton, self.surface.wanted)
         self.surface.follow(annotated, state.running or state.correcting)
 
     def reveal(self) -> None:

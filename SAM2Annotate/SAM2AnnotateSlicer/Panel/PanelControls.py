@@ -243,6 +243,8 @@ def hints(reasons: Mapping[str, str], state: PanelState) -> dict[str, str]:
     said = {name: next((reasons[one] for one in of if reasons.get(one)), "") for name, of in _EXPLAINED.items()}
     if state.running:
         said["propagate"] = ""  # the progress is seen
+    if state.status in _LOCKED:
+        said["review"] = ""  # the line of the slice says that it is accepted or corrected
     if state.correcting:
         said = dict.fromkeys(said, "") | {"image": said["image"]}  # the panel is about one slice now; the first hint says how it ends
     return said
@@ -298,6 +300,6 @@ def _unmet(state: PanelState) -> dict[str, str]:
         "open": (state.open > 0, _("No slice is left to look at.")),
         "undoable": (bool(state.undoLabel) or state.correcting, _("There is nothing to take back.")),
         "redoable": (bool(state.redoLabel) or state.correcting, _("Nothing was taken back.")),
-        "otherVolume": (state.otherVolume, _("Every volume of the scene has a reviewed object, or this is the only one.")),
+        "otherVolume": (state.otherVolume, _("This is the only volume, or all others are reviewed.")),
     }
     return {need: reason for need, (met, reason) in conditions.items() if not met}

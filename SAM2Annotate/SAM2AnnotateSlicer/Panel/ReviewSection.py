@@ -82,8 +82,8 @@ class ReviewSection:
             self.correction.close()
         ui.stripPlace.visible = annotated is not None and not state.correcting
         ui.decisionFrame.visible = not state.correcting
-        for label in (ui.sliceLabel, ui.countsLabel):
-            label.visible = annotated is not None and not state.correcting
+        for widget in (ui.sliceLabel, ui.countsLabel, ui.maskFrame):
+            widget.visible = annotated is not None and not state.correcting
         if annotated is None:
             self.strip.setCells([])
             self.badges.remove()

@@ -136,9 +136,7 @@ def hintText(state: PanelState) -> str:
     if not state.hasVolume:
         return _("Choose a volume, or press 'Try it on a sample'.")
     if state.correcting:
-        return _(
-            "Draw this slice's mask. Enter (in Draw: Ctrl+Enter) takes it and recomputes the slices beside it, Escape twice leaves it."
-        )
+        return _("Draw this slice's mask. Enter (in Draw: Ctrl+Enter) takes it, Escape twice leaves it.")
     if not state.hasObject:
         return _("Go to the object's center slice, press 'Draw box' (B), and drag a box around it.")
     if state.running:

@@ -10,7 +10,7 @@ from ..PageDialog import windowOf
 from .Installer import Installer
 from .SetUpPage import SetUpPage
 
-_SIZE = (760, 640)  # so that all columns of both tables are seen
+_SIZE = (760, 704)  # so that all columns of both tables are seen
 
 
 class SetUpDialog:

@@ -21,7 +21,7 @@ _LOW_SHARE = 0.6  # of the height, for cells that are not full
 _OUTLINED_FROM = 4  # pixels of width; narrower cells have one outline together
 _CROSSED_FROM = 7
 _CURRENT_WIDTH = 6  # pixels that the frame has at least
-_SWATCH, _GAP = 11, 9  # pixels
+_SWATCH, _GAP, _LEAST_GAP = 11, 9, 2  # pixels
 _LEGEND_LINES = 2
 _LIGHT = (255, 255, 255)
 _DOUBT, _DOT = "doubt", "dot"  # what the legend explains besides looks
@@ -235,12 +235,14 @@ class ReviewStrip(qt.QWidget):
             x, y = 0, self._legendTop() + line * self._lineHeight()
             row = named[line * count : (line + 1) * count]
             widths = [metrics.horizontalAdvance(text) for _item, text in row]
-            room = self.width - len(row) * (_SWATCH + 4) - (len(row) - 1) * _GAP
+            room = self.width - len(row) * (_SWATCH + 4)
+            gap = min(max((room - sum(widths)) // (len(row) - 1), _LEAST_GAP), _GAP)
+            room -= gap * (len(row) - 1)
             for (item, text), width in zip(row, widths, strict=True):
                 share = width if sum(widths) <= room else width * room // sum(widths)
                 shown = text if share >= width else metrics.elidedText(text, qt.Qt.ElideRight, max(share, 0))
                 items.append((item, shown, x, y))
-                x += _SWATCH + 4 + share + _GAP
+                x += _SWATCH + 4 + share + gap
         return items
 
     def _paintLegend(self, painter, ink) -> None:

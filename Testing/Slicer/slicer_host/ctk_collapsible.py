@@ -31,6 +31,7 @@ class _HiddenChildren:
             self._shown_again.append(child)
             self._working = True
             child.hide()
+            child.setAttribute(Qt.WidgetAttribute.WA_WState_ExplicitShowHide, False)  # so that hiding it meanwhile is noticed, as CTK does
             self._working = False
 
     def show(self) -> None:
