@@ -259,6 +259,17 @@ def test_a_folder_with_a_dicom_series_is_a_case_with_its_patient(bench, tmp_path
     assert (folder / "mr.seg.nrrd").is_file() and states(page) == {"mr (open)": "in work"}
 
 
+def test_a_segmentation_that_is_opened_again_is_called_as_it_was(bench, folder):
+    page = openPage(bench, folder)
+    press(page, "next")
+    annotate(bench, 3)
+    name = bench.annotated.segmentationNode.GetName()
+    press(page, "next")
+    press(page, "back") if hasattr(page.ui, "backButton") else page.ui.casesTable.selectRow(0)
+    press(page, "open")
+    assert bench.annotated.segmentationNode.GetName() == name == f"{bench.annotated.volumeNode.GetName()} segmentation"
+
+
 def test_statuses_of_a_file_are_read_from_its_header(bench, folder):
     page = openPage(bench, folder)
     press(page, "next")

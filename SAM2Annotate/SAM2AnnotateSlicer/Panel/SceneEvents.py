@@ -30,6 +30,7 @@ class SceneEvents:
         refreshViews: shows which slice the views show, and what the mouse does.
         refreshWindow: shows the gray window.
         parametersChanged, closing, closed, importing, imported, saving, saved: told when the parameter node changes, and of the scene.
+        addressed: told when the scene got another address, as it does for the moment in which it is written into an .mrb file.
         viewMoved: told at once when a slice view changes; it must be quick.
         segmentationCame, segmentationLeaves: told of a segmentation that is new in the scene, or about to leave it.
         nodeRemoved: told of a node that leaves.
@@ -51,6 +52,7 @@ class SceneEvents:
         imported: Callable[[], None],
         saving: Callable[[], None],
         saved: Callable[[], None],
+        addressed: Callable[[], None],
         viewMoved: Callable[[], None],
         segmentationCame: Callable,
         segmentationLeaves: Callable,
@@ -67,10 +69,12 @@ class SceneEvents:
             slicer.vtkMRMLScene.EndBatchProcessEvent: refresh,
             slicer.vtkMRMLScene.StartSaveEvent: saving,
             slicer.vtkMRMLScene.EndSaveEvent: saved,
+            vtk.vtkCommand.ModifiedEvent: self._onSceneModified,
             slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent: withNode(self._onNodeRemoved),
             slicer.vtkMRMLScene.NodeAddedEvent: withNode(self._onNodeAdded),
             slicer.vtkMRMLScene.NodeRemovedEvent: withNode(self._onNodeCame),
         }
+        self._addressed, self._url = addressed, logic.scene.GetURL()
         self._watcher = NodeWatcher()
         self._roi = PromptDrag(lambda continues: self._take(logic.syncFromRoi, continues))
         self._points = PromptDrag(lambda continues: self._take(logic.syncPoints, continues))
@@ -79,6 +83,8 @@ class SceneEvents:
         self._views = Coalescer(refreshViews, _VIEW_MILLISECONDS)
         self._window = Coalescer(refreshWindow, _EDIT_MILLISECONDS)
         self._list = Coalescer(refresh, 0)
+        self._removed: list[tuple] = []  # (segmentation node, segment id)
+        self._segmentsGone = Coalescer(self._onSegmentsGone, 0)
 
     def start(self) -> None:
         """Begin to observe the scene; nodes follow with `follow`."""
@@ -95,8 +101,9 @@ class SceneEvents:
         self._forgetWishes()
 
     def _forgetWishes(self) -> None:
-        for one in (self._roi, self._points, self._edits, self._views, self._window, self._list):
+        for one in (self._roi, self._points, self._edits, self._views, self._window, self._list, self._segmentsGone):
             one.stop()
+        self._removed.clear()
 
     def follow(self) -> None:
         """Observe the nodes that the work is about now."""
@@ -144,6 +151,12 @@ class SceneEvents:
         if not self._logic.scene.IsBatchProcessing():
             self._parametersChanged()
 
+    def _onSceneModified(self) -> None:
+        scene = self._logic.scene
+        before, self._url = self._url, scene.GetURL()
+        if self._url != before and self._logic.hasParameters and not (scene.IsClosing() or scene.IsImporting()):
+            self._addressed()
+
     def _onNodeRemoved(self, node) -> None:
         if not self._logic.scene.IsClosing():
             if node.IsA("vtkMRMLSegmentationNode"):
@@ -174,8 +187,15 @@ class SceneEvents:
             return
         parameters, annotated = self._logic.parameters, self._logic.current
         node = parameters.segmentation if annotated is None else annotated.segmentationNode
-        if node is not None:
-            self._segmentRemoved(node, segmentId)
+        if node is not None:  # its segments go first if the whole segmentation is deleted, so wait for what comes of it
+            self._removed.append((node, segmentId))
+            self._segmentsGone.ask()
+
+    def _onSegmentsGone(self) -> None:
+        removed, self._removed = self._removed, []
+        for node, segmentId in removed:
+            if self._logic.hasParameters and node.GetSegmentation().GetSegment(segmentId) is None:
+                self._segmentRemoved(node, segmentId)
 
 
 _LISTED = ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLSliceNode")

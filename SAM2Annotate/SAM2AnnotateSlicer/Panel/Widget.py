@@ -102,6 +102,7 @@ class Widget:
             imported=self.sceneImported,
             saving=self._onSceneSave,
             saved=self._onSceneSaved,
+            addressed=self._onSceneAddressed,
             viewMoved=self._onViewMoved,
             segmentationCame=self.masks.segmentationCame,
             segmentationLeaves=self.masks.segmentationLeaves,
@@ -219,6 +220,12 @@ class Widget:
     def _onSceneSaved(self) -> None:
         self.logic.editor.hideAgain()
         self.attempt(self.logic.keeper.noticeSaved)
+
+    def _onSceneAddressed(self) -> None:
+        """The scene is being written, it may be by a script: what is written must be up to date and visible; then all is as before."""
+        self.attempt(self.logic.keeper.storeTags)
+        self.logic.editor.unhide()
+        qt.QTimer.singleShot(0, self.logic.editor.hideAgain)
 
     def _keepDrawing(self) -> None:
         """End a correction because what it is drawn in goes; what was drawn becomes the correction."""

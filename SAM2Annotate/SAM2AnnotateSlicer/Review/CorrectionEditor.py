@@ -51,6 +51,7 @@ class CorrectionEditor:
         node = self._scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"Correction of slice {index}")
         node.SetSaveWithScene(False)
         node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetSaveWithScene(False)
         node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
         limitToSlice(node, volumeNode, annotated.axis, index)
         segment = slicer.vtkSegment()

@@ -189,9 +189,7 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
 
     def storeNow(self) -> None:
         """Bring the tags of all objects, and the journal, up to date, e.g. before the scene is saved."""
-        for annotated in self.keeper.all():
-            if annotated.inCharge:  # undo in the Segment Editor takes tags back too
-                annotated.store()
+        self.keeper.storeTags()
         self._store()
 
     def recoverable(self) -> Path | None:

@@ -99,6 +99,12 @@ class ObjectKeeper:
         annotated.store()
         self.journals.write(annotated.volumeNode, self.on(annotated.volumeNode), self._heldInScene(annotated.volumeNode))
 
+    def storeTags(self) -> None:
+        """Bring the tags of all objects up to date; undo in the Segment Editor takes them back too."""
+        for annotated in self.all():
+            if annotated.inCharge:
+                annotated.store()
+
     def noticeSaved(self) -> None:
         """Segmentations were saved to files: a journal that holds nothing beyond them is no offer any more."""
         for volumeNode in dict.fromkeys(one.volumeNode for one in self.all()):

@@ -85,11 +85,16 @@ def voxelsKey(volumeNode) -> str:
 
 def newSegmentation(volumeNode):
     """A new segmentation node in a volume's scene, with its geometry, under its transform."""
-    node = volumeNode.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", f"{volumeNode.GetName()} segmentation")
+    node = volumeNode.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", segmentationName(volumeNode))
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
     node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
     return node
+
+
+def segmentationName(volumeNode) -> str:
+    """What the segmentation of a volume is called."""
+    return f"{volumeNode.GetName()} segmentation"
 
 
 def _modality(volumeNode) -> str | None:

@@ -16,6 +16,7 @@ from SAM2AnnotateLib.nnunet.sources import read_image
 from SAM2AnnotateLib.review import SliceStatus
 
 from ..Review.Logic import AnnotationLogic
+from ..Scene.SceneBridge import segmentationName
 from ..Scene.SegmentationFile import storedPath, writeSegmentation
 from .WorklistFolder import WorklistCase, WorklistFolder
 
@@ -155,6 +156,7 @@ class Worklist:
             node = slicer.util.loadSegmentation(str(case.segmentation))
         except RuntimeError as exc:
             raise InputError(f"The segmentation '{case.segmentation}' cannot be loaded. It may be damaged; its volume is open.") from exc
+        node.SetName(segmentationName(volumeNode))  # Slicer would number it: the volume has the file's name already
         node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
         node.SetAttribute(_ATTRIBUTE, str(case.path))
         return node

@@ -192,3 +192,11 @@ def _type_of_node(node) -> _FileType:
         if any(node.IsA(class_name) for class_name in type_.node_classes):
             return type_
     raise NotImplementedError(f"the test host does not save nodes of class {node.GetClassName()}")
+
+
+def delete_as_the_user_does(node) -> None:
+    """Delete a node as the Data module's 'Delete' does: the segments of a segmentation go one by one, before the node itself."""
+    if node.IsA("vtkMRMLSegmentationNode"):
+        for segment_id in list(node.GetSegmentation().GetSegmentIDs()):
+            node.GetSegmentation().RemoveSegment(segment_id)
+    node.GetScene().RemoveNode(node)
