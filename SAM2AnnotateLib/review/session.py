@@ -6,6 +6,7 @@ An accepted or corrected slice is *locked*: its mask is final, no later result c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -116,6 +117,19 @@ class ReviewSession(MarksChanges):
         self._status[result.position] = SliceStatus.PROPOSED
         self.version += 1
         return True
+
+    def amend_result(self, result: SliceResult) -> None:
+        """Replace the result of a slice that has one and is not locked, and leave its status: it was cut anew, not computed anew."""
+        if result.position in self._results and result.position not in self._final:
+            self._results[result.position] = result
+            self.version += 1
+
+    def outdate(self, positions: Iterable[int]) -> None:
+        """Mark proposals stale, because something that they were made with does not hold any more."""
+        for position in positions:
+            if self._status.get(position) is SliceStatus.PROPOSED:
+                self._status[position] = SliceStatus.STALE
+                self.version += 1
 
     def accept(self, position: int) -> None:
         """Lock a slice as it is. Raises PromptError if nothing is known of it."""

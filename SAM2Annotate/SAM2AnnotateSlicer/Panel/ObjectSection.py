@@ -139,7 +139,7 @@ class ObjectSection:
 
     def _onKeepOff(self, checked: bool) -> None:
         self._logic.parameters.overlap = Overlap.KEEP_OFF if checked else Overlap.ALLOW
-        self._attempt(self._previewAgain)
+        self._attempt(self._logic.followOverlap)
 
     def _previewAgain(self) -> None:
         if self._logic.current is not None:

@@ -51,6 +51,7 @@ class ReviewSection:
         self.strip.setObjectName("reviewStrip")
         ui.stripPlace.layout().addWidget(self.strip)
         self._following = following
+        following.jumped = self.jumped  # moves of a propagation are none of the person's
         self._travel, self._travelled = Travel(), None  # and the object that it is about
         for value, text in afterAcceptChoices():
             ui.afterAcceptComboBox.addItem(text, value.value)
@@ -217,14 +218,11 @@ class ReviewSection:
         return label
 
     def _follow(self, annotated: AnnotatedSegment | None, position: int | None) -> None:
-        """Keep track of the way that the person goes through the slices; moves of a propagation are none of theirs."""
+        """Keep track of the way that the person goes through the slices."""
         if annotated is not self._travelled:
             self._travelled = annotated
             self._travel.forget()
-        if self._logic.running and self._following.active:
-            self._travel.jumped(position)
-        else:
-            self._travel.shown(position)
+        self._travel.shown(position)
 
     def _onAfterAccept(self, row: int) -> None:
         if self._logic.hasParameters:

@@ -140,6 +140,7 @@ class Widget:
 
     def cleanup(self) -> None:
         """The panel goes, by reload or at the end of Slicer."""
+        self.box.following.stop()
         self.shortcuts.remove()
         self.boxTool.remove()
         self.review.exit()
@@ -251,6 +252,7 @@ class Widget:
         logic.setParameters(logic.parameters)
         if logic.current is not None and logic.current.volumeNode is not logic.parameters.volume:
             self.attempt(logic.chooseVolume, logic.parameters.volume)
+        self.attempt(logic.followOverlap)
         self.refresh()
 
     def _lookForJournal(self) -> None:
@@ -482,7 +484,6 @@ class Widget:
             (logic.changed, self._onChanged),
             (logic.slicesShown, self._onSlicesShown),
             (logic.propagated, self.box.following.end),
-            (logic.propagated, self.review.jumped),
             (logic.message, self.say),
             (logic.service.stateChanged, self.object.showModelState),
             (self.boxTool.activeChanged, self.refreshViews),

@@ -8,7 +8,7 @@ with the segmentation's own file. Panel and console get one and the same object 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -66,6 +66,7 @@ class AnnotatedSegment:
         self.writing = False  # whether a change of the segment is our own
         self._undo: list[tuple[str, Snapshot, int]] = []  # with the center slice
         self._redo: list[tuple[str, Snapshot, int]] = []
+        self._whole: dict[int, tuple[SliceResult, SliceResult]] = {}  # a slice's result as it is shown, and before it was cut
         self._adopted: dict[int, np.ndarray] = {}  # slices that were drawn before they came into the extent, as they were
         self._placed = ijkToLocalOf(volumeNode, segmentationNode)
         _HOLDERS.take(self)
@@ -192,12 +193,48 @@ class AnnotatedSegment:
             self.remember("edit of the segment")  # a stroke that nobody has noticed yet: it must not be painted over
             self.session.correct(result.position, self._drawn(result.position))
             return False
+        whole = result
         if blocked is not None and (result.mask & blocked).any():
             result = replace(result, mask=result.mask & ~blocked)
         if not self.session.add_result(result):
             return False
+        self._whole[result.position] = (result, whole)
         self.show([result.position], quiet)
         return True
+
+    def keepOff(self, othersOn: Callable[[int], np.ndarray], keeps: bool) -> tuple[int, int]:
+        """Cut the open slices where other segments are, or give them their whole masks again; one step of undo.
+
+        Args:
+            othersOn: gives the (rows, cols) pixels of other segments on a slice.
+            keeps: whether masks keep off them.
+
+        Returns:
+            How many slices were changed, and how many were marked out of date, because nobody knows any more whether they were cut.
+        """
+        self.requireUsable()
+        amended, unknown = [], []
+        for position, result in sorted(self.session.results.items()):
+            if position in self.session.locked:
+                continue
+            others = othersOn(position)
+            shown, whole = self._whole.get(position, (None, None))
+            isKnown = shown is result
+            wanted = whole if isKnown else result
+            if keeps and (wanted.mask & others).any():
+                wanted = replace(wanted, mask=wanted.mask & ~others)
+            if not np.array_equal(wanted.mask, result.mask):
+                amended.append((wanted, whole if isKnown else result))
+            elif not keeps and not isKnown and _mayHaveBeenCut(result.mask, others):
+                unknown.append(position)
+        if amended or unknown:
+            self.remember("keeping off other segments")
+        for wanted, whole in amended:
+            self._whole[wanted.position] = (wanted, whole)
+            self.session.amend_result(wanted)
+        self.session.outdate(unknown)
+        self.show([wanted.position for wanted, _whole in amended])
+        return len(amended), len(unknown)
 
     def tell(self) -> None:
         """Let the scene know of the slices that were shown quietly."""
@@ -388,6 +425,15 @@ class AnnotatedSegment:
         nothing = np.zeros(self.stack.frame_shape_rc, dtype=bool)
         masks = {position: self._adopted.get(position, nothing) for position in positions}
         self._write({self.stack.index_of(position): self.stack.slice_from_frame(mask) for position, mask in masks.items()})
+
+
+def _mayHaveBeenCut(mask: np.ndarray, others: np.ndarray) -> bool:
+    """Whether a mask may have lost pixels to other segments: it touches them, or is gone, and nowhere lies on them."""
+    if not others.any() or (mask & others).any():
+        return False
+    rows, cols = (np.pad(others, pad) for pad in (((1, 1), (0, 0)), ((0, 0), (1, 1))))
+    beside = rows[2:] | rows[:-2] | cols[:, 2:] | cols[:, :-2]
+    return not mask.any() or bool((mask & beside).any())
 
 
 def stackOf(volumeNode, axis: str) -> SliceStack:

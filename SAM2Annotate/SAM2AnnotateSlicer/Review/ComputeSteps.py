@@ -141,17 +141,56 @@ class ComputeSteps(Workspace):
 
     def _mappingOf(self, annotated: AnnotatedSegment) -> IntensityMapping:
         mapping = self._grays.mapping(annotated.volumeNode, self.parameters.window)
-        annotated.about |= {"mapping": mapping.to_json(), "model": self.parameters.model}
+        annotated.about |= {"mapping": mapping.to_json(), "model": self.parameters.model, "overlap": self.parameters.overlap.value}
         return mapping
 
     def _blocked(self, annotated: AnnotatedSegment, position: int) -> np.ndarray | None:
         """(rows, cols) pixels of other segments on a slice, if masks are to keep off them."""
-        if self.parameters.overlap is not Overlap.KEEP_OFF:
-            return None
-        index = annotated.stack.index_of(position)
-        blocked = np.zeros(annotated.stack.frame_shape_rc, dtype=bool)
-        for segmentId in annotated.segmentationNode.GetSegmentation().GetSegmentIDs():
-            if segmentId != annotated.segmentId:
-                other = SegmentLabelmap(annotated.segmentationNode, segmentId, annotated.volumeNode, annotated.axis)
-                blocked |= annotated.stack.frame_from_slice(other.plane(index))
-        return blocked
+        return _pixelsOf(_others(annotated), annotated, position) if self.parameters.overlap is Overlap.KEEP_OFF else None
+
+    def followOverlap(self) -> None:
+        """Bring the open slices in step with the choice whether masks keep off other segments, if it is not the one they were made with."""
+        annotated, overlap = self.current, self.parameters.overlap
+        if annotated is None or not annotated.exists:
+            return
+        madeWith = annotated.about.setdefault("overlap", overlap.value)
+        if madeWith == overlap.value:
+            return
+        with oneRendering():
+            self.arrivals.now()
+            others, keeps = _others(annotated), overlap is Overlap.KEEP_OFF
+            changed, unknown = annotated.keepOff(lambda position: _pixelsOf(others, annotated, position), keeps)
+            annotated.about["overlap"] = overlap.value
+            self._store()
+            self._say(_overlapText(keeps, changed, unknown))
+            self.changed.emit()
+
+
+def _others(annotated: AnnotatedSegment) -> list[SegmentLabelmap]:
+    """The other segments of an object's segmentation."""
+    node = annotated.segmentationNode
+    ids = [segmentId for segmentId in node.GetSegmentation().GetSegmentIDs() if segmentId != annotated.segmentId]
+    return [SegmentLabelmap(node, segmentId, annotated.volumeNode, annotated.axis) for segmentId in ids]
+
+
+def _pixelsOf(labelmaps: list[SegmentLabelmap], annotated: AnnotatedSegment, position: int) -> np.ndarray:
+    """(rows, cols) bool of the pixels that segments have on a slice of an object."""
+    pixels = np.zeros(annotated.stack.frame_shape_rc, dtype=bool)
+    for labelmap in labelmaps:
+        pixels |= annotated.stack.frame_from_slice(labelmap.plane(annotated.stack.index_of(position)))
+    return pixels
+
+
+def _overlapText(keeps: bool, changed: int, unknown: int) -> str:
+    """What became of the open slices when masks began, or ceased, to keep off other segments."""
+    if changed + unknown == 0:
+        return (
+            "No open slice lies on another segment, so none was changed." if keeps else "No open slice had been cut, so none was changed."
+        )
+    done = "cut where other segments are" if keeps else "made whole again"
+    texts = [f"Open slices {done}: {changed}."] if changed else []
+    if unknown:
+        texts.append(
+            f"{unknown} may have been cut in an earlier session and are out of date. Press 'Propagate' (Enter) to compute them again."
+        )
+    return " ".join(texts)

@@ -167,6 +167,7 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
             self.parameters.volume = annotated.volumeNode
             self._setCurrent(annotated)
             self.noticeEdits()
+            self.followOverlap()
         return annotated
 
     def restoreObjects(self) -> list[AnnotatedSegment]:

@@ -19,6 +19,9 @@ class Following:
         logic: the steps.
         views: the slice views.
         wanted: whether the user wants the views to follow.
+
+    Attributes:
+        jumped: called when the views were moved.
     """
 
     def __init__(self, logic: AnnotationLogic, views: ViewNavigator, wanted: Callable[[], bool]):
@@ -27,6 +30,7 @@ class Following:
         self._at: int | None = None  # the slice that the views show unless somebody else moves them
         self._moved = self._moving = False
         self._ending = Coalescer(self._return, 0)
+        self.jumped: Callable[[], None] = lambda: None
 
     @property
     def active(self) -> bool:
@@ -77,3 +81,4 @@ class Following:
             self._views.goTo(self._logic.current, position)
         finally:
             self._moving = False
+        self.jumped()
