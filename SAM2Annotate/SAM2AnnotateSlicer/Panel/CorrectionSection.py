@@ -72,7 +72,8 @@ class CorrectionSection:
         self._editorNode.SetHideFromEditors(True)
         self._editorNode.SetSaveWithScene(False)
         self._scene.AddNode(self._editorNode)
-        self._watcher.watch("editor", self._editorNode, {vtk.vtkCommand.ModifiedEvent: self._onEditor})
+        events = (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLSegmentEditorNode.EffectParameterModified)
+        self._watcher.watch("editor", self._editorNode, dict.fromkeys(events, self._onEditor))
         self.node = segmentationNode
         self.editor.setMRMLScene(self._scene)
         self.editor.setMRMLSegmentEditorNode(self._editorNode)

@@ -108,9 +108,11 @@ class RangeOnSlice:
         return near
 
     def _makeNode(self, annotated, index: int):
-        node = self._scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Gray values in range")
+        node = slicer.vtkMRMLSegmentationNode()
+        node.SetName("Gray values in range")
         node.SetSaveWithScene(False)
-        node.SetHideFromEditors(True)
+        node.SetHideFromEditors(True)  # before it is added, or selectors would choose it
+        self._scene.AddNode(node)
         node.CreateDefaultDisplayNodes()
         node.SetAndObserveTransformNodeID(annotated.volumeNode.GetTransformNodeID())
         limitToSlice(node, annotated.volumeNode, annotated.axis, index)

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from SAM2AnnotateLib.errors import SAM2AnnotateError
 
-from ..Notice import showText
+from ..Notice import Notice, showText
 from ..PageDialog import enable
 from ..Told import told
 from .Worklist import Worklist
@@ -39,6 +39,8 @@ class WorklistPage:
         self._cases: list[WorklistCase] = []
         self.widget = slicer.util.loadUI(str(_UI_FILE))
         ui = self.ui = slicer.util.childWidgetVariables(self.widget)
+        self._notice = Notice(ui.statusLabel, lambda _isError: (worklist.current,))
+        self._found = ""  # what the folder holds, in words
         ui.folderEdit.currentPath = qt.QSettings().value(_SETTING) or ""
         ui.folderEdit.connect("currentPathChanged(QString)", self._onFolder)
         ui.casesTable.connect("itemSelectionChanged()", self.refreshButtons)
@@ -69,6 +71,7 @@ class WorklistPage:
         why = noFolder or blocked or noNext or noChoice
         showText(ui.hintLabel, why)
         ui.hintLabel.visible = bool(why)
+        self._notice.settle(self._found)
         enable(ui.refreshButton, _("Look into the folder again."), "")
 
     def cleanup(self) -> None:
@@ -92,7 +95,10 @@ class WorklistPage:
             self._say(told(error), isError=True)
             return
         self.refresh()
-        self._say(_("There is no segment to save yet.") if path is None else _("Saved {path}.").format(path=path))
+        if path is None:
+            self._say(_("There is no segment to save yet."), holds=lambda: not slicer.util.getNodesByClass("vtkMRMLSegmentationNode"))
+        else:
+            self._say(_("Saved {path}.").format(path=path))
 
     def _goTo(self, case: WorklistCase | None) -> None:
         if case is None:
@@ -126,7 +132,8 @@ class WorklistPage:
                 self._worklist.openFolder(path)
                 self._cases = self._worklist.folder.cases()
                 qt.QSettings().setValue(_SETTING, path)
-            self._say(self._foundText() if path else _("Choose a folder of volumes."))
+            self._found = self._foundText() if path else ""
+            self._notice.forget()
         except SAM2AnnotateError as error:
             self._say(told(error), isError=True)
         table.setRowCount(len(self._cases))
@@ -178,5 +185,5 @@ class WorklistPage:
         row = self.ui.casesTable.currentRow()
         return self._cases[row] if 0 <= row < len(self._cases) else None
 
-    def _say(self, text: str, isError: bool = False) -> None:
-        showText(self.ui.statusLabel, text, isError)
+    def _say(self, text: str, isError: bool = False, holds: Callable[[], bool] | None = None) -> None:
+        self._notice.tell(text, isError, holds)

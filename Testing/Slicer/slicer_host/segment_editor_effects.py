@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import slicer
 from PySide6.QtCore import QObject
 
 from .registry import stand_in
@@ -73,14 +74,23 @@ class SegmentEditorEffect(QObject):
         return self._editor.required_node().GetAttribute(name) is not None
 
     def setParameter(self, name, value):
-        self._editor.required_node().SetAttribute(f"{self._name}.{name}", str(value))
+        self._set(f"{self._name}.{name}", value)
 
     def setParameterDefault(self, name, value):
         if not self.parameterDefined(name):
             self.setParameter(name, value)
 
     def setCommonParameter(self, name, value):
-        self._editor.required_node().SetAttribute(name, str(value))
+        self._set(name, value)
+
+    def _set(self, attribute: str, value) -> None:
+        """Change the node without its general event, and tell by the event of parameters, as Slicer does."""
+        node = self._editor.required_node()
+        disabled = node.GetDisableModifiedEvent()
+        node.SetDisableModifiedEvent(1)
+        node.SetAttribute(attribute, str(value))
+        node.SetDisableModifiedEvent(disabled)
+        node.InvokeCustomModifiedEvent(slicer.vtkMRMLSegmentEditorNode.EffectParameterModified)
 
     def setCommonParameterDefault(self, name, value):
         if not self.commonParameterDefined(name):
