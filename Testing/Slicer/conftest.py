@@ -1,8 +1,6 @@
 """Brings the stand-in for Slicer up for every test below this folder, and gives each test an empty scene. Imports slicer_host.
 
-Inside Slicer itself there is no stand-in: what is tested then are the files that do not ask for the host's own helpers. In its console:
-
-    slicer.util.pip_install("pytest"); import pytest; pytest.main([".../Testing/Slicer", "-p", "no:cacheprovider"])
+Inside Slicer itself there is no stand-in: what is tested then are the files that do not ask for the host's own helpers, see README.md here.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import qt
 import slicer
 from panel_bench import makeBench, settle
 from test_terminology_chooser import LIVER_SCT, anEntry
@@ -113,3 +114,15 @@ def test_after_a_case_was_opened_the_cursor_is_in_no_field(bench, cases):
     waitFor(lambda: slicer.app.activeWindow() == slicer.util.mainWindow(), 5)
     type_key("B")
     assert bench.panel.boxTool.active
+
+
+def test_the_terminology_dialog_is_gone_after_its_answer(bench):
+    """Only on the host: in the application it would take down what is still in use further up."""
+    from SAM2AnnotateSlicer.Panel.TerminologyChooser import TerminologyChooser
+
+    one = TerminologyChooser(slicer.util.mainWindow())
+    qt.QTimer.singleShot(0, lambda: slicer.app.activeModalWidget().reject())
+    assert one.choose() is None
+    slicer.app.sendPostedEvents(None, qt.QEvent.DeferredDelete)
+    slicer.app.processEvents()
+    assert one.dialog == None  # noqa: E711 - PythonQt's wrappers of what is gone equal None

@@ -56,6 +56,11 @@ class Shortcuts:
             shortcut.deleteLater()
         self._shortcuts.clear()
 
+    def press(self, key: str) -> None:
+        """Do what a press of the key does when Qt hands it to the shortcut; for tests in Slicer, where nobody sits at the keyboard."""
+        shortcut = self._shortcuts[key]
+        qt.QApplication.sendEvent(shortcut, qt.QShortcutEvent(shortcut.key, shortcut.id()))
+
     def leave(self, keys: Collection[str]) -> None:
         """Leave these keys to others, and take all the rest; holds also for the next `install`."""
         if self._left != frozenset(keys):
