@@ -105,6 +105,14 @@ def test_no_text_of_a_button_is_cut(bench):
             assert button.width >= button.sizeHint.width() - 1, (button.name, button.width, button.sizeHint.width())
 
 
+def test_a_name_that_is_cut_is_whole_in_the_tooltip(bench):
+    bench.mark(aVolume(name=LONG_NAME))
+    assert LONG_NAME in bench.ui.volumeSelector.toolTip and LONG_NAME in bench.ui.segmentationSelector.toolTip
+    bench.ui.volumeSelector.setCurrentNode(aVolume(name="Another"))
+    settle()
+    assert LONG_NAME not in bench.ui.volumeSelector.toolTip and "Another" in bench.ui.volumeSelector.toolTip
+
+
 # -- folding ------------------------------------------------------------------------------------------------------------------------
 
 

@@ -108,6 +108,15 @@ class ObjectSection:
                 box.addItem(text, segmentId)
         box.setCurrentIndex(max(box.findData(parameters.segmentId), 0))
 
+    def chosenNames(self, state: PanelState) -> dict[str, str]:
+        """Names of what is chosen, by control: a selector is no wider than the panel and may cut them, so its tooltip tells."""
+        if not state.hasScene:
+            return {}
+        parameters, annotated = self._logic.parameters, self._logic.current
+        nodes = {"volume": parameters.volume, "segmentation": parameters.segmentation}
+        names = {control: node.GetName() for control, node in nodes.items() if node is not None}
+        return names | ({"segment": annotated.name} if state.hasObject else {})
+
     # -- what the user does ---------------------------------------------------------------------------------------------------------
 
     def _onVolume(self, node) -> None:

@@ -64,6 +64,8 @@ class Widget:
         self._entered, self._guiTag = False, None
         self._triggering = False  # whether a step of the user is being done
         self._reasons: dict[str, str] = {}  # what the controls show, so that only what changes is set
+        self._chosenNames: dict[str, str] = {}
+        self._hints: dict[str, str] = {}
         self.widget = slicer.util.loadUI(str(_UI_FILE))
         self.widget.setMRMLScene(logic.scene)
         layout.addWidget(self.widget)
@@ -441,19 +443,23 @@ class Widget:
         self.messages.hint(hintText(state))
 
     def _enable(self, state: PanelState) -> None:
+        chosen = self.object.chosenNames(state)
         for name, control in self._controls.items():
             reason = whyNot(control, state)
-            if self._reasons.get(name) == reason:
+            if self._reasons.get(name) == reason and self._chosenNames.get(name) == chosen.get(name):
                 continue
             self._reasons[name] = reason
-            toolTip = toolTipOf(control, reason)
+            toolTip = "\n".join(text for text in (toolTipOf(control, reason), chosen.get(name)) if text)
             for widget in self._widgets[name]:
                 widget.enabled = not reason
                 widget.toolTip = toolTip
+        self._chosenNames = chosen
         for name, reason in hints(self._reasons, state).items():
-            label = getattr(self.ui, f"{name}HintLabel")
-            showText(label, reason)
-            label.visible = bool(reason)
+            if self._hints.get(name) != reason:
+                self._hints[name] = reason
+                label = getattr(self.ui, f"{name}HintLabel")
+                showText(label, reason)
+                label.visible = bool(reason)
 
     def _leaveKeys(self) -> None:
         self.shortcuts.leave(keysOfEffect(self.logic.editor.active, self.review.correction.effectName))
