@@ -39,8 +39,13 @@ ROOT = Path(__file__).resolve().parent
 
 # PyPI's torch for Linux carries CUDA libraries of some GB. A machine without a GPU can offer pip a CPU build beside PyPI (a folder or an
 # index in pip's own configuration), but pip takes it only if PyPI has nothing newer. So the release is pinned: "+cpu" builds sort first.
-TORCH_PINNED = "torch==2.13.0"
 TORCH_ANY = "torch>=2.5.1"  # the oldest that sam2 accepts, for platforms and Pythons that the pinned release does not serve
+TORCH_PINNED = "torch==2.13.0"
+# From 2.13 on, torch's license files lie 171 characters deep. With the folder they are installed to, that is longer than the 260 that
+# Windows allows a path unless long paths are switched on; pip then breaks off (github.com/pytorch/test-infra/issues/8094).
+TORCH_ON_WINDOWS = "torch>=2.5.1,<2.13"
+if sys.platform == "win32":
+    TORCH_PINNED = TORCH_ANY = TORCH_ON_WINDOWS
 
 # Names and bounds agree with pyproject.toml's extras; Testing/Library/test_dev.py compares them.
 PACKAGING_TOOLS = ("pip>=22.3", "setuptools>=77", "wheel")
@@ -226,6 +231,32 @@ def explain_failure(step: Step, pip_errors: str) -> str:
     return f"Step '{step.name}' failed: {remedy}"
 
 
+# Compiled against one torch, these do not load with another ("operator torchvision::nms does not exist"), and then every package that tries
+# them for its own ends fails. Nothing here needs them; nnU-Net's packages bring one along.
+BOUND_TO_TORCH = ("torchvision", "torchaudio")
+MUST_LOAD = ("numpy", "scipy", "SimpleITK", "safetensors", "torch", "sam2", "nnunetv2")
+_LOADS = """
+import importlib, importlib.util, sys
+for name in sys.argv[1:]:
+    if importlib.util.find_spec(name) is not None:
+        try:
+            importlib.import_module(name)
+        except Exception as problem:
+            print(name, " ".join(f"{type(problem).__name__}: {problem}".split())[:300])
+            break
+"""
+
+
+def load_fault(python: Path, environment: Mapping[str, str]) -> str:
+    """The first installed package that cannot be imported, and why, in one line; empty if all can, or nobody can tell."""
+    command = [str(python), "-c", _LOADS, *MUST_LOAD, *BOUND_TO_TORCH]
+    try:
+        answer = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return answer.stdout.strip()
+
+
 class Setup:
     """Brings `.venv` up to date.
 
@@ -235,6 +266,7 @@ class Setup:
         run: runs a program in sight of the user and gives its exit code and standard error, like `run_showing`.
         probe: says what an interpreter is, like `venv_version`.
         say: shows one line.
+        check: says which package does not load, like `load_fault`.
     """
 
     def __init__(
@@ -244,11 +276,12 @@ class Setup:
         run: Callable[[Sequence[str], Mapping[str, str]], tuple[int, str]] = run_showing,
         probe: Callable[[Path, Mapping[str, str]], str | None] = venv_version,
         say: Callable[[str], None] = lambda line: print(line, flush=True),
+        check: Callable[[Path, Mapping[str, str]], str] = load_fault,
     ):
         self.root = root
         self.python = venv_python(root)
         self.environment = clean_environment(environ)
-        self._run, self._probe, self._say = run, probe, say
+        self._run, self._probe, self._say, self._check = run, probe, say, check
         self._stamp_file = root / ".venv" / "setup-stamps.json"
 
     def bring_up_to_date(self) -> None:
@@ -262,7 +295,7 @@ class Setup:
         if version is None:
             self._announce(1, len(steps), "virtual environment in .venv (a few seconds)")
             version = self._create_venv()
-        stamps = self._read_stamps()
+        stamps = {name: stamp for name, stamp in self._read_stamps().items() if name != "loads"}
         for number, step in enumerate(steps, start=2):
             if stamps.get(step.name) == step.fingerprint(version):
                 continue
@@ -272,6 +305,23 @@ class Setup:
             self._say(f"      done in {time.monotonic() - start:.0f} s")
             stamps[step.name] = step.fingerprint(version)
             self._write_stamps(stamps)
+        checked = hashlib.sha256(json.dumps([stamps, _LOADS, MUST_LOAD]).encode()).hexdigest()
+        if self._read_stamps().get("loads") != checked:
+            self._require_loading()
+            self._write_stamps({**stamps, "loads": checked})
+
+    def _require_loading(self) -> None:
+        """Import what was installed; take away what does not fit torch and is not needed. Raises SetupError if something else fails."""
+        for _ in (*BOUND_TO_TORCH, None):
+            fault = self._check(self.python, self.environment)
+            if not fault:
+                return
+            name = fault.split()[0]
+            if name not in BOUND_TO_TORCH:
+                break
+            self._say(f"      {name} was built for another torch ({fault}); nothing here needs it, so it is removed")
+            self._run([str(self.python), "-m", "pip", "uninstall", "--yes", name], self.environment)
+        raise SetupError(f"A package does not load: {fault}. Delete the folder .venv and start the command again.")
 
     def _announce(self, number: int, pip_steps: int, title: str) -> None:
         self._say(f"[{number}/{pip_steps + 1}] {title}")

@@ -6,6 +6,7 @@ its video path, the only one used here, never imports it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -25,6 +26,7 @@ class Requirement:
         size_note: the size in words, where a number does not say it.
         oldest: first version that serves, or None.
         below: first version that is too new, or None.
+        install_below: first version that is not installed anew, although one that is there serves; None if there is none.
         source_only: whether it is published as source alone, so that it is built on the spot (pure Python: no compiler takes part).
     """
 
@@ -36,12 +38,14 @@ class Requirement:
     oldest: str | None = None
     below: str | None = None
     source_only: bool = False
+    install_below: str | None = None
 
     @property
     def specifier(self) -> str:
         """Name and bounds as pip takes them."""
         bounds = [f">={self.oldest}"] if self.oldest else []
-        return self.name + ",".join([*bounds, f"<{self.below}"] if self.below else bounds)
+        below = self.install_below or self.below
+        return self.name + ",".join([*bounds, f"<{below}"] if below else bounds)
 
     @property
     def size_text(self) -> str:
@@ -49,11 +53,23 @@ class Requirement:
         return self.size_note or (f"{self.size_mb:g} MB" if self.size_mb is not None else "unknown")
 
 
+# From 2.13 on, torch's license files lie 171 characters deep. In Slicer's own folder of packages that is longer than the 260 that Windows
+# allows a path unless long paths are switched on: pip breaks off half-way (Slicer's light-the-torch, issue 176).
+_TORCH_BELOW = "2.13" if sys.platform == "win32" else None
+
 # Sizes: of the files on the package index, summer 2026. Those of hydra-core and iopath include what they bring along.
 REQUIREMENTS = (
     Requirement("setuptools", "setuptools", "builds what is published as source", 2, oldest="61"),
     Requirement("numpy", "numpy", "arrays (part of Slicer)", 22),
-    Requirement("torch", "torch", "PyTorch: computes the model", None, "100 to 250 MB; 3 GB with CUDA on Linux", oldest="2.5.1"),
+    Requirement(
+        "torch",
+        "torch",
+        "PyTorch: computes the model",
+        None,
+        "100 to 250 MB; 3 GB with CUDA on Linux",
+        oldest="2.5.1",
+        install_below=_TORCH_BELOW,
+    ),
     Requirement("safetensors", "safetensors", "reads the bundled model", 1),
     Requirement("Pillow", "PIL", "imported by sam2", 8),
     Requirement("tqdm", "tqdm", "imported by sam2", 0.1),

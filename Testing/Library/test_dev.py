@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -341,6 +342,9 @@ def test_dev_and_pyproject_ask_for_the_same_packages(dev):
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
     listed = chain(project["project"]["dependencies"], *project["project"]["optional-dependencies"].values())
     in_pyproject = {requirement for requirement in listed if not requirement.startswith("sam2annotate[")}
+    on_windows, elsewhere = f"{dev.TORCH_ON_WINDOWS}; sys_platform == 'win32'", "torch>=2.5.1; sys_platform != 'win32'"
+    assert {on_windows, elsewhere} <= in_pyproject
+    in_pyproject = in_pyproject - {on_windows, elsewhere} | {dev.TORCH_ANY}
     assert in_pyproject == {*dev.WHEELS, *dev.SLICER_TESTS, *dev.NNUNET, *dev.SAM2_NEEDS, dev.SAM2, dev.TORCH_ANY, dev.CLUSTER}
     assert set(project["build-system"]["requires"]) <= set(dev.PACKAGING_TOOLS)
 
@@ -353,3 +357,27 @@ def test_dev_py_still_parses_on_an_old_python_that_must_be_told_so(dev):
 def test_dev_py_starts_by_its_path_from_anywhere(tmp_path):
     shown = subprocess.run([sys.executable, str(PROJECT / "dev.py"), "--help"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "python3 dev.py demo" in shown.stdout
+
+
+def test_a_package_that_does_not_fit_torch_is_found_and_taken_away(dev, a_project):
+    machine = FakeMachine(a_project)
+    faults = ["torchvision RuntimeError: operator torchvision::nms does not exist", ""]
+    dev.Setup(a_project, {}, machine.run, machine.probe, machine.lines.append, lambda *_: faults.pop(0)).bring_up_to_date()
+    assert machine.commands[-1][1:] == ["-m", "pip", "uninstall", "--yes", "torchvision"]
+    assert any("torchvision was built for another torch" in line for line in machine.lines)
+    dev.Setup(a_project, {}, machine.run, machine.probe, machine.lines.append, lambda *_: 1 / 0).bring_up_to_date()  # looked at once
+
+
+def test_a_package_that_we_need_and_that_does_not_load_stops_the_setup(dev, a_project):
+    machine = FakeMachine(a_project)
+    setup = dev.Setup(a_project, {}, machine.run, machine.probe, machine.lines.append, lambda *_: "scipy ImportError: no")
+    with pytest.raises(dev.SetupError, match="A package does not load: scipy ImportError: no. Delete the folder .venv"):
+        setup.bring_up_to_date()
+
+
+def test_a_fault_is_told_with_its_package(dev, tmp_path):
+    for name in (*dev.MUST_LOAD, "torchvision"):  # light ones in their place
+        (tmp_path / f"{name}.py").touch()
+    (tmp_path / "torchaudio.py").write_text("raise RuntimeError('built for\\nanother')")
+    code = dev.load_fault(Path(sys.executable), {**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert code == "torchaudio RuntimeError: built for another"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,9 +28,11 @@ from SAM2AnnotateLib.setup_plan import (
     offline_folder,
     plan,
     replaced_packages,
+    requirements,
     write_constraints,
 )
 from SAM2AnnotateLib.setup_plan.install_plan import CPU_TORCH_INDEX
+from SAM2AnnotateLib.setup_plan.requirements import Requirement
 
 # What Slicer 5.10 brings, by and large.
 SLICER = {
@@ -170,10 +173,18 @@ def test_a_torch_that_serves_is_left_alone(version):
     assert states["torch"] is RequirementState.READY
 
 
+def test_a_torch_too_new_to_be_installed_serves_where_it_is():
+    capped = Requirement("torch", "torch", "", None, oldest="2.5.1", install_below="2.13")
+    assert capped.specifier == "torch>=2.5.1,<2.13"
+    assert requirements._fits(capped, "2.13.0")
+
+
 def test_names_and_bounds_agree_with_pyproject():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     engine = re.search(r"^engine = \[(.*)\]$", text, re.MULTILINE)[1]
-    extras = dict(re.match(r"([\w-]+)(.*)", one).groups() for one in re.findall(r'"([^"]+)"', engine))
+    other = "==" if sys.platform != "win32" else "!="
+    here = [one.partition(";")[0] for one in re.findall(r'"([^"]+)"', engine) if f"sys_platform {other} 'win32'" not in one]
+    extras = dict(re.match(r"([\w-]+)(.*)", one).groups() for one in here)
     ours = {one.name: one for one in REQUIREMENTS}
     assert extras.keys() | {"numpy", "setuptools"} == ours.keys()
     for name, bounds in extras.items():
