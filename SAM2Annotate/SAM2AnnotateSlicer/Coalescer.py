@@ -27,6 +27,11 @@ class Coalescer:
         if not self._timer.isActive():
             self._timer.start()
 
+    @property
+    def asked(self) -> bool:
+        """Whether the work was wished for and is not done yet."""
+        return self._timer.isActive()
+
     def now(self) -> None:
         """Do the work at once, if it was wished for."""
         if self._timer.isActive():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from ..prompts import SlicePrompt
 from ..prompts.mask_runs import mask_from_runs, mask_to_runs
 from ..propagation.results import SliceResult
 from .change_marks import MarksChanges
+from .slice_texts import SliceTexts, ToldOnce
 from .stored_session import require_session
 
 
@@ -81,6 +83,7 @@ class ReviewSession(MarksChanges):
         self.revision = 0
         self.version = 0  # counts every change; two equal versions of one session are the same state
         self._json: tuple[int, dict] | None = None
+        self._told, self._texts = ToldOnce(), SliceTexts()
 
     # -- what is known ---------------------------------------------------------------------------------------------------------
 
@@ -226,13 +229,19 @@ class ReviewSession(MarksChanges):
             self._json = (self.version, self._state())
         return self._json[1]
 
+    def to_text(self) -> str:
+        """`to_json` as JSON text; quick after a change of few slices."""
+        return self._texts.text_of(self.to_json())
+
     def _state(self) -> dict:
+        self._told.expect(len(self._results) + len(self._final))
+        told = self._told.of
         return {
             "extent": [self.extent.first, self.extent.last],
             "frame_shape": list(self.frame_shape_rc),
             "prompts": {str(position): prompt.to_json() for position, prompt in self._prompts.items()},
-            "results": {str(position): result.to_json() for position, result in self._results.items()},
-            "final": {str(position): mask_to_runs(mask) for position, mask in self._final.items()},
+            "results": {str(position): told(result, result.to_json) for position, result in self._results.items()},
+            "final": {str(position): told(mask, partial(mask_to_runs, mask)) for position, mask in self._final.items()},
             "status": {str(position): status.value for position, status in self._status.items()},
         }
 

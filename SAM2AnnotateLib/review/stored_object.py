@@ -27,9 +27,10 @@ class _AnotherVersionError(InputError):
 
 def pack_object(stored: JournaledObject) -> str:
     """The object as text; `unpack_object` reads it back."""
-    content = {"format": _FORMAT, "axis": stored.axis, "session": stored.session.to_json(), "about": stored.about}
+    about = json.dumps(stored.about, separators=(",", ":"))
+    content = f'{{"format":{_FORMAT},"axis":"{stored.axis}","session":{stored.session.to_text()},"about":{about}}}'
     # Level 1: done after every decision, on the thread that draws.
-    return base64.b64encode(zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 1)).decode()
+    return base64.b64encode(zlib.compress(content.encode(), 1)).decode()
 
 
 def unpack_object(packed: str, name: str) -> JournaledObject:

@@ -186,6 +186,24 @@ def test_a_cell_that_changes_changes_no_other(strip):
     assert changed.max() <= 12 * WIDTH // 30
 
 
+def test_what_is_as_before_is_not_painted_again(strip, monkeypatch):
+    cells = [aCell(index) for index in range(60)]
+    strip.setCells(cells)
+    strip.setCurrent(aCell(5).position)
+    slicer.app.processEvents()
+    painted = []
+    paint = type(strip)._paintCell
+    monkeypatch.setattr(type(strip), "_paintCell", lambda self, *arguments: painted.append(arguments[1].position) or paint(self, *arguments))
+    strip.setCells(cells)
+    slicer.app.processEvents()
+    assert not painted
+    strip.setCurrent(aCell(40).position)
+    strip.setCells([aCell(index, SliceStatus.ACCEPTED) if index == 20 else cell for index, cell in enumerate(cells)])
+    slicer.app.processEvents()
+    expected = {aCell(index).position for index in (5, 20, 40)}
+    assert expected <= set(painted) and len(painted) <= 12
+
+
 def test_an_unknown_cell_cannot_be_updated(strip):
     strip.setCells([aCell(0)])
     with pytest.raises(KeyError):

@@ -12,6 +12,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..Coalescer import Coalescer
 from ..Model import SharedService
 from ..Notice import showText
 from ..Review.Logic import AnnotationLogic
@@ -37,6 +38,7 @@ from .Shortcuts import Shortcuts
 from .WidgetText import hintText, summaries
 
 _UI_FILE = Path(__file__).parents[2] / "Resources" / "UI" / "SAM2Annotate.ui"
+_AFTER_RUN_MILLISECONDS = 40  # the last slices are drawn first: one long thing at a time
 _ICONS = {"drawBox": "DrawBox", "accept": "Accept", "correct": "Correct", "noObject": "Empty", "nextDoubtful": "NextDoubtful"}
 
 
@@ -62,6 +64,7 @@ class Widget:
         self.logic, self._getParameters = logic, getParameters
         installer = installer if installer is not None else Installer()
         self._entered, self._guiTag = False, None
+        self._afterRun = Coalescer(self._onRunOver, _AFTER_RUN_MILLISECONDS)
         self._triggering = False  # whether a step of the user is being done
         self._reasons: dict[str, str] = {}  # what the controls show, so that only what changes is set
         self._chosenNames: dict[str, str] = {}
@@ -489,7 +492,7 @@ class Widget:
         return (
             (logic.changed, self._onChanged),
             (logic.slicesShown, self._onSlicesShown),
-            (logic.propagated, self.box.following.end),
+            (logic.propagated, self._afterRun.ask),
             (logic.message, self.say),
             (logic.service.stateChanged, self.object.showModelState),
             (self.boxTool.activeChanged, self.refreshViews),
@@ -500,8 +503,12 @@ class Widget:
         self.review.viewMoved()
 
     def _onChanged(self) -> None:
-        if not self._triggering:  # else it is shown once, at the end of the user's step
+        if not self._triggering and not self._afterRun.asked:  # else it is shown once, when the user's step or the run is over
             self.refresh()
+
+    def _onRunOver(self) -> None:
+        self.refresh()
+        self.box.following.end()
 
     def _onSlicesShown(self, positions: list[int]) -> None:
         """Slices were computed; cheap, as it happens some times a second. The views follow only the newest."""
@@ -509,5 +516,6 @@ class Widget:
             return  # the step ends with showing everything
         self.review.slicesShown(positions)
         self.box.refreshProgress(self.logic.running)
-        if not self.box.following.to(positions[-1]):
-            self.views.render()
+        with oneRendering():
+            if not self.box.following.to(positions[-1]):
+                self.views.render()

@@ -49,4 +49,5 @@ class Arrivals:
         self._annotated, self._positions = None, []
         if annotated is not None and annotated.exists:
             annotated.tell()
+            annotated.session.to_text()  # of these few, now: what keeps the review finds the texts of all slices made
             self._onShown(annotated, positions)

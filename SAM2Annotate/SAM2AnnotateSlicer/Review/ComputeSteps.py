@@ -96,7 +96,8 @@ class ComputeSteps(Workspace):
     def _arrived(self, result: SliceResult) -> None:
         run = self._run
         if run is not None:
-            run.annotated.addResult(result, self._blocked(run.annotated, result.position), quiet=True)
+            with oneRendering():  # a segment that grows is drawn anew by Slicer
+                run.annotated.addResult(result, self._blocked(run.annotated, result.position), quiet=True)
             self.arrivals.add(run.annotated, result.position)
             self._store(force=False)
             self.sliceArrived.emit(result.position, run.done, run.total)

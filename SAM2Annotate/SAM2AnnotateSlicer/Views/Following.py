@@ -11,6 +11,8 @@ from ..Coalescer import Coalescer
 from ..Review.Logic import AnnotationLogic
 from .ViewNavigator import ViewNavigator
 
+_ENDING_MILLISECONDS = 60
+
 
 class Following:
     """Moves the views from `begin` to `end`, or to `stop`.
@@ -29,7 +31,7 @@ class Following:
         self._returnTo: int | None = None  # where the views were when the propagation began; None while nothing is followed
         self._at: int | None = None  # the slice that the views show unless somebody else moves them
         self._moved = self._moving = False
-        self._ending = Coalescer(self._return, 0)
+        self._ending = Coalescer(self._return, _ENDING_MILLISECONDS)
         self.jumped: Callable[[], None] = lambda: None
 
     @property

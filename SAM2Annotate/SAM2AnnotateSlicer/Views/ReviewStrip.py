@@ -7,6 +7,7 @@ slices than pixels, a pixel stands for the most urgent of its slices, in the pic
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import qt
 from slicer.i18n import tr as _
@@ -89,11 +90,16 @@ class ReviewStrip(qt.QWidget):
     # -- what it shows ------------------------------------------------------------------------------------------------------------
 
     def setCells(self, cells: list[Cell]) -> None:
-        """Show these slices, in the order of the stack; an empty list shows that there are none."""
-        self._cells = list(cells)
-        self._indexOf = {cell.position: index for index, cell in enumerate(self._cells)}
+        """Show these slices, in the order of the stack; an empty list shows that there are none. Only what is another than before is painted."""
+        before, self._cells = self._cells, list(cells)
         self._hover(None)
-        self.update()
+        if [cell.position for cell in before] != [cell.position for cell in self._cells]:
+            self._indexOf = {cell.position: index for index, cell in enumerate(self._cells)}
+            self.update()
+            return
+        for index, cell in enumerate(self._cells):
+            if cell != before[index]:
+                self._updateIndex(index)
 
     def updateCell(self, cell: Cell) -> None:
         """Show one slice anew; cheap. Raises KeyError if no cell has its position."""
@@ -105,8 +111,12 @@ class ReviewStrip(qt.QWidget):
     def setCurrent(self, position: int | None) -> None:
         """Frame the slice that the views show; None, or one that has no cell, for none."""
         if position != self._current:
-            self._current = position
-            self.update()
+            before, self._current = self._current, position
+            for one in (before, position):
+                if one in self._indexOf:
+                    start, width = self._frame(self._indexOf[one])
+                    self.update(start - 1, 0, width + 2, _NUMBERS_TOP)
+            self.update(0, _NUMBERS_TOP, self.width, self._legendTop() - _NUMBERS_TOP)
 
     # -- where the cells are -----------------------------------------------------------------------------------------------------
 
@@ -126,6 +136,12 @@ class ReviewStrip(qt.QWidget):
             return x * count // width
         ofPixel = range(-(-x * count // width), -(-(x + 1) * count // width))
         return max(ofPixel, key=lambda index: (self._cells[index].look.urgency, self._cells[index].doubt or 0.0))
+
+    def _frame(self, index: int) -> tuple[int, int]:
+        """First pixel and width of the frame around a cell."""
+        start, end = self._span(index)
+        width = max(end - start, _CURRENT_WIDTH)
+        return min(max((start + end - width) // 2, 0), self.width - width), width
 
     def _updateIndex(self, index: int) -> None:
         left, right = self._span(index)
@@ -165,10 +181,9 @@ class ReviewStrip(qt.QWidget):
         painter = qt.QPainter(self)
         ink = self.palette.color(qt.QPalette.WindowText)
         if self._cells:
-            left = max(0, event.rect().left() - _CURRENT_WIDTH)
-            right = min(self.width - 1, event.rect().right() + _CURRENT_WIDTH)
-            self._paintCells(painter, ink, left, right)
-            self._paintNumbers(painter, ink)
+            self._paintCells(painter, ink, event.region())
+            if event.rect().bottom() >= _NUMBERS_TOP:
+                self._paintNumbers(painter, ink)
         else:
             _paintOutline(painter, 0, _CELLS_TOP, self.width, _CELLS_HEIGHT)
             painter.setPen(qt.QPen(_outlineColor()))
@@ -177,13 +192,15 @@ class ReviewStrip(qt.QWidget):
             self._paintLegend(painter, ink)
         painter.end()
 
-    def _paintCells(self, painter, ink, left: int, right: int) -> None:
-        """Paint the cells from one pixel to another."""
-        x = left
-        while x <= right:
+    def _paintCells(self, painter, ink, region) -> None:
+        """Paint the cells that lie in a region; with a hundred cells the others are most of the time it takes."""
+        bounds, everything = region.boundingRect(), region.rectCount() == 1
+        x = max(0, bounds.left() - _CURRENT_WIDTH)
+        while x <= min(self.width - 1, bounds.right() + _CURRENT_WIDTH):
             index = self._indexAt(x)
             start, end = self._span(index)
-            self._paintCell(painter, self._cells[index], start, end - start)
+            if everything or region.intersects(qt.QRect(start, 0, end - start, _NUMBERS_TOP)):
+                self._paintCell(painter, self._cells[index], start, end - start)
             x = end
         _paintOutline(painter, 0, _CELLS_TOP, self.width, _CELLS_HEIGHT)
         painter.fillRect(0, _DOUBT_TOP + _DOUBT_HEIGHT, self.width, 1, _outlineColor())
@@ -191,9 +208,7 @@ class ReviewStrip(qt.QWidget):
             if cell.prompted:
                 _paintDot(painter, ink, sum(self._span(index)) // 2, _DOTS_TOP + 3)
         if self._current in self._indexOf:
-            start, end = self._span(self._indexOf[self._current])
-            width = max(end - start, _CURRENT_WIDTH)
-            start = min(max((start + end - width) // 2, 0), self.width - width)
+            start, width = self._frame(self._indexOf[self._current])
             painter.setPen(qt.QPen(qt.QBrush(ink), 2.0))
             painter.setBrush(qt.QBrush(qt.Qt.NoBrush))
             painter.drawRect(start + 1, _CELLS_TOP, width - 2, _DOUBT_TOP + _DOUBT_HEIGHT - _CELLS_TOP)
@@ -272,6 +287,7 @@ class ReviewStrip(qt.QWidget):
             self.setFixedHeight(height)
 
 
+@lru_cache(maxsize=32)
 def _color(rgb):
     return qt.QColor(*rgb)
 
