@@ -66,8 +66,10 @@ class Bench:
 
     def letThrough(self, count):
         """Let that many slices come, and wait until they are shown."""
+        from SAM2AnnotateSlicer.Turns import waits
+
         self.service.letThrough(count)
-        waitFor(lambda: not self.logic.arrivals.waiting, 5)
+        waitFor(lambda: not self.logic.arrivals.waiting and not waits(self.panel._followNewest), 5)
         settle()
 
     def click(self, name):

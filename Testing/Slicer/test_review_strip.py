@@ -193,7 +193,9 @@ def test_what_is_as_before_is_not_painted_again(strip, monkeypatch):
     slicer.app.processEvents()
     painted = []
     paint = type(strip)._paintCell
-    monkeypatch.setattr(type(strip), "_paintCell", lambda self, *arguments: painted.append(arguments[1].position) or paint(self, *arguments))
+    monkeypatch.setattr(
+        type(strip), "_paintCell", lambda self, *arguments: painted.append(arguments[1].position) or paint(self, *arguments)
+    )
     strip.setCells(cells)
     slicer.app.processEvents()
     assert not painted

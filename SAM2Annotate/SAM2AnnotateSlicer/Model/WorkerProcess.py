@@ -1,7 +1,7 @@
 """WorkerProcess: the model's process under Slicer's event loop, watched. Imports qt and the worker's messages.
 
 A QProcess, because a thread would starve in Slicer: its event loop holds Python's global lock. What comes on standard output becomes
-messages, handed on in the order they came, for a fiftieth of a second in each turn of the event loop at most: many results may wait after
+messages, handed on in the order they came, for a hundredth of a second in each turn of the event loop at most: many results may wait after
 Slicer was busy, and the mouse must not wait for all of them. Standard error goes to the log file. Silence is noticed: the worker sends a
 heartbeat every second, whatever it computes.
 """
@@ -26,7 +26,7 @@ SILENCE_SECONDS = 20.0
 START_SECONDS = 120.0  # importing torch from a cold disk
 _WATCH_MILLISECONDS = 2000
 _END_MILLISECONDS = 3000
-TURN_SECONDS = 0.020  # of handing on messages in one turn of the event loop
+TURN_SECONDS = 0.010  # of handing on messages in one turn of the event loop
 
 
 class WorkerProcess:

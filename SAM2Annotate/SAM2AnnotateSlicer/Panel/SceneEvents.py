@@ -137,7 +137,7 @@ class SceneEvents:
             segmentation.SourceRepresentationModified: self._onSegmentDrawn,
             segmentation.SegmentRemoved: withText(self._onSegmentRemoved),
             segmentation.SegmentAdded: self._list.ask,
-            segmentation.SegmentModified: self._list.ask,
+            segmentation.SegmentModified: self._onSegmentModified,
         }
 
     def _take(self, step: Callable[[bool], bool], continues: bool) -> bool:
@@ -171,6 +171,11 @@ class SceneEvents:
     def _onNodeCame(self, node) -> None:
         """A node came, or is gone: a volume to go on with, a view to follow, a segmentation that holds what a journal offers."""
         if node is not None and any(node.IsA(name) for name in _LISTED):
+            self._list.ask()
+
+    def _onSegmentModified(self) -> None:
+        annotated = self._logic.current
+        if annotated is None or not annotated.writing:  # else it only grew, for a slice that was computed
             self._list.ask()
 
     def _onSegmentDrawn(self) -> None:

@@ -12,13 +12,13 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..Coalescer import Coalescer
 from ..Model import SharedService
 from ..Notice import showText
 from ..Review.Logic import AnnotationLogic
 from ..Scene.OneRendering import oneRendering
 from ..SetUp.Installer import Installer
 from ..SetUp.SetUpDialog import SetUpDialog
+from ..Turns import forget, inTurnOnce, waits
 from ..Views.BoxTool import BoxTool
 from ..Views.PointTool import PointTool
 from ..Views.ViewNavigator import ViewNavigator
@@ -38,7 +38,6 @@ from .Shortcuts import Shortcuts
 from .WidgetText import hintText, summaries
 
 _UI_FILE = Path(__file__).parents[2] / "Resources" / "UI" / "SAM2Annotate.ui"
-_AFTER_RUN_MILLISECONDS = 40  # the last slices are drawn first: one long thing at a time
 _ICONS = {"drawBox": "DrawBox", "accept": "Accept", "correct": "Correct", "noObject": "Empty", "nextDoubtful": "NextDoubtful"}
 
 
@@ -64,7 +63,7 @@ class Widget:
         self.logic, self._getParameters = logic, getParameters
         installer = installer if installer is not None else Installer()
         self._entered, self._guiTag = False, None
-        self._afterRun = Coalescer(self._onRunOver, _AFTER_RUN_MILLISECONDS)
+        self._newest: int | None = None  # position of the slice that the views are to follow when their turn comes
         self._triggering = False  # whether a step of the user is being done
         self._reasons: dict[str, str] = {}  # what the controls show, so that only what changes is set
         self._chosenNames: dict[str, str] = {}
@@ -151,6 +150,8 @@ class Widget:
         self.review.exit()
         self._keepDrawing()
         self._disconnectLogic()
+        for work in (self._onRunOver, self._followNewest):
+            forget(work)
         self.events.stop()
         if self.logic.hasParameters:
             if not self.saving.recoverable:  # it would write its journal over the one that waits for a decision
@@ -492,7 +493,7 @@ class Widget:
         return (
             (logic.changed, self._onChanged),
             (logic.slicesShown, self._onSlicesShown),
-            (logic.propagated, self._afterRun.ask),
+            (logic.propagated, self._onPropagated),
             (logic.message, self.say),
             (logic.service.stateChanged, self.object.showModelState),
             (self.boxTool.activeChanged, self.refreshViews),
@@ -503,8 +504,11 @@ class Widget:
         self.review.viewMoved()
 
     def _onChanged(self) -> None:
-        if not self._triggering and not self._afterRun.asked:  # else it is shown once, when the user's step or the run is over
+        if not self._triggering and not waits(self._onRunOver):  # else it is shown once, when the user's step or the run is over
             self.refresh()
+
+    def _onPropagated(self) -> None:
+        inTurnOnce(self._onRunOver)
 
     def _onRunOver(self) -> None:
         self.refresh()
@@ -516,6 +520,10 @@ class Widget:
             return  # the step ends with showing everything
         self.review.slicesShown(positions)
         self.box.refreshProgress(self.logic.running)
+        self._newest = positions[-1]
+        inTurnOnce(self._followNewest)
+
+    def _followNewest(self) -> None:
         with oneRendering():
-            if not self.box.following.to(positions[-1]):
+            if not self.box.following.to(self._newest):
                 self.views.render()

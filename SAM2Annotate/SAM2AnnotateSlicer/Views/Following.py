@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..Coalescer import Coalescer
 from ..Review.Logic import AnnotationLogic
+from ..Turns import forget, inTurnOnce
 from .ViewNavigator import ViewNavigator
-
-_ENDING_MILLISECONDS = 60
 
 
 class Following:
@@ -31,7 +29,6 @@ class Following:
         self._returnTo: int | None = None  # where the views were when the propagation began; None while nothing is followed
         self._at: int | None = None  # the slice that the views show unless somebody else moves them
         self._moved = self._moving = False
-        self._ending = Coalescer(self._return, _ENDING_MILLISECONDS)
         self.jumped: Callable[[], None] = lambda: None
 
     @property
@@ -41,7 +38,7 @@ class Following:
 
     def begin(self) -> None:
         """The user started a propagation."""
-        self._ending.stop()
+        forget(self._return)
         self._at = self._views.position(self._logic.current)
         self._returnTo = self._logic.current.center if self._at is None else self._at
         self._moved = False
@@ -63,13 +60,13 @@ class Following:
     def stop(self) -> bool:
         """Follow this propagation no further; returns whether the views had been moved by it until now."""
         wasMoving = self.active and self._moved
-        self._ending.stop()
+        forget(self._return)
         self._returnTo = None
         return wasMoving
 
     def end(self) -> None:
         """The propagation ended: show the slice again that it began on, unless the user looks elsewhere."""
-        self._ending.ask()  # in a turn of its own: the end of a propagation and a jump together are a long one
+        inTurnOnce(self._return)
 
     def _return(self) -> None:
         self.viewMoved()

@@ -90,7 +90,7 @@ class ReviewStrip(qt.QWidget):
     # -- what it shows ------------------------------------------------------------------------------------------------------------
 
     def setCells(self, cells: list[Cell]) -> None:
-        """Show these slices, in the order of the stack; an empty list shows that there are none. Only what is another than before is painted."""
+        """Show these slices, in the order of the stack; an empty list shows that there are none. What is as before is not painted."""
         before, self._cells = self._cells, list(cells)
         self._hover(None)
         if [cell.position for cell in before] != [cell.position for cell in self._cells]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import slicer
 from PySide6.QtCore import QCoreApplication, QEvent, QSettings
 
@@ -21,10 +23,11 @@ def paused_views() -> list[str]:
     """Names of the slice views whose rendering somebody paused and did not resume, nor will in the next turns of the event loop."""
     layouts = slicer.app.layoutManager()
     views = {name: pythonqt.unwrap(layouts.sliceWidget(name)).sliceView() for name in layouts.sliceViewNames()}
-    for _turn in range(5):
+    for _turn in range(50):
         if not any(view.isRenderPaused() for view in views.values()):
             break
         slicer.app.processEvents()
+        time.sleep(0.002)
     paused = [name for name, view in views.items() if view.isRenderPaused()]
     for name in paused:  # for the next test
         while views[name].isRenderPaused():
