@@ -1,4 +1,4 @@
-"""Pace: a piece of work that is asked for many times a second, done so often that the mouse still gets its turn. Imports qt only."""
+"""Pace: a piece of work that is asked for many times a second, done so often that the mouse still gets its turn. Imports qt and Turns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import qt
 
-_PROBE_MILLISECONDS = 30  # after the work; by then the event loop has come to what followed from it, such as rendering
+from .Turns import forget, inTurn
+
 _REST = 2  # times as long as work and rendering took
 
 
@@ -16,15 +17,17 @@ class Pace:
 
     Args:
         work: what to do.
-        milliseconds: of that while, at least; it grows with the time that the work, and what follows from it, keeps the event loop busy.
+        milliseconds: of that while, at least; it grows with the time until all is done that follows from the work, such as rendering.
         clock: seconds of a clock that never goes back.
     """
 
     def __init__(self, work: Callable[[], None], milliseconds: int, clock: Callable[[], float] = time.monotonic):
         self._work, self._least, self._clock = work, milliseconds, clock
         self._begun = 0.0
-        self._timer = self._singleShot(self._do, milliseconds)
-        self._probe = self._singleShot(self._rest, _PROBE_MILLISECONDS)
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(milliseconds)
+        self._timer.connect("timeout()", self._do)
 
     def ask(self) -> None:
         """Wish for the work; while one wish waits, more change nothing."""
@@ -40,21 +43,17 @@ class Pace:
     def stop(self) -> None:
         """Forget the wish."""
         self._timer.stop()
-        self._probe.stop()
+        forget(self._follows)
+        forget(self._rest)
 
     def _do(self) -> None:
         self._begun = self._clock()
-        self._probe.start()
         self._work()
+        inTurn(self._follows)
+
+    def _follows(self) -> None:
+        inTurn(self._rest)  # behind what the work has waiting, and behind the rendering that follows from that
 
     def _rest(self) -> None:
-        busy = 1000 * (self._clock() - self._begun) - _PROBE_MILLISECONDS
+        busy = 1000 * (self._clock() - self._begun)
         self._timer.setInterval(max(self._least, round(_REST * busy)))
-
-    @staticmethod
-    def _singleShot(slot: Callable[[], None], milliseconds: int):
-        timer = qt.QTimer()
-        timer.setSingleShot(True)
-        timer.setInterval(milliseconds)
-        timer.connect("timeout()", slot)
-        return timer

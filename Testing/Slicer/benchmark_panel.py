@@ -163,8 +163,9 @@ def _pay_for_the_strip(view_costs) -> None:
     paint = ReviewStrip._paintCell
 
     def costly(self, *arguments):
+        begun = time.thread_time()
         paint(self, *arguments)
-        view_costs.pay(view_costs.costs.strip / len(self._cells))
+        view_costs.pay(view_costs.costs.strip / len(self._cells) - (time.thread_time() - begun))
 
     ReviewStrip._paintCell = costly
 

@@ -15,6 +15,7 @@ from SAM2AnnotateSlicer.Model import ModelService
 from SAM2AnnotateSlicer.Model.Patience import Patience
 from SAM2AnnotateSlicer.Model.WorkerProcess import TURN_SECONDS, WorkerProcess
 from SAM2AnnotateSlicer.Pace import Pace
+from SAM2AnnotateSlicer.Turns import inTurn
 from slicer_host import pythonqt, view_costs
 
 VIEWS = ("Red", "Green", "Yellow")
@@ -181,17 +182,41 @@ def test_the_scene_hears_of_several_slices_at_once(bench):
 
 
 def test_what_follows_from_a_work_decides_how_soon_it_is_done_again():
-    now = [0.0]
-    pace = Pace(lambda: None, 100, lambda: now[0])
-    pace._do()
-    now[0] += 0.030 + 0.400  # the probe comes late: the views were being rendered
-    pace._rest()
-    assert pace._timer.interval == 800
-    pace._do()
-    now[0] += 0.031
-    pace._rest()
-    assert pace._timer.interval == 100
+    now, renders = [0.0], [0.0]
+
+    def jump():
+        now[0] += 0.1
+        inTurn(render)
+
+    def render():
+        now[0] += renders[0]
+
+    pace = Pace(lambda: inTurn(jump), 100, lambda: now[0])
+    for renders[0], expected in ((0.4, 1000), (0.0, 200), (-0.1, 100)):
+        pace._do()
+        settle(40)
+        assert pace._timer.interval == expected
     pace.stop()
+
+
+def test_of_what_takes_long_one_thing_is_done_in_a_turn_even_if_one_raises(monkeypatch):
+    done, turns = [], []
+    monkeypatch.setattr(sys, "excepthook", lambda *_: None)
+
+    def fail():
+        done.append("fail")
+        raise ValueError("expected by the test")
+
+    for work in (lambda: done.append(1), fail, lambda: done.append(2), lambda: done.append(3)):
+        inTurn(work)
+    while len(done) < 4:
+        before = len(done)
+        slicer.app.processEvents()
+        turns.append(len(done) - before)
+        assert len(turns) < 5000
+        time.sleep(0.002)
+    assert max(turns) == 1 and done == [1, "fail", 2, 3]
+    pythonqt.slot_errors.clear()
 
 
 # -- the worker's messages ----------------------------------------------------------------------------------------------------------

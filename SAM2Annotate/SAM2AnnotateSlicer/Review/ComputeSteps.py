@@ -14,6 +14,7 @@ from ..Scene.ParameterNode import Overlap
 from ..Scene.SceneBridge import volumeFromNode, voxelsKey
 from ..Scene.SegmentLabelmap import SegmentLabelmap
 from ..Told import told
+from ..Turns import inTurnOnce
 from ..Words import sentence
 from .AnnotatedSegment import AnnotatedSegment
 from .PropagationRun import PropagationRun, dueSlices
@@ -99,8 +100,12 @@ class ComputeSteps(Workspace):
             with oneRendering():  # a segment that grows is drawn anew by Slicer
                 run.annotated.addResult(result, self._blocked(run.annotated, result.position), quiet=True)
             self.arrivals.add(run.annotated, result.position)
-            self._store(force=False)
+            inTurnOnce(self._storeNowAndThen)
             self.sliceArrived.emit(result.position, run.done, run.total)
+
+    def _storeNowAndThen(self) -> None:
+        if self.running:
+            self._store(force=False)
 
     def _ended(self, run: PropagationRun, error: SAM2AnnotateError | None) -> None:
         with oneRendering():

@@ -11,7 +11,10 @@ from contextlib import contextmanager
 
 import slicer
 
-from ..Turns import inTurn
+from ..Turns import inTurnOnce
+
+_blocks = 0
+_paused = False  # by us
 
 
 @contextmanager
@@ -21,11 +24,21 @@ def oneRendering() -> Iterator[None]:
     The rendering has a turn of the event loop of its own, so that a step and what it costs to draw do not add up to one long turn. Within
     the block no dialog may be open: the views would stand still behind it.
     """
-    if slicer.app.layoutManager() is None:  # there is nothing to be rendered
-        yield
-        return
-    slicer.app.pauseRender()
+    global _blocks, _paused
+    if not _paused and slicer.app.layoutManager() is not None:
+        slicer.app.pauseRender()
+        _paused = True
+    _blocks += 1
     try:
         yield
     finally:
-        inTurn(slicer.app.resumeRender)
+        _blocks -= 1
+        if _paused and not _blocks:
+            inTurnOnce(_resume)
+
+
+def _resume() -> None:
+    global _paused
+    if _paused and not _blocks:  # within a block only if somebody lets the event loop run in it: then the block's end sees to it
+        _paused = False
+        slicer.app.resumeRender()
