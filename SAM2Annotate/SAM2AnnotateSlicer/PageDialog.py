@@ -70,6 +70,11 @@ def leaveEnterAlone(dialog) -> None:
             button.default = False
 
 
+def confirmOver(widget) -> Callable[[str], bool]:
+    """What asks whether to go on, over the window that a widget is in, which has the keyboard again after the answer."""
+    return lambda question: slicer.util.confirmOkCancelDisplay(question, parent=widget.window())
+
+
 def enable(widget, toolTip: str, reasonAgainst: str) -> None:
     """Enable a button of a page, or disable it with the reason in its tooltip; both texts may be empty."""
     widget.enabled = not reasonAgainst

@@ -5,6 +5,7 @@
 With ``--testing`` Slicer has settings of its own, so that no journal or folder of yours is touched, and shows no message boxes.
 """
 
+import importlib
 import sys
 import unittest
 from pathlib import Path
@@ -18,7 +19,7 @@ PYTEST_OPTIONS = ["-q", "--capture=no", "-p", "no:cacheprovider", "-p", "no:faul
 
 def ownTests() -> bool:
     """SAM2AnnotateTest; whether it passed."""
-    module = sys.modules["SAM2Annotate"]
+    module = importlib.import_module("SAM2Annotate")  # which Slicer has loaded at its start
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(module.SAM2AnnotateTest)
     return unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite).wasSuccessful()
 

@@ -126,3 +126,12 @@ def test_the_terminology_dialog_is_gone_after_its_answer(bench):
     slicer.app.sendPostedEvents(None, qt.QEvent.DeferredDelete)
     slicer.app.processEvents()
     assert one.dialog == None  # noqa: E711 - PythonQt's wrappers of what is gone equal None
+
+
+def test_a_question_of_a_window_lies_over_that_window(bench, monkeypatch):
+    dialog, page = opened(bench, "worklist")
+    export, exportPage = opened(bench, "exportNnunet")
+    asked = []
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda _question, parent=None: asked.append(parent) or True)
+    assert page.confirm("Go on?") and exportPage.confirm("Go on?")
+    assert asked == [dialog, export]

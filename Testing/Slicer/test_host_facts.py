@@ -11,6 +11,7 @@ import pytest
 import qt
 import slicer
 from slicer.parameterNodeWrapper import parameterNodeWrapper
+from worlds import waitFor
 
 from slicer_host import facts as known_facts
 from slicer_host.pythonqt import truth
@@ -125,6 +126,75 @@ def test_each_name_that_the_panel_uses_is_property_or_method_as_in_slicer():
 
 
 # --- signals and texts
+
+
+def _tableItem():
+    table = qt.QTableWidget(1, 1)
+    table.setItem(0, 0, qt.QTableWidgetItem("a"))
+    return table
+
+
+# signal as the facts name it -> the object, and what is done to it
+_ACTS = {
+    "QPushButton.clicked()": (qt.QPushButton, lambda one: one.click()),
+    "QPushButton.clicked(bool)": (qt.QPushButton, lambda one: one.click()),
+    "QCheckBox.toggled(bool)": (qt.QCheckBox, lambda one: (one.click(), setattr(one, "checked", False))),
+    "QCheckBox.clicked(bool)": (qt.QCheckBox, lambda one: (one.click(), setattr(one, "checked", False))),
+    "QLineEdit.textChanged(QString)": (qt.QLineEdit, lambda one: one.setText("a")),
+    "QSpinBox.valueChanged(int)": (qt.QSpinBox, lambda one: one.setValue(3)),
+    "ctkRangeWidget.valuesChanged(double,double)": (ctk.ctkRangeWidget, lambda one: one.setValues(2, 5)),
+    "QTableWidget.itemChanged(QTableWidgetItem*)": (_tableItem, lambda one: one.item(0, 0).setText("b")),
+    "QTableWidget.itemSelectionChanged()": (_tableItem, lambda one: one.selectRow(0)),
+}
+
+
+@pytest.mark.parametrize("name", _ACTS)
+def test_a_signal_brings_the_arguments_that_it_brings_in_slicer(name):
+    make, act = _ACTS[name]
+    thing, heard = make(), []
+    thing.connect(name.partition(".")[2], lambda *arguments: heard.append([type(argument).__name__ for argument in arguments]))
+    act(thing)
+    assert heard == REAL["signals"][name]
+
+
+def test_what_is_put_off_comes_in_slicer_s_order():
+    button, order = qt.QPushButton(), []
+    button.connect("clicked()", lambda: order.append("direct signal"))
+    timers = [qt.QTimer() for _ in range(2)]
+    qt.QTimer.singleShot(0, lambda: order.append("singleShot0 first"))
+    timers[0].setSingleShot(True)
+    timers[0].connect("timeout()", lambda: order.append("timer0 second"))
+    timers[0].start(0)
+    qt.QTimer.singleShot(1, lambda: order.append("singleShot1"))
+    button.click()
+    order.append("code after")
+    waitFor(lambda: len(order) == 5, 5)
+    assert order == REAL["order_singleShot"]
+
+
+# --- buttons of dialogs
+
+
+def test_buttons_of_a_dialog_are_default_and_auto_default_as_in_slicer():
+    dialog = qt.QDialog()
+    layout = qt.QVBoxLayout(dialog)
+    plain = {name: qt.QPushButton(name) for name in REAL["dialog_buttons"]["plain"]}
+    for button in plain.values():
+        layout.addWidget(button)
+    assert {name: [one.isDefault(), one.autoDefault] for name, one in plain.items()} == REAL["dialog_buttons"]["plain"]
+    boxed = qt.QDialog()
+    box = qt.QDialogButtonBox(boxed)
+    box.setStandardButtons(qt.QDialogButtonBox.Ok | qt.QDialogButtonBox.Cancel)
+    qt.QVBoxLayout(boxed).addWidget(box)
+    boxed.show()
+    found = {name: box.button(getattr(qt.QDialogButtonBox, name)) for name in REAL["dialog_buttons"]["box"]}
+    assert {name: [one.isDefault(), one.autoDefault] for name, one in found.items()} == REAL["dialog_buttons"]["box"]
+    boxed.close()
+
+
+def test_a_button_outside_of_a_dialog_is_neither():
+    button = qt.QPushButton()
+    assert [button.isDefault(), button.autoDefault] == REAL["panel_button_autoDefault"]["acceptButton"]
 
 
 def test_connecting_to_none_does_nothing_and_an_unknown_signal_is_an_error_though_slicer_is_silent():

@@ -16,7 +16,7 @@ from SAM2AnnotateLib.errors import SAM2AnnotateError
 from SAM2AnnotateLib.nnunet.cases.plan import UNREVIEWED_RULES, channel_name
 
 from ..Notice import Notice, showText
-from ..PageDialog import enable
+from ..PageDialog import confirmOver, enable
 from ..Review.Logic import AnnotationLogic
 from ..Scene.SceneBridge import volumeFromNode
 from ..Scrolling import reveal
@@ -45,7 +45,6 @@ class NnunetPage:
 
     def __init__(self, logic: AnnotationLogic, exporter: NnunetExport):
         self._logic, self.exporter = logic, exporter
-        self.confirm: Callable[[str], bool] = slicer.util.confirmOkCancelDisplay
         self.openFolder: Callable[[str], object] = _openFolder
         self._previewed: ExportForm | None = None  # what a preview that still holds is of
         self._listed: ExportForm | None = None  # what the preview below is of; None if something else stands there
@@ -53,6 +52,7 @@ class NnunetPage:
         self._volumeId = ""  # of the volume that the form was made for
         self._isNew = False  # whether the tables are those of a new data set
         self.widget = slicer.util.loadUI(str(_UI_FILE))
+        self.confirm: Callable[[str], bool] = confirmOver(self.widget)
         ui = self.ui = slicer.util.childWidgetVariables(self.widget)
         self._notice = Notice(ui.statusLabel)
         ui.segmentationSelector.setMRMLScene(logic.scene)

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from SAM2AnnotateLib.errors import SAM2AnnotateError
 
 from ..Notice import Notice, showText
-from ..PageDialog import enable
+from ..PageDialog import confirmOver, enable
 from ..Told import told
 from .Worklist import Worklist
 from .WorklistFolder import CaseState, WorklistCase
@@ -35,9 +35,9 @@ class WorklistPage:
 
     def __init__(self, worklist: Worklist, blocked: Callable[[], str], opened: Callable[[], None]):
         self._worklist, self._blocked, self._opened = worklist, blocked, opened
-        self.confirm: Callable[[str], bool] = slicer.util.confirmOkCancelDisplay
         self._cases: list[WorklistCase] = []
         self.widget = slicer.util.loadUI(str(_UI_FILE))
+        self.confirm: Callable[[str], bool] = confirmOver(self.widget)
         ui = self.ui = slicer.util.childWidgetVariables(self.widget)
         self._notice = Notice(ui.statusLabel, lambda _isError: (worklist.current,))
         self._found = ""  # what the folder holds, in words
