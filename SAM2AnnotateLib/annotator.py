@@ -21,6 +21,8 @@ from .prompts.mask_runs import mask_to_runs
 from .propagation import RegionPolicy, SliceEncoder, SliceResult, propagate
 from .propagation.propagate import predict_slice
 from .review import ReviewSession, SliceStatus
+from .review.doubt import Doubt
+from .review.doubts import session_doubts
 
 
 class Annotator:
@@ -195,6 +197,12 @@ class AnnotatedObject:
     def status(self, slice_index: int) -> SliceStatus:
         """What is known about a slice."""
         return self.review.status(self.annotator.stack.position_of(slice_index))
+
+    def doubts(self) -> dict[int, Doubt]:
+        """The doubt about each slice that is computed and not locked, with the DSC expected of it; by voxel index, most doubtful first."""
+        found = session_doubts(self.review, self.annotator.stack)
+        ordered = sorted(found.items(), key=lambda one: -one[1].value)
+        return {self.annotator.stack.index_of(position): doubt for position, doubt in ordered}
 
     def slice_mask(self, slice_index: int) -> np.ndarray | None:
         """2-D bool mask of one slice in the volume's array order; None before anything is known."""

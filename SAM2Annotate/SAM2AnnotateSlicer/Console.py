@@ -238,7 +238,7 @@ class ConsoleReview:
     def doubts(self) -> dict[int, Doubt]:
         """The doubt about each slice that is not locked, by voxel index, the most doubtful first."""
         annotated = self._annotated
-        found = session_doubts(annotated.session, annotated.stack.frame_spacing_rc_mm)
+        found = session_doubts(annotated.session, annotated.stack)
         ordered = sorted(found.items(), key=lambda one: -one[1].value)
         return {annotated.stack.index_of(position): doubt for position, doubt in ordered}
 

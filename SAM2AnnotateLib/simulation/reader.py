@@ -1,15 +1,16 @@
-"""SimulatedReader: looks at masks of one object as the person of study A does. Imports simulation's rules and numpy.
+"""SimulatedReader: looks at masks of one object as the person of study A does. Imports simulation's rules, review and numpy.
 
 What a mask scores, and what a person would make of it, does not depend on thresholds: both are worked out once for each mask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..review.expected_dsc import Expectation
 from .acceptance import Acceptance, SliceScore
 from .correction import HandCorrection, correct_by_hand
 from .effort import EffortCount, GestureSeconds
@@ -44,6 +45,8 @@ class ReviewedSlice:
         corrected: whether it was corrected or drawn; else it was accepted.
         pixels: that the hand changed.
         truth_pixels: of the object on this slice.
+        expected: DSC that was expected of the mask when it was looked at; None where none was.
+        seen: whether it was looked at; else it was accepted together with others.
     """
 
     slice_index: int
@@ -51,6 +54,8 @@ class ReviewedSlice:
     corrected: bool
     pixels: int
     truth_pixels: int
+    expected: Expectation | None = None
+    seen: bool = True
 
 
 class MaskMemory:
@@ -98,18 +103,25 @@ class SimulatedReader:
         self.effort = EffortCount(memory.rules.costs)
         self.reviewed: dict[int, ReviewedSlice] = {}
 
-    def look(self, position: int, mask: np.ndarray) -> np.ndarray | None:
+    def look(self, position: int, mask: np.ndarray, expected: Expectation | None = None) -> np.ndarray | None:
         """Look at a mask once: None if it is accepted, else the person's own (rows, cols) mask."""
         score = self._memory.score(position, mask)
         self.effort.look()
         if self._acceptance.accepts(score):
             self.effort.accept()
-            self._note(position, score, False, 0)
+            self._note(position, score, False, 0, expected)
             return None
         correction = self._memory.correction(position, mask)
         self.effort.correct(mask, correction.mask, self._memory.spacing_rc_mm)
-        self._note(position, score, True, int(np.count_nonzero(correction.changed)))
+        self._note(position, score, True, int(np.count_nonzero(correction.changed)), expected)
         return correction.mask
+
+    def accept_together(self, masks: Mapping[int, np.ndarray], expected: Mapping[int, Expectation]) -> None:
+        """Accept masks by position unseen, with one key."""
+        if masks:
+            self.effort.accept()
+        for position, mask in masks.items():
+            self._note(position, self._memory.score(position, mask), False, 0, expected[position], seen=False)
 
     def draw(self, position: int) -> np.ndarray:
         """Draw a slice by hand, without a mask to begin with: the truth."""
@@ -124,6 +136,8 @@ class SimulatedReader:
         """Note that a slice is the person's own work from its first pixel; its score is that of no mask at all."""
         self._note(position, SliceScore(0.0, 0.0), True, int(np.count_nonzero(self._memory.truth.frame(position))))
 
-    def _note(self, position: int, score: SliceScore, corrected: bool, pixels: int) -> None:
+    def _note(
+        self, position: int, score: SliceScore, corrected: bool, pixels: int, expected: Expectation | None = None, seen: bool = True
+    ) -> None:
         truth_pixels = int(np.count_nonzero(self._memory.truth.frame(position)))
-        self.reviewed[position] = ReviewedSlice(self._index_of(position), score, corrected, pixels, truth_pixels)
+        self.reviewed[position] = ReviewedSlice(self._index_of(position), score, corrected, pixels, truth_pixels, expected, seen)

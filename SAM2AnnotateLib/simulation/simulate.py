@@ -15,7 +15,9 @@ from ..geometry import Box2D
 from ..prompts import SlicePrompt
 from ..propagation.results import SliceResult
 from ..review import SliceStatus
-from ..review.doubts import ShapeMemory, next_doubtful, session_doubts
+from ..review.doubts import expectation_of, expected_above, next_doubtful, session_doubts
+from ..review.expected_dsc import Expectation
+from ..review.signals import ShapeMemory, signals_at
 from .acceptance import Acceptance
 from .bench import Bench
 from .effort import Effort, EffortCount
@@ -101,6 +103,8 @@ def _propagation(
     item = bench.new_object(truth, first.prompt, workflow.roi)
     for _ in item.propagate():
         pass
+    if workflow.together:
+        _accept_together(item, reader, workflow.together)
     if workflow.order == "doubtful":
         _review_doubtful_first(item, reader)
     else:
@@ -112,12 +116,14 @@ def _propagation(
 
 def _review_outward(item: AnnotatedObject, truth: StackedTruth, reader: SimulatedReader) -> None:
     """From the center to each end; what a correction recomputes is looked at as it arrives."""
-    stack = item.annotator.stack
+    stack, memory = item.annotator.stack, ShapeMemory()
     running: Iterator[SliceResult] = iter(())
     below, above = outward(truth)
     for position in (truth.center, *below, *above):
+        if position in reader.reviewed:  # accepted together with others
+            continue
         running = _computed_up_to(item, position, running)
-        drawn = reader.look(position, _known_mask(item, position))
+        drawn = reader.look(position, _known_mask(item, position), _expected(item, memory, position))
         if drawn is None:
             item.accept(stack.index_of(position))
         else:
@@ -138,17 +144,33 @@ def _review_doubtful_first(item: AnnotatedObject, reader: SimulatedReader) -> No
     """As the panel's key for the next doubtful slice leads; each correction is followed by all that it recomputes."""
     stack, memory, current = item.annotator.stack, ShapeMemory(), None
     while True:
-        doubts = session_doubts(item.review, stack.frame_spacing_rc_mm, memory)
+        doubts = session_doubts(item.review, stack, memory)
         position = next_doubtful(doubts, current)
         if position is None:
             return
-        drawn = reader.look(position, _known_mask(item, position))
+        drawn = reader.look(position, _known_mask(item, position), doubts[position].expected)
         if drawn is None:
             item.accept(stack.index_of(position))
         else:
             for _ in item.correct(stack.index_of(position), stack.slice_from_frame(drawn)):
                 pass
         current = position
+
+
+def _accept_together(item: AnnotatedObject, reader: SimulatedReader, dsc: float) -> None:
+    """As the panel's offer to accept all slices that are expected to be that good."""
+    doubts = session_doubts(item.review, item.annotator.stack)
+    masks = {position: _known_mask(item, position) for position in expected_above(doubts, dsc)}
+    expected = {position: doubt.expected for position, doubt in doubts.items() if doubt.expected is not None}
+    reader.accept_together(masks, expected)
+    for position in masks:
+        item.accept(item.annotator.stack.index_of(position))
+
+
+def _expected(item: AnnotatedObject, memory: ShapeMemory, position: int) -> Expectation | None:
+    """What is expected of a slice as it is now."""
+    seen = signals_at(item.review, item.annotator.stack, position, memory)
+    return None if seen is None else expectation_of(seen)
 
 
 def _known_mask(item: AnnotatedObject, position: int) -> np.ndarray:

@@ -26,6 +26,8 @@ class Workflow:
         roi: what the model sees of a slice: ``auto``, ``full`` (stock SAM 2), or a margin in mm, see `RegionPolicy`.
         order: in which a person looks at the slices: ``outward`` from the center to each end, as they are computed, or ``doubtful``, the
             most doubtful first, as the panel's queue has them. For ``propagation``; the others go outward.
+        together: slices whose expected DSC is this or more are accepted together and unseen before the review begins, as the panel offers
+            it; 0 accepts none so. For ``propagation``.
         clicks: most clicks, one a round.
         margin_mm: for ``box_tracking``.
         every: for ``interpolation``.
@@ -39,6 +41,7 @@ class Workflow:
     prompt: str = "box"
     roi: str = "auto"
     order: str = "outward"
+    together: float = 0.0
     clicks: int = 5
     margin_mm: float = 1.0
     every: int = 5
@@ -48,6 +51,8 @@ class Workflow:
             if value not in known:
                 raise InputError(f"Unknown {what} '{value}' of the workflow '{self.name}': expected one of {', '.join(known)}.")
         RegionPolicy.parse(self.roi)
+        if not 0 <= self.together <= 1:
+            raise InputError(f"Workflow '{self.name}': expected a DSC of 0 to 1 for 'together', got {self.together}.")
         if not 1 <= self.clicks <= 100 or self.every < 2 or not 0 <= self.margin_mm < 1000:
             raise InputError(
                 f"Workflow '{self.name}': expected 1 to 100 clicks, every 2nd slice or fewer, and a margin of 0 mm or more; got "

@@ -102,11 +102,13 @@ def main(arguments: list[str] | None = None) -> int:
         row = evaluate_object(engine, options.cases, case, label, meaning, options.draws)
         rows.append(row)
         print(f"| {case} | {label} {meaning} | {row.dsc:.3f} | {row.worst_dsc:.3f} | {row.nsd:.3f} | {row.center_dsc:.3f} |", flush=True)
-    target = rows[: len(TARGET_OBJECTS)]
-    print(
-        f"| **mean of the first {len(target)}** | | **{_mean(row.dsc for row in target):.3f}** | | "
-        f"{_mean(row.nsd for row in target):.3f} | **{_mean(row.center_dsc for row in target):.3f}** |"
-    )
+    target, others = rows[: len(TARGET_OBJECTS)], rows[len(TARGET_OBJECTS) :]
+    for name, part in ((f"first {len(target)}", target), (f"other {len(others)}", others), (f"all {len(rows)}", rows)):
+        if part and (part is target or others):
+            print(
+                f"| **mean of the {name}** | | **{_mean(row.dsc for row in part):.3f}** | | "
+                f"{_mean(row.nsd for row in part):.3f} | **{_mean(row.center_dsc for row in part):.3f}** |"
+            )
     if options.json:
         write_text_atomically(options.json, json.dumps({"engine": engine.describe(), "objects": [asdict(row) for row in rows]}, indent=1))
     return 0

@@ -142,7 +142,16 @@ def write_log(study: Study, *events: dict) -> None:
 def annotated(label: int, corrected: int, dsc: float) -> dict:
     """An object with ten slices of 50 pixels, a correction of 10 pixels."""
     slices = [
-        {"slice": at, "dsc": 0.8, "nsd": 0.7, "corrected": at < corrected, "pixels": 10 if at < corrected else 0, "truth_pixels": 50}
+        {
+            "slice": at,
+            "dsc": 0.8,
+            "nsd": 0.7,
+            "corrected": at < corrected,
+            "pixels": 10 if at < corrected else 0,
+            "truth_pixels": 50,
+            "seen": True,
+            "expected": [0.92, 0.7 if at else 0.85, 0.96] if at < 5 else [0.7, 0.5, 0.9],
+        }
         for at in range(SLICES)
     ]
     effort = {

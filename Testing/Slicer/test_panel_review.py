@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -379,3 +380,37 @@ def test_a_slice_that_was_opened_and_not_drawn_on_is_left_as_it_was(bench, tmp_p
     end(bench, tmp_path)
     assert not bench.logic.editor.active and bench.status(annotated.center) is SliceStatus.PROPOSED
     assert not slicer.util.getNodesByClass("vtkMRMLSegmentEditorNode")
+
+
+# -- slices that are expected to be good --------------------------------------------------------------------------------------------
+
+
+def withScores(annotated, iou):
+    """As if the model had been that sure of each of its masks."""
+    for result in annotated.session.results.values():
+        annotated.session.add_result(replace(result, predicted_iou=iou))
+
+
+def test_slices_expected_to_be_good_are_offered_and_accepted_together_in_one_step(bench):
+    annotated = bench.propagated()
+    withScores(annotated, 0.5)
+    bench.panel.refresh()
+    assert not bench.ui.acceptTogetherButton.visible
+    withScores(annotated, 0.985)
+    bench.panel.refresh()
+    good = bench.logic.expectedGood()
+    assert len(good) >= 2 and all(bench.logic.doubts()[position].expected.dsc >= 0.9 for position in good)
+    assert bench.ui.acceptTogetherButton.visible
+    assert bench.ui.acceptTogetherButton.text == f"{len(good)} slices expected above 0.9: accept together"
+    bench.click("acceptTogether")
+    assert annotated.session.locked == set(good) and bench.logic.expectedGood() == []
+    bench.click("undo")
+    assert annotated.session.locked == set()
+
+
+def test_the_line_of_a_slice_tells_the_expected_dsc_and_why(bench):
+    annotated = bench.propagated()
+    withScores(annotated, 0.6)
+    bench.panel.refresh()
+    doubt = bench.logic.doubts()[bench.position()]
+    assert f"; expected DSC {doubt.expected.text}: {doubt.reason}" in bench.ui.sliceLabel.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,22 @@ def test_three_volumes_are_annotated_one_after_another_and_all_is_found_again(be
     assert not page.ui.nextButton.enabled and "reviewed or exported" in page.ui.nextButton.toolTip
     assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == []
     assert not util_functions.shown_messages
+
+
+def test_a_case_goes_on_with_the_object_that_has_the_most_doubtful_slice(bench, folder):
+    page = openPage(bench, folder)
+    press(page, "next")
+    annotate(bench, 3)
+    bench.click("nextObject")
+    annotate(bench, 3)
+    doubtful = bench.annotated
+    poor = doubtful.session.results[max(doubtful.session.extent.indices)]
+    doubtful.session.add_result(replace(poor, predicted_iou=0.2))
+    assert doubtful.name != bench.logic.keeper.all()[0].name
+    press(page, "next")
+    page.ui.casesTable.selectRow(0)
+    press(page, "open")
+    assert len(bench.logic.keeper.all()) == 2 and bench.annotated.name == doubtful.name
 
 
 def test_when_saving_fails_the_case_stays_open_and_the_last_file_stands(bench, folder, monkeypatch):

@@ -28,6 +28,7 @@ class PanelState:
         onSlice: whether a view shows a slice of the volume along the object's axis.
         status: of the slice shown; None outside of first and last slice.
         acceptable: number of proposed slices from the center to the slice shown.
+        together: number of slices that are expected to be good, and may be accepted together.
         due: number of slices that a propagation would compute.
         open: number of slices that are proposed or out of date.
         undoLabel, redoLabel: what would be taken back, or done again.
@@ -49,6 +50,7 @@ class PanelState:
     onSlice: bool = False
     status: SliceStatus | None = None
     acceptable: int = 0
+    together: int = 0
     due: int = 0
     open: int = 0
     undoLabel: str = ""
@@ -92,6 +94,7 @@ def readState(logic: AnnotationLogic, position: int | None, recoverable: bool, o
         onSlice=position is not None,
         status=status,
         acceptable=0 if status is None else sum(session.status(p) is SliceStatus.PROPOSED for p in between),
+        together=len(logic.expectedGood()),
         due=logic.dueSlices(),
         open=counts[SliceStatus.PROPOSED] + counts[SliceStatus.STALE],
         undoLabel=annotated.undoLabel,

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from ..Review.AnnotatedSegment import AnnotatedSegment
 from ..Review.Logic import AnnotationLogic
+from ..Review.ReviewSteps import GOOD_DSC
 from ..Scene.ParameterNode import AfterAccept
 from ..Scrolling import reveal
 from ..Views.Following import Following
@@ -20,7 +21,9 @@ from ..Views.Travel import Travel
 from ..Views.ViewNavigator import ViewNavigator
 from .CorrectionSection import CorrectionSection
 from .PanelState import PanelState
-from .WidgetText import afterAcceptChoices, countsText, noneLeftText
+from .WidgetText import afterAcceptChoices, countsText, noneLeftText, togetherText
+
+_FEWEST_TOGETHER = 2
 
 
 class ReviewSection:
@@ -90,11 +93,14 @@ class ReviewSection:
             self.badges.remove()
             self.outlines.remove()
             ui.sliceLabel.text = ui.countsLabel.text = ""
+            ui.acceptTogetherButton.visible = False
             return
         doubts = {} if state.running else logic.doubts()  # they are worth their time once all slices have come
         self.strip.setCells([_cell(annotated, position, doubts.get(position)) for position in annotated.session.extent.indices])
         emptied = sum(annotated.isEmptied(position) for position in annotated.session.locked)
         ui.countsLabel.text = countsText(annotated.counts(), emptied, logic.minutesLeft())
+        ui.acceptTogetherButton.visible = state.together >= _FEWEST_TOGETHER and not state.correcting
+        ui.acceptTogetherButton.text = togetherText(state.together, GOOD_DSC)
         self.refreshSlice()
         if state.correcting:
             index = annotated.stack.index_of(logic.editor.position)
@@ -157,6 +163,11 @@ class ReviewSection:
             self._say(noneLeftText(self._logic.dueSlices()))
         else:
             self.show(following)
+
+    def acceptTogether(self) -> None:
+        """Lock the slices that are expected to be good; the views stay where they are."""
+        count = self._logic.acceptTogether()
+        self._say(_("{count} slices accepted unseen. Undo (Z) takes it back.").format(count=count))
 
     def here(self, decide: Callable[[int], object]) -> Callable[[], None]:
         """A decision on the slice shown, to be called without arguments."""
@@ -262,4 +273,5 @@ def _cell(annotated: AnnotatedSegment, position: int, doubt) -> Cell:
         prompted=position in session.prompts,
         doubt=None if doubt is None else doubt.value,
         reason="" if doubt is None else doubt.reason,
+        expected="" if doubt is None or doubt.expected is None else doubt.expected.text,
     )

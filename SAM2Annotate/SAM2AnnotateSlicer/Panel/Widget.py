@@ -313,6 +313,7 @@ class Widget:
             "cancel": box.cancel,
             "accept": review.here(review.accept),
             "acceptUpTo": review.here(logic.acceptUpTo),
+            "acceptTogether": review.acceptTogether,
             "correct": review.here(review.correct),
             "noObject": review.here(logic.noObjectHere),
             "unlock": review.here(logic.unlock),

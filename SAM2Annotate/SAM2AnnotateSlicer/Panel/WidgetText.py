@@ -111,6 +111,11 @@ def noneLeftText(due: int) -> str:
     return _("No slice is left to look at: all are reviewed. Save, or press 'Next object'.")
 
 
+def togetherText(count: int, dsc: float) -> str:
+    """What the button asks that accepts slices together."""
+    return _("{count} slices expected above {dsc:g}: accept together").format(count=count, dsc=dsc)
+
+
 def summaries(logic: AnnotationLogic, state: PanelState) -> dict[str, str]:
     """What is in each section, to be read while it is closed."""
     if not state.hasScene:

@@ -9,10 +9,13 @@ import numpy as np
 from SAM2AnnotateLib.errors import PromptError
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.review.doubt import Doubt
-from SAM2AnnotateLib.review.doubts import ShapeMemory, next_doubtful, session_doubts
+from SAM2AnnotateLib.review.doubts import expected_above, next_doubtful, session_doubts
+from SAM2AnnotateLib.review.signals import ShapeMemory
 
 from .AnnotatedSegment import AnnotatedSegment
 from .ComputeSteps import ComputeSteps
+
+GOOD_DSC = 0.9  # slices that are expected to reach it may be accepted together
 
 
 class ReviewSteps(ComputeSteps):
@@ -146,8 +149,23 @@ class ReviewSteps(ComputeSteps):
         if self._doubts is None or self._doubts[0][0] is not session:
             self._shapes = ShapeMemory()
         if self._doubts is None or self._doubts[0] != key:
-            self._doubts = (key, session_doubts(session, self.current.stack.frame_spacing_rc_mm, self._shapes))
+            self._doubts = (key, session_doubts(session, self.current.stack, self._shapes))
         return self._doubts[1]
+
+    def expectedGood(self) -> list[int]:
+        """Positions of the slices that are expected to be good, which the panel offers to accept together; none while slices are due."""
+        return [] if self.running or self.current is None else expected_above(self.doubts(), GOOD_DSC)
+
+    def acceptTogether(self) -> int:
+        """Lock the slices that are expected to be good as they are, in one step of undo; returns how many."""
+        annotated, good = self._requireObject(), self.expectedGood()
+        if not good:
+            raise PromptError(f"No slice is expected to reach a DSC of {GOOD_DSC:g}. Look at each.")
+        annotated.remember(f"accept {len(good)} slices together")
+        for position in good:
+            annotated.session.accept(position)
+        self._decided("accept")
+        return len(good)
 
     def nextDoubtful(self, position: int | None) -> int | None:
         """Position of the slice to look at next; None if nothing is in doubt."""

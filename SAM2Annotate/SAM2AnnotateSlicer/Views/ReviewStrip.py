@@ -40,6 +40,7 @@ class Cell:
         prompted: whether a box or points are on it.
         doubt: 0..1, None if there is none to tell.
         reason: of the doubt, for the user.
+        expected: DSC that is expected of its mask, with an interval, for the user; empty if nothing is.
     """
 
     position: int
@@ -49,6 +50,7 @@ class Cell:
     prompted: bool = False
     doubt: float | None = None
     reason: str = ""
+    expected: str = ""
 
     @property
     def look(self) -> StatusLook:
@@ -61,7 +63,8 @@ class Cell:
         if self.prompted:
             text += _("; prompted")
         if self.doubt is not None:
-            text += _("; doubt {percent} %").format(percent=round(100 * self.doubt))
+            doubt = _("; expected DSC {dsc}").format(dsc=self.expected) if self.expected else _("; doubt {percent} %")
+            text += doubt.format(percent=round(100 * self.doubt))
             text += f": {self.reason}" if self.reason else ""
         return text
 

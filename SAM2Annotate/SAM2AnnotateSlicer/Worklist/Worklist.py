@@ -14,7 +14,9 @@ import vtk
 from SAM2AnnotateLib.errors import InputError, OutputError, PromptError
 from SAM2AnnotateLib.nnunet.sources import read_image
 from SAM2AnnotateLib.review import SliceStatus
+from SAM2AnnotateLib.review.doubts import session_doubts
 
+from ..Review.AnnotatedSegment import AnnotatedSegment
 from ..Review.Logic import AnnotationLogic
 from ..Scene.SceneBridge import segmentationName
 from ..Scene.SegmentationFile import storedPath, writeSegmentation
@@ -109,7 +111,7 @@ class Worklist:
         if segmentationNode is not None:
             logic.parameters.segmentation = segmentationNode
             logic.restoreObjects()
-            self._selectFirstOpen(segmentationNode)
+            self._selectMostDoubtful(segmentationNode)
         self.folder.noteBegun(case)
 
     def noteExported(self, volumeNode, dataSet: str) -> None:
@@ -161,13 +163,18 @@ class Worklist:
         node.SetAttribute(_ATTRIBUTE, str(case.path))
         return node
 
-    def _selectFirstOpen(self, segmentationNode) -> None:
-        """Go on with the first object that has a slice to look at, else with the first."""
+    def _selectMostDoubtful(self, segmentationNode) -> None:
+        """Go on with the object that has the most doubtful slice of those to look at, else with the first."""
         locked = (SliceStatus.ACCEPTED, SliceStatus.CORRECTED)
         objects = [one for one in self._logic.keeper.all() if one.segmentationNode is segmentationNode]
         undecided = [one for one in objects if any(one.session.status(p) not in locked for p in one.session.extent.indices)]
         if objects:
-            self._logic.selectSegment(segmentationNode, (undecided or objects)[0].segmentId)
+            self._logic.selectSegment(segmentationNode, max(undecided or objects[:1], key=_greatestDoubt).segmentId)
+
+
+def _greatestDoubt(annotated: AnnotatedSegment) -> float:
+    """Of any of its open slices; 0 if none has a mask."""
+    return max((doubt.value for doubt in session_doubts(annotated.session, annotated.stack).values()), default=0.0)
 
 
 def _loadVolume(case: WorklistCase):

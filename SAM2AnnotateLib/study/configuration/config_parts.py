@@ -121,7 +121,7 @@ class ComputeConfig:
 def read_workflow(content: object, place: str, name: str | None = None) -> Workflow:
     """A workflow; `name` is that of one that needs none in the configuration. Raises InputError."""
     texts = dict.fromkeys(("name", "method", "prompt", "order"), read_text)
-    readers = {**texts, "roi": text_or_number, "clicks": read_whole, "margin_mm": read_number, "every": read_whole}
+    readers = {**texts, "roi": text_or_number, "together": read_number, "clicks": read_whole, "margin_mm": read_number, "every": read_whole}
     return build(Workflow, content, place, readers, **({} if name is None else {"name": name}))
 
 

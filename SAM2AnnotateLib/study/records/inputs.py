@@ -11,6 +11,7 @@ from typing import Any
 from ...engine.checkpoints import find_checkpoint
 from ...errors import InputError
 from ...nnunet.cases.splits import TRAIN
+from ...review.expected_dsc import expected_dsc
 from ...simulation.workflow import Workflow
 from ..configuration.config import REFERENCE, StudyConfig
 from .calibration import Calibration, acceptance_of
@@ -151,4 +152,9 @@ def _decisive(workflow: Workflow) -> dict[str, Any]:
     names = _DECISIVE[workflow.method]
     if "prompt" in names and "clicks" in workflow.prompt:
         names = (*names, "clicks")
-    return {"method": workflow.method, **{name: getattr(workflow, name) for name in names}}
+    found = {"method": workflow.method, **{name: getattr(workflow, name) for name in names}}
+    if workflow.method == "propagation" and workflow.together:
+        found["together"] = workflow.together
+    if workflow.method == "propagation" and (workflow.together or workflow.order == "doubtful"):
+        found["expected_dsc"] = expected_dsc().to_json()
+    return found

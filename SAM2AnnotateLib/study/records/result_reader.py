@@ -14,7 +14,7 @@ from ...errors import InputError
 from ...nnunet.scores.evaluation_tables import read_scores_csv
 from ...simulation.effort import Effort
 from .folder import Study
-from .results import Annotation, ModelUnit, ObjectKey, PromptScore, StudyResults, UnitProgress
+from .results import Annotation, ForeseenSlice, ModelUnit, ObjectKey, PromptScore, StudyResults, UnitProgress
 
 _NAN = float("nan")
 _Row = TypeVar("_Row")
@@ -154,7 +154,13 @@ def _annotation(key: ObjectKey, entry: dict) -> Annotation:
         manual=_effort(entry["manual"]),
         dsc=_number(final["dsc"]),
         nsd=_number(final["nsd"]),
+        foreseen=tuple(_foreseen(one) for one in slices if one.get("expected") is not None and one["dsc"] is not None),
     )
+
+
+def _foreseen(entry: dict) -> ForeseenSlice:
+    expected, low, high = (float(value) for value in entry["expected"])
+    return ForeseenSlice(expected, low, high, float(entry["dsc"]), bool(entry["corrected"]), bool(entry["seen"]))
 
 
 def _effort(entry: dict) -> Effort:

@@ -53,6 +53,24 @@ class PromptScore:
     rounds: tuple[float, ...]
 
 
+class ForeseenSlice(NamedTuple):
+    """A slice of which a DSC was expected when it was looked at.
+
+    Args:
+        expected, low, high: as of `review.expected_dsc.Expectation`.
+        dsc: of the mask, 0..1.
+        corrected: whether the annotator corrected it.
+        seen: whether it was looked at; else it was accepted together with others.
+    """
+
+    expected: float
+    low: float
+    high: float
+    dsc: float
+    corrected: bool
+    seen: bool
+
+
 @dataclass(frozen=True)
 class Annotation:
     """One object, annotated by a workflow with an acceptance rule.
@@ -65,6 +83,7 @@ class Annotation:
         effort: what it cost.
         manual: what drawing every slice of the object by hand would cost.
         dsc, nsd: of the finished object in 3-D, 0..1.
+        foreseen: slices of which a DSC was expected.
     """
 
     key: ObjectKey
@@ -75,6 +94,7 @@ class Annotation:
     manual: Effort
     dsc: float
     nsd: float
+    foreseen: tuple[ForeseenSlice, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from ..records.calibration import Calibration
 from ..records.results import Annotation, PromptScore
 from ..tables.case_means import mean_of
 from ..tables.comparison_tables import rule_text, rules_of, workflows_of
+from ..tables.doubt_tables import Groups, bins_of
 from ..tables.prompt_tables import CENTER, FIRST_CLICK, REFERENCE, center_dsc, click_scores, prompt_kinds, prompt_tests
 from ..tables.tables import Table
 from ..tables.workload_tables import accepted_by_case, corrected_share, pixels_by_case, saved_by_case, share_at
@@ -162,6 +163,22 @@ def comparison_figure(comparison: Mapping[tuple[str, int], Sequence[Annotation]]
     panels[0].set_ylim(0, 100)
     panels[2].axhline(100, color="0.3", linewidth=1, linestyle="--")
     panels[0].legend(frameon=False, ncols=min(6, len(workflows)), loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=9)
+    return _png(figure)
+
+
+def doubt_figure(groups: Groups) -> bytes:
+    """Actual DSC by the expected one, each with its mean interval; one line for each way in which slices were reviewed."""
+    figure, (axes,) = _figure(4.6, 4.2)
+    axes.plot([0, 1], [0, 1], color="0.3", linewidth=1, linestyle="--", zorder=1)
+    for at, (name, slices) in enumerate(groups.items()):
+        found = bins_of(slices)
+        color, marker, shift = _COLORS[at % len(_COLORS)], _MARKERS[at % len(_MARKERS)], 0.004 * (at - (len(groups) - 1) / 2)
+        spots = [one.expected + shift for one in found]
+        axes.vlines(spots, [one.low for one in found], [one.high for one in found], color=color, alpha=0.35, linewidth=2)
+        axes.plot(spots, [one.dsc for one in found], f"{marker}-", color=color, markersize=6, label=name)
+    axes.set(xlabel="Expected DSC", ylabel="DSC (mean)", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    axes.grid(**_GRID)
     return _png(figure)
 
 

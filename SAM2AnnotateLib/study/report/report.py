@@ -16,6 +16,7 @@ REPORT_FILE = "report.html"
 # Every table that a report may have, see `sections`.
 TABLE_NAMES = (
     "prompts", "prompts_volume", "clicks", "calibration", "calibration_curves", "scenarios", "models", "training", "workload_quality",
+    "doubt_calibration", "doubt_together",
     "workflows", "comparison", "comparison_paired", "comparison_verdicts", "comparison_labels", "comparison_cases",
     "comparison_all_cases", "settings", "versions", "runs", "progress", "cases",
 )  # fmt: skip

@@ -13,6 +13,7 @@ from ..tables import model_tables, prompt_tables, provenance, workload_tables
 from ..tables.workload_tables import seconds_text
 from . import figures, takeaways
 from .comparison_section import comparison_section
+from .doubt_section import doubt_section
 from .example_slices import draw_examples
 from .report_page import Picture, Section
 from .summary import summary_section
@@ -31,6 +32,7 @@ def report_sections(study: Study, results: StudyResults) -> list[Section]:
         _examples(study, results),
         _models(study, results, comparisons),
         _quality(results, comparisons),
+        doubt_section(study, results),
         comparison_section(study, results, unfinished(results, "comparison")),
         _provenance(study, results),
         _configuration(study),

@@ -72,12 +72,14 @@ def workflow_text(workflow: Workflow) -> str:
     if is_stock(workflow):
         return f"{begin}{STOCK}."
     order = "from the center to each end" if workflow.order == "outward" else "always the most doubtful slice next"
-    return f"{begin}the model sees {sight}, {order}."
+    together = f", after those expected above {workflow.together:g} were accepted together, unseen" if workflow.together else ""
+    return f"{begin}the model sees {sight}, {order}{together}."
 
 
 def is_stock(workflow: Workflow) -> bool:
     """Whether it is study A's way on stock SAM 2."""
-    return (workflow.method, workflow.prompt, workflow.roi, workflow.order) == ("propagation", "box", "full", "outward")
+    way = (workflow.method, workflow.prompt, workflow.roi, workflow.order, workflow.together)
+    return way == ("propagation", "box", "full", "outward", 0)
 
 
 def comparison_table(comparison: Comparison, rules: Sequence[Acceptance]) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +155,8 @@ class CaseWork:
                 "corrected": row.corrected,
                 "pixels": row.pixels,
                 "truth_pixels": row.truth_pixels,
+                "seen": row.seen,
+                "expected": None if row.expected is None else [_number(value) for value in astuple(row.expected)],
             }
             for row in done.slices
         ]

@@ -12,7 +12,6 @@ from SAM2AnnotateLib.geometry import Box2D, Extent, Volume, VolumeGrid
 from SAM2AnnotateLib.prompts import Point, SlicePrompt
 from SAM2AnnotateLib.propagation import SliceResult
 from SAM2AnnotateLib.review import ReviewSession, SliceStatus, journal
-from SAM2AnnotateLib.review.doubt import MaskShape, disagreement, slice_doubt
 from SAM2AnnotateLib.review.journal import JournaledObject, read_journal, volume_identity, write_journal
 
 
@@ -131,26 +130,3 @@ def test_a_journal_that_cannot_be_written_leaves_the_last_one(a_session, a_volum
         write_journal(tmp_path / "j.json", volume_identity(a_volume), {})
     assert (tmp_path / "j.json").read_bytes() == content
     assert [path.name for path in tmp_path.iterdir()] == ["j.json"]
-
-
-def test_doubt_is_nothing_for_a_sure_slice_like_its_neighbors():
-    mask = MaskShape.of(_mask((1, 4), (2, 6)))
-    assert slice_doubt(mask, 1.0, 1.0, {"the slice before": mask}, (1.0, 2.0)).value == 0.0
-
-
-def test_doubt_names_its_strongest_reason():
-    mask, double = MaskShape.of(_mask((1, 4), (2, 4))), MaskShape.of(_mask((1, 4), (1, 5)))
-    grown = slice_doubt(double, 0.9, 0.9, {"the slice before": mask}, (1.0, 1.0))
-    assert grown.value == 1.0 and grown.reason == "area differs by 100 % from the slice before"
-    gone = slice_doubt(MaskShape.of(np.zeros((6, 8), dtype=bool)), 0.2, 0.1, {"the slice after": mask}, (1.0, 1.0))
-    assert gone.value == 1.0 and gone.reason == "the slice after has a mask"
-    poor = slice_doubt(mask, 0.4, 0.9, {}, (1.0, 1.0))
-    assert poor.value == pytest.approx(0.6) and poor.reason == "the model expects a poor outline"
-    # Two columns of 3 mm on an object of 6 voxels of 3 mm2: 6 mm of sqrt(18) mm, more than half of it.
-    moved = slice_doubt(mask, 1.0, 1.0, {"the slice before": MaskShape.of(_mask((1, 4), (4, 6)))}, (1.0, 3.0))
-    assert moved.value == 1.0 and moved.reason == "moved by 6 mm from the slice before"
-
-
-def test_disagreement_is_one_minus_dice():
-    assert disagreement(_mask((0, 2), (0, 2)), _mask((0, 2), (1, 3))) == pytest.approx(0.5)
-    assert disagreement(np.zeros((6, 8), bool), np.zeros((6, 8), bool)) == 0.0

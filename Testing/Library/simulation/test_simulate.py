@@ -9,6 +9,7 @@ import pytest
 from patients import all_48_orientations, an_oblique_rotation
 
 from SAM2AnnotateLib.engine import ScriptedEngine
+from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.simulation.acceptance import Acceptance
 from SAM2AnnotateLib.simulation.bench import Bench
@@ -91,6 +92,32 @@ def test_both_orders_look_at_every_slice_once_and_end_with_the_same_masks_here()
     doubtful_first, _ = run(Workflow("b", order="doubtful"), RULE)
     assert doubtful_first.effort.slices_viewed == outward_first.effort.slices_viewed == 11
     assert {p: mask.sum() for p, mask in doubtful_first.masks.items()} == {p: mask.sum() for p, mask in outward_first.masks.items()}
+
+
+def test_of_every_slice_looked_at_it_is_kept_what_was_expected():
+    done, _ = run(Workflow("ours"), RULE)
+    assert all(one.seen and one.expected is not None and one.expected.low <= one.expected.dsc <= one.expected.high for one in done.slices)
+
+
+@pytest.mark.parametrize("order", ["outward", "doubtful"])
+def test_slices_accepted_together_are_not_looked_at_and_stay_as_they_are(order):
+    alone, _ = run(Workflow("a", order=order), RULE)
+    limit = sorted(one.expected.dsc for one in run(Workflow("a"))[0].slices)[5]
+    done, memory = run(Workflow("b", order=order, together=limit), RULE)
+    unseen = [one for one in done.slices if not one.seen]
+    assert 1 <= len(unseen) <= 6 and all(one.expected.dsc >= limit and not one.corrected and one.pixels == 0 for one in unseen)
+    assert len(done.slices) == 11 and done.effort.slices_viewed == 11 - len(unseen)
+    assert done.effort.accepted + done.effort.corrections == done.effort.slices_viewed + 1  # one key for all of them
+    assert done.effort.seconds < alone.effort.seconds or done.corrected > alone.corrected
+    first, _ = run(Workflow("c"))  # nothing is corrected: the masks of the propagation
+    for one in unseen:
+        position = memory.truth.extent.first + one.slice_index - 3
+        assert np.array_equal(done.masks[position], first.masks[position])
+
+
+def test_a_limit_that_no_dsc_can_have_is_refused():
+    with pytest.raises(InputError, match="expected a DSC of 0 to 1 for 'together', got 90"):
+        Workflow("a", together=90)
 
 
 def test_under_impossible_thresholds_every_slice_is_corrected():

@@ -174,7 +174,7 @@ def check_annotated(one: dict) -> None:
     assert set(one) == KEY | {"center", "extent", "slices", "effort", "manual", "final"}
     assert one["extent"] == ([2, 6] if one["label"] == 1 else [4, 6])
     assert [row["slice"] for row in one["slices"]] == list(range(one["extent"][0], one["extent"][1] + 1))
-    assert all(set(row) == {"slice", "dsc", "nsd", "corrected", "pixels", "truth_pixels"} for row in one["slices"])
+    assert all(set(row) == {"slice", "dsc", "nsd", "corrected", "pixels", "truth_pixels", "seen", "expected"} for row in one["slices"])
     assert set(one["effort"]) == set(one["manual"]) == EFFORT
     assert set(one["final"]) == SCORES | {"salient_dsc"}
     assert one["effort"]["corrections"] == sum(row["corrected"] for row in one["slices"])
@@ -204,7 +204,8 @@ def test_a_slice_between_two_parts_has_no_score_and_is_accepted(tmp_path):
     write_volume(Volume(image.grid, voxels), gap.case("a").image)
     (one,) = work_on(Study.open(gap.folder)).run("scenarios/none")["objects"]
     assert one["extent"] == [2, 7], "with separate: false the speck is part of the object"
-    assert one["slices"][2] == {"slice": 4, "dsc": None, "nsd": None, "corrected": False, "pixels": 0, "truth_pixels": 0}
+    gone = {"slice": 4, "dsc": None, "nsd": None, "corrected": False, "pixels": 0, "truth_pixels": 0, "seen": True}
+    assert {name: value for name, value in one["slices"][2].items() if name != "expected"} == gone
 
 
 # --- label maps

@@ -122,9 +122,10 @@ def test_every_link_to_a_table_has_its_file(whole, page):
 def test_all_chapters_are_there(page):
     assert page.headings == [
         "Summary", "Prompts", "Calibration", "Workload of the scenarios", "Example slices", "Models trained on the labels",
-        "Workload against quality", "Workflows compared", "How it was made", "The configuration: study.yaml",
+        "Workload against quality", "What was expected of the slices", "Workflows compared", "How it was made",
+        "The configuration: study.yaml",
     ]  # fmt: skip
-    assert len(page.pictures) == 9
+    assert len(page.pictures) == 10
     for png in page.pictures:
         with image_module.open(io.BytesIO(png)) as picture:
             assert picture.format == "PNG" and 400 < picture.width < 1700
@@ -204,7 +205,7 @@ def test_what_is_half_done_says_so(tmp_path):
     assert "Not finished: &#39;models&#39; with 0 of 4 models." in text
     page = Page(text)
     assert [row[:4] for row in page.tables["scenarios.csv"][1:2]] == [["none", "all", "1", "2"]]
-    assert len(page.pictures) == 5  # calibration, bars, two examples, quality
+    assert len(page.pictures) == 6  # calibration, bars, two examples, quality, what was expected
 
 
 def test_a_stage_that_the_configuration_leaves_out_has_no_chapter(tmp_path):

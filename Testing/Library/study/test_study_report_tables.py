@@ -13,11 +13,20 @@ from study_results import EVIL, a_study, finish_scenarios, write_log
 
 from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.simulation.acceptance import Acceptance
+from SAM2AnnotateLib.simulation.effort import GestureSeconds
 from SAM2AnnotateLib.statistics import Interval, Summary
 from SAM2AnnotateLib.study.records.folder import Study
 from SAM2AnnotateLib.study.records.result_reader import read_results
 from SAM2AnnotateLib.study.report import comparison_takeaways, takeaways  # fmt: skip
-from SAM2AnnotateLib.study.tables import comparison_tables, model_tables, prompt_tables, provenance, verdict_tables, workload_tables
+from SAM2AnnotateLib.study.tables import (
+    comparison_tables,
+    doubt_tables,
+    model_tables,
+    prompt_tables,
+    provenance,
+    verdict_tables,
+    workload_tables,
+)
 from SAM2AnnotateLib.study.tables.tables import KINDS, MOST_SHOWN_ROWS, NOTHING, Column, Table
 
 NAN = float("nan")
@@ -130,6 +139,29 @@ def test_work_is_set_against_the_quality_of_labels_and_models(results):
     assert [row["label_dsc"] for row in (none, low, high, by_hand)] == pytest.approx([0.835, 0.935, 0.955, 1])
     assert low["model_dsc"] == pytest.approx(0.85 - 0.002 * 3.5)
     assert by_hand["model_dsc"] == pytest.approx(0.9)
+
+
+# --- what was expected
+
+
+def test_what_was_expected_is_set_against_what_came(results):
+    groups = doubt_tables.foreseen_groups(results, ())
+    assert list(groups) == ["none", "low", "high"] and len(groups["none"]) == 80
+    rows = {(row["group"], round(row["expected"], 2)): row for row in rows_of(doubt_tables.calibration_of_doubt(groups))}
+    sure, unsure = rows["none", 0.92], rows["none", 0.7]
+    # Of ten slices, all of DSC 0.8, five were expected to reach 0.92; the interval of the first begins at 0.85, of the others at 0.7.
+    assert (sure["slices"], sure["dsc"], sure["low"], sure["covered"]) == (40, pytest.approx(0.8), pytest.approx(0.73), pytest.approx(0.8))
+    assert (unsure["slices"], unsure["covered"]) == (40, 1.0)
+
+
+def test_accepting_together_is_told_by_what_it_saves_and_what_it_lets_pass(results):
+    groups = doubt_tables.foreseen_groups(results, ())
+    rows = {(row["group"], row["limit"]): row for row in rows_of(doubt_tables.together_table(groups, GestureSeconds(look=1.0, accept=0.5)))}
+    low = rows["low", 0.9]
+    # 40 of 80; the first slice of each head is corrected, the first three of each tail: 16.
+    assert (low["slices"], low["share"], low["would_be_corrected"]) == (40, 0.5, pytest.approx(16 / 40))
+    assert (low["not_above_09"], low["dsc"], low["minutes"]) == (1.0, pytest.approx(0.8), pytest.approx(1.0))
+    assert rows["low", 0.95]["slices"] == 0 and rows["low", 0.95]["dsc"] is None
 
 
 # --- models
