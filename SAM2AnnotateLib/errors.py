@@ -43,7 +43,13 @@ class InputError(SAM2AnnotateError):
 
 
 class VolumeError(InputError):
-    """A volume cannot be read, or is not a finite 3-D scalar image."""
+    """A volume cannot be read, or is not a finite 3-D scalar image.
+
+    A message quotes what a file says, which may be damaged: whatever breaks a line or cannot be shown becomes a space.
+    """
+
+    def __init__(self, problem: str = "", remedy: str = "") -> None:
+        super().__init__("".join(letter if letter.isprintable() else " " for letter in problem), remedy)
 
 
 class GridMismatchError(InputError):

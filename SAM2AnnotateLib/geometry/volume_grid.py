@@ -13,6 +13,9 @@ from ..errors import GridMismatchError, VolumeError
 # format that stores 32-bit floats, as NIfTI does.
 GRID_TOLERANCE_MM = 1e-3
 
+# Nothing lies a thousand kilometers off; damaged files say so, and arithmetic overflows.
+_LARGEST_MM = 1e9
+
 _AXIS_LETTERS = (("L", "R"), ("P", "A"), ("I", "S"))
 
 
@@ -38,6 +41,8 @@ class VolumeGrid:
         matrix = np.array(self.ijk_to_ras, dtype=np.float64)
         if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or not np.array_equal(matrix[3], [0, 0, 0, 1]):
             raise VolumeError(f"Expected a finite 4x4 affine matrix from IJK to RAS, got {np.array2string(matrix)}.")
+        if np.abs(matrix).max() > _LARGEST_MM:
+            raise VolumeError(f"Expected an affine matrix from IJK to RAS in mm, got {np.array2string(matrix)}.")
         if abs(np.linalg.det(matrix[:3, :3])) < 1e-12:
             raise VolumeError("The IJK-to-RAS matrix is singular: two voxel axes point the same way or a spacing is zero.")
         matrix.setflags(write=False)

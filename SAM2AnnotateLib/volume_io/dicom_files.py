@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import VolumeError
 from ..optional_imports import import_for
-from .translate import reading
+from .translate import bounded, reading
 
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 # What a file without preamble begins with: group 0002 or 0008, little endian; an element below 0100 follows.
@@ -101,7 +101,8 @@ def header_of(path: Path):
         has_preamble = stream.read(132)[128:] == b"DICM"
     with reading(path, "DICOM file"):
         try:
-            header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=HEADER_TAGS)
+            with bounded(path) as stream:
+                header = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=HEADER_TAGS)
             has_class = "SOPClassUID" in header
             for _element in (
                 *header.file_meta,

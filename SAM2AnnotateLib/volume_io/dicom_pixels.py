@@ -11,7 +11,7 @@ from ..errors import VolumeError
 from ..leftovers import temporary_folder
 from ..optional_imports import import_for
 from .dicom_files import INSTALL
-from .translate import reading
+from .translate import bounded, reading
 
 _LARGEST_RATIO = 10_000  # a compressed frame does not unpack to more than this many times its size
 _ALWAYS_TAKEN_BYTES = 64 << 20
@@ -40,7 +40,8 @@ class StoredFrames:
         self.path = path
         self.stray_bits = False
         with reading(path, "DICOM file"):
-            self.dataset = pydicom.dcmread(path, force=True)
+            with bounded(path) as stream:
+                self.dataset = pydicom.dcmread(stream, force=True)
             self._element = next((name for name in ("PixelData", *_FLOAT_ELEMENTS) if name in self.dataset), None)
             if self._element is None:
                 raise VolumeError(f"The DICOM file '{path}' holds no pixel data. It may be incomplete.")

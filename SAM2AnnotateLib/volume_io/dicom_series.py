@@ -429,7 +429,8 @@ def _rescaled(values: np.ndarray, rescale: tuple[float, float] | None) -> np.nda
         for kind in (np.int16, np.int32, np.int64):
             if np.iinfo(kind).min <= min(ends) and max(ends) <= np.iinfo(kind).max:
                 return (values.astype(np.int64) * int(slope) + int(intercept)).astype(kind)
-    return (values.astype(np.float64) * slope + intercept).astype(np.float64 if values.dtype.itemsize > 2 else np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is refused with the volume
+        return (values.astype(np.float64) * slope + intercept).astype(np.float64 if values.dtype.itemsize > 2 else np.float32)
 
 
 def _by_table(stored: StoredFrames, values: np.ndarray) -> np.ndarray:

@@ -186,8 +186,9 @@ def _rescaled(path: Path, stored: np.ndarray, header: _Header) -> np.ndarray:
                 return (stored.astype(np.int64) * int(slope) + int(intercept)).astype(kind)
     wide = stored.dtype.itemsize > (4 if stored.dtype.kind == "f" else 2)
     out = np.empty(stored.shape, dtype=np.float64 if wide else np.float32)
-    for k, plane in enumerate(stored):
-        out[k] = plane.astype(np.float64) * slope + intercept
+    with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is refused with the volume
+        for k, plane in enumerate(stored):
+            out[k] = plane.astype(np.float64) * slope + intercept
     return out
 
 

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import SAM2AnnotateError, VolumeError
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which no more bytes are asked than there are."""
+
+    def __init__(self, raw: io.FileIO, size: int):
+        super().__init__(raw)
+        self._size = size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(self._size - self.tell(), 0)
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
+def bounded(path: Path) -> _Bounded:
+    """Open a file to read, so that a damaged length in it takes no gigabytes: Python allocates what is asked for, not what is there."""
+    return _Bounded(io.FileIO(path), path.stat().st_size)
 
 
 @contextmanager
