@@ -86,8 +86,9 @@ class ReviewSection:
             self.correction.close()
         ui.stripPlace.visible = annotated is not None and not state.correcting
         ui.decisionFrame.visible = not state.correcting
-        for widget in (ui.sliceLabel, ui.countsLabel, ui.maskFrame):
+        for widget in (ui.sliceLabel, ui.maskFrame):
             widget.visible = annotated is not None and not state.correcting
+        ui.countsLabel.visible = annotated is not None and not state.correcting and bool(state.open or state.due)  # else 'Save' has it
         if annotated is None:
             self.strip.setCells([])
             self.badges.remove()

@@ -14,7 +14,8 @@ from SAM2AnnotateLib.errors import PromptError
 from ..Scene.SegmentLabelmap import SegmentLabelmap
 from .CorrectionEditor import CorrectionEditor, limitToSlice
 
-_PREVIEW_ID, _PREVIEW_RGB, _PREVIEW_OPACITY = "InRange", (1.0, 0.85, 0.1), 0.6
+_PREVIEW_ID, _PREVIEW_OPACITY = "InRange", 0.6
+_PREVIEW_RGBS = ((0.1, 0.85, 1.0), (1.0, 0.3, 0.9))  # the one that is less like the object's color is taken
 _MARGIN_SHARE, _MARGIN_PIXELS = 0.15, 4  # around the box, of its longer side, and at least
 _SUGGESTED_PERCENTILES = (5, 95)  # of the gray values that are marked
 
@@ -118,7 +119,8 @@ class RangeOnSlice:
         limitToSlice(node, annotated.volumeNode, annotated.axis, index)
         segment = slicer.vtkSegment()
         segment.SetName("In range")
-        segment.SetColor(*_PREVIEW_RGB)
+        own = annotated.labelmap.segment.GetColor()
+        segment.SetColor(*max(_PREVIEW_RGBS, key=lambda rgb: sum((one - other) ** 2 for one, other in zip(rgb, own, strict=True))))
         node.GetSegmentation().AddSegment(segment, _PREVIEW_ID)
         node.GetDisplayNode().SetSaveWithScene(False)
         node.GetDisplayNode().SetOpacity2DFill(_PREVIEW_OPACITY)
