@@ -59,9 +59,21 @@ class SAM2AnnotateWidget(ScriptedLoadableModuleWidget):
 
         moduleLogic = SAM2AnnotateLogic()
         self.logic = moduleLogic.makeSteps()
-        self.panel = Widget(self.layout, self.logic, moduleLogic.getParameterNode)
+        try:
+            self.panel = Widget(self.layout, self.logic, moduleLogic.getParameterNode)
+        except Exception as error:
+            self._sayWhyNot(error)
+            raise
         if getattr(self.parent, "isEntered", False):  # after a reload, which Slicer does not follow by `enter`
             self.enter()
+
+    def _sayWhyNot(self, error: Exception) -> None:
+        """Show in place of the panel why there is none."""
+        import qt
+
+        label = qt.QLabel(_("The panel of SAM2Annotate could not be set up: {error}. Slicer's error log says more.").format(error=error))
+        label.wordWrap = True
+        self.layout.addWidget(label)
 
     def currentPosition(self):
         """Position, in the object's stack, of the slice that the views show; None if there is none."""

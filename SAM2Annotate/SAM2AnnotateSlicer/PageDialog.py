@@ -53,10 +53,15 @@ def windowOf(page, title: str, size: tuple[int, int]):
     layout = qt.QVBoxLayout(dialog)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.addWidget(area)
-    room = dialog.screen().availableGeometry
-    dialog.resize(min(size[0], room.width() - _WINDOW_FRAME[0]), min(size[1], room.height() - _WINDOW_FRAME[1]))
+    fit(dialog, size)
     leaveEnterAlone(dialog)
     return dialog
+
+
+def fit(dialog, size: tuple[int, int]) -> None:
+    """Give a window a size, (width, height), as far as the screen has room."""
+    room = dialog.screen().availableGeometry
+    dialog.resize(min(size[0], room.width() - _WINDOW_FRAME[0]), min(size[1], room.height() - _WINDOW_FRAME[1]))
 
 
 def leaveEnterAlone(dialog) -> None:

@@ -328,6 +328,23 @@ def test_a_panel_whose_setup_failed_is_not_entered(bench, monkeypatch):
     widget.enter()
     widget.exit()
     assert widget.panel is None
+    settle()
+    shown = [label.text for label in slicer.util.findChildren(widget.parent, className="QLabel") if label.visible]
+    assert any("could not be set up: no panel today" in text for text in shown)
+
+
+def test_half_a_panel_does_not_hear_of_the_scene(bench, monkeypatch):
+    from SAM2AnnotateSlicer.Panel.Widget import Widget
+
+    heard = []
+    monkeypatch.setattr(Widget, "takeParameters", lambda _self: [][1])
+    with pytest.raises(IndexError):
+        reload_module("SAM2Annotate")
+    monkeypatch.setattr(Widget, "refresh", lambda _self: heard.append(1))
+    slicer.mrmlScene.Clear(False)
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    settle()
+    assert heard == []
 
 
 def test_a_scene_that_is_loaded_while_another_module_is_shown_brings_no_error(bench, tmp_path, monkeypatch):

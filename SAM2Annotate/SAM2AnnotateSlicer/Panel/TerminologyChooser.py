@@ -9,7 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..PageDialog import enable, leaveEnterAlone
+from ..PageDialog import enable, fit, leaveEnterAlone
 
 _SIZE = (900, 600)  # all columns of the navigator, on a small screen too
 Choice = tuple[str, str, tuple[float, float, float]]
@@ -39,7 +39,7 @@ class TerminologyChooser:
         buttons.addStretch(1)
         buttons.addWidget(self.okButton)
         buttons.addWidget(cancelButton)
-        self.dialog.resize(*_SIZE)
+        fit(self.dialog, _SIZE)
         leaveEnterAlone(self.dialog)  # it would take the type of before while another one is searched for
         self.okButton.connect("clicked()", self.dialog.accept)
         cancelButton.connect("clicked()", self.dialog.reject)

@@ -115,7 +115,11 @@ class Widget:
         )
         self._connectLogic()
         self.events.start()
-        self.takeParameters()
+        try:
+            self.takeParameters()
+        except Exception:  # half a panel must not hear of the scene
+            self.events.stop()
+            raise
         SharedService.panelCame(logic.service)
 
     # -- life -----------------------------------------------------------------------------------------------------------------------
