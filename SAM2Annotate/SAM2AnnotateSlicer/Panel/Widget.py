@@ -444,8 +444,9 @@ class Widget:
 
     def refreshViews(self) -> None:
         """Show which slice the views show, and what the mouse does; called for every slice that a person scrolls past."""
-        self.box.refreshTools(self.logic.hasParameters)
-        self.review.refreshSlice()
+        with oneRendering():  # frame, word and outline come with the slice that was scrolled to
+            self.box.refreshTools(self.logic.hasParameters)
+            self.review.refreshSlice()
         state = self.state()
         self.masks.refresh(state)
         self._enable(state)

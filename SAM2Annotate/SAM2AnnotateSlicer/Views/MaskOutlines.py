@@ -11,6 +11,8 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
 
+from SAM2AnnotateLib.errors import SAM2AnnotateError
+
 from ..Review.AnnotatedSegment import AnnotatedSegment
 from ..Scene.SceneBridge import ijkToWorld, sliceIndex
 from .StatusColors import StatusLook
@@ -100,16 +102,22 @@ class _Outline:
         """Move along with the view; hide from another slice than one's own."""
         if not self._actor.GetVisibility():
             return
-        annotated = self._annotated
-        if not annotated.exists or sliceIndex(self._view.mrmlSliceNode(), annotated.volumeNode, annotated.axis) != self._index:
-            self._actor.VisibilityOff()
-        else:
+        if self._isOnItsSlice():
             self._moveAlong()
+        else:
+            self._actor.VisibilityOff()
 
     def remove(self) -> None:
         """Take it out of the view."""
         self._renderer.RemoveViewProp(self._actor)
         self._view.scheduleRender()
+
+    def _isOnItsSlice(self) -> bool:
+        annotated = self._annotated
+        try:
+            return annotated.exists and sliceIndex(self._view.mrmlSliceNode(), annotated.volumeNode, annotated.axis) == self._index
+        except SAM2AnnotateError:  # e.g. under a transform that the panel tells of elsewhere
+            return False
 
     def _moveAlong(self) -> None:
         matrix = vtk.vtkMatrix4x4()

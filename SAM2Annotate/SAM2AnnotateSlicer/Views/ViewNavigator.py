@@ -40,6 +40,12 @@ class ViewNavigator:
         """Positions of the object's slices that the views show as they are, by the view's layout name."""
         if annotated is None or not annotated.exists:
             return {}
+        try:
+            return self._shownSlices(annotated)
+        except SAM2AnnotateError:  # under a transform that the panel tells of elsewhere
+            return {}
+
+    def _shownSlices(self, annotated: AnnotatedSegment) -> dict[str, int]:
         shown = {}
         for node in self._parallelViews(annotated):
             if _isSeen(node) and sliceAxis(node, annotated.volumeNode)[1]:
