@@ -72,7 +72,8 @@ SAM2_NEEDS = ("hydra-core", "iopath")
 NNUNET = ("highdicom", "matplotlib", "nnunetv2>=2.8")
 # Runs a study on a cluster; its tests start one on this machine.
 CLUSTER = "ray>=2.9"
-SAM2 = "sam2>=1.1,<2"
+SAM2 = "rf-sam-2>=1.0.3,<2"
+SAM2_BEFORE = "sam2"  # the same package as source; the two are never installed together
 
 # Set by another program (3D Slicer, an IDE, a user's pip set-up), these would send the environment's Python or pip elsewhere.
 FOREIGN_VARIABLES = (
@@ -133,9 +134,8 @@ def plan_steps(root: Path) -> list[Step]:
         Step("wheels", "NumPy, SciPy, SimpleITK and the test tools (about 150 MB)", (("--only-binary", ":all:", *WHEELS),)),
         Step("slicer-tests", "Slicer's core, VTK and Qt for tests (about 300 MB)", (("--only-binary", ":all:", *SLICER_TESTS),)),
         Step("sam2-needs", "what sam2 needs (under 1 MB, built here)", (("--no-build-isolation", *SAM2_NEEDS),)),
-        # sam2 is a source package that names torchvision, which our use of it never imports, and compiles a CUDA kernel unless told not
-        # to; a build of its own (isolation) would fetch a second torch.
-        Step("sam2", "SAM 2 (under 1 MB, built here)", (("--no-build-isolation", "--no-deps", SAM2),), (("SAM2_BUILD_CUDA", "0"),)),
+        # sam2's code as a wheel. It names torchvision, which our use of it never imports.
+        Step("sam2", "SAM 2 (under 1 MB)", (("--only-binary", ":all:", "--no-deps", SAM2),)),
         # Some of what nnU-Net needs is published as (pure Python) source only. It names torchvision, whose newest release would replace the
         # pinned torch unless that is named again.
         Step("nnunet", "nnU-Net and readers of segmentations (about 250 MB, some built here)", ((TORCH_PINNED, *NNUNET), NNUNET)),
@@ -343,6 +343,8 @@ class Setup:
 
     def _install(self, step: Step) -> None:
         environment = {**self.environment, **dict(step.variables)}
+        if step.name == "sam2" and any((self.root / ".venv").glob(f"[lL]ib/**/site-packages/{SAM2_BEFORE}-[0-9]*.dist-info")):
+            self._run([str(self.python), "-m", "pip", "uninstall", "--yes", SAM2_BEFORE], environment)
         for requirements in step.attempts:
             code, errors = self._run([str(self.python), "-m", "pip", "install", *requirements], environment)
             if code == 0:

@@ -43,6 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score, compare, print the table, write the files. Returns 0; library errors propagate."""
+    from ..atomic_files import replaced_together, sole_writer
     from ..nnunet.data_sets.transaction import settle_around
     from ..nnunet.scores.box_plots import write_box_plots
     from ..nnunet.scores.comparison import compare
@@ -66,11 +67,14 @@ def run(options: argparse.Namespace) -> int:
             options.output.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise OutputError(f"Cannot write to '{options.output}': {exc.strerror}.") from exc
-        write_scores_csv(options.output / "scores.csv", evaluations)
-        write_summary_csv(options.output / "summary.csv", evaluations, comparisons)
-        write_markdown(options.output / "summary.md", evaluations, comparisons)
-        if not options.no_plots:
-            write_box_plots(options.output / "boxes.png", evaluations, comparisons)
+        names = ["scores.csv", "summary.csv", "summary.md", *([] if options.no_plots else ["boxes.png"])]
+        outputs = [options.output / name for name in names]
+        with sole_writer(outputs[0]), replaced_together(outputs) as (scores, summary, table_file, *plots):
+            write_scores_csv(scores, evaluations)
+            write_summary_csv(summary, evaluations, comparisons)
+            write_markdown(table_file, evaluations, comparisons)
+            for plot in plots:
+                write_box_plots(plot, evaluations, comparisons)
     print(summary_markdown(evaluations, comparisons), end="")
     return 0
 

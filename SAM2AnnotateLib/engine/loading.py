@@ -14,9 +14,7 @@ from .checkpoints import Checkpoint, file_sha256, find_checkpoint, require_local
 from .engine import SegmentationEngine
 from .model_configs import ARCHITECTURES, Architecture, model_config
 
-INSTALL_HINT = (
-    "pip install torch safetensors Pillow hydra-core iopath tqdm && SAM2_BUILD_CUDA=0 pip install --no-build-isolation --no-deps sam2"
-)
+INSTALL_HINT = "pip install torch safetensors Pillow hydra-core iopath tqdm && pip install --no-deps rf-sam-2"
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "fp32", "bf16")
 # On a CPU the official models run at this size unless asked otherwise: a slice at 1024 pixels takes about ten times as long as at 512

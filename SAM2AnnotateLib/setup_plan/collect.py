@@ -16,13 +16,14 @@ from ..engine.checkpoints import Checkpoint
 from ..engine.download import download_checkpoint
 from ..errors import DownloadError, InputError, MissingPackageError, OutputError
 from ..progress import CancelToken, ProgressCallback
-from .install_plan import COMMON_VARIABLES, NO_CUDA_BUILD
+from .install_plan import COMMON_VARIABLES
 from .offline_folder import MANIFEST, OfflineFolder
 from .packages import installed_packages, release_numbers
 from .requirements import REQUIREMENTS
 
 # hydra-core (by way of omegaconf) takes no other release of this one, which is published as source alone.
 _SOURCE_BROUGHT_ALONG = "antlr4-python3-runtime==4.9.*"
+_SAM2 = "rf-sam-2"  # it names torchvision, which is not needed
 _PART_OF_SLICER = {"numpy"}
 _SYSTEM_OF_TAG = {"manylinux": "Linux", "musllinux": "Linux", "linux": "Linux", "win": "Windows", "macosx": "Darwin"}
 
@@ -83,17 +84,19 @@ def collect_offline_folder(
         target += [argument for tag in platforms for argument in ("--platform", tag)]
     common = dict(COMMON_VARIABLES)
     sources = [one.specifier for one in REQUIREMENTS if one.source_only]
-    wheels = [one.specifier for one in REQUIREMENTS if not one.source_only and one.name not in {"torch", *_PART_OF_SLICER}]
+    wheels = [one.specifier for one in REQUIREMENTS if not one.source_only and one.name not in {"torch", _SAM2, *_PART_OF_SLICER}]
+    sam2 = next(one.specifier for one in REQUIREMENTS if one.name == _SAM2)
     calls = [(["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(path), _SOURCE_BROUGHT_ALONG, *sources], "what is source")]
     if with_torch:
         index = ["--index-url", torch_index] if torch_index else []
         calls.append(
             (["download", *target, *index, torch or next(one.specifier for one in REQUIREMENTS if one.name == "torch")], "PyTorch")
         )
-    calls.append((["download", *target, *wheels, "wheel", *(one for one in sources if not one.startswith("sam2"))], "the other packages"))
+    calls.append((["download", *target, "--no-deps", sam2], "SAM 2"))
+    calls.append((["download", *target, *wheels, "wheel", *sources], "the other packages"))
     for arguments, title in calls:
         cancel.raise_if_cancelled()
-        code, errors = (run or run_pip)(arguments, {**common, **dict(NO_CUDA_BUILD)})
+        code, errors = (run or run_pip)(arguments, common)
         if code != 0:
             reason = next((line for line in reversed(errors.splitlines()) if line.startswith("ERROR:")), f"pip ended with code {code}")
             raise DownloadError(f"pip could not get {title}: {reason} Start the command again; what has arrived is kept.")

@@ -17,10 +17,10 @@ CPU_TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 COMMON_VARIABLES = (("PIP_USER", "0"), ("PIP_REQUIRE_VIRTUALENV", "0"), ("PIP_NO_INPUT", "1"), ("PIP_DISABLE_PIP_VERSION_CHECK", "1"))
 # hydra-core and iopath bring these. Each is published as finished wheels, so that a source of it would be an accident: no compiler here.
 _BROUGHT_ALONG = ("hydra-core", "omegaconf", "PyYAML", "portalocker", "packaging", "typing_extensions", "tqdm", "pywin32", "colorama")
-# sam2 compiles a CUDA kernel unless told not to; without the kernel it works as well.
+# sam2 from source compiles a CUDA kernel unless told not to; without the kernel it works as well.
 NO_CUDA_BUILD = (("SAM2_BUILD_CUDA", "0"),)
 _WHEELS_ONLY = ("--only-binary", ":all:")
-_SOURCES = {"hydra-core", *(one.name for one in REQUIREMENTS if one.source_only)}  # hydra-core brings a source along
+_SOURCES = {"hydra-core", "sam2", *(one.name for one in REQUIREMENTS if one.source_only)}  # hydra-core brings a source along
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ def plan(
     def specifier(requirement: Requirement) -> str:
         return torch if torch is not None and requirement.name == "torch" else requirement.specifier
 
-    def step(name: str, title: str, options: Sequence[str], *members: str, variables: tuple[tuple[str, str], ...] = ()) -> None:
+    def step(name: str, title: str, options: Sequence[str], *members: str) -> None:
         wanted = [lacking[member].requirement for member in members if member in lacking]
         if wanted:
             arguments = (*sources, *options, *(specifier(one) for one in wanted))
-            steps.append(InstallStep(name, title, arguments, (*common, *variables), " + ".join(one.size_text for one in wanted)))
+            steps.append(InstallStep(name, title, arguments, common, " + ".join(one.size_text for one in wanted)))
 
     damaged = {canonical_name(name): specifier(one.requirement) for name, one in lacking.items() if one.state is RequirementState.DAMAGED}
     also = {name: f"{name}=={installed[name].version}" if installed[name].version else name for name in interrupted if name not in damaged}
@@ -84,7 +84,7 @@ def plan(
     step("torch", "PyTorch", (*_WHEELS_ONLY, *index), "torch")
     step("wheels", "small packages", _WHEELS_ONLY, "numpy", "safetensors", "Pillow", "tqdm")
     step("sam2-needs", "what sam2 needs", ("--no-build-isolation", "--only-binary", ",".join(_BROUGHT_ALONG)), "hydra-core", "iopath")
-    step("sam2", "SAM 2", ("--no-build-isolation", "--no-deps"), "sam2", variables=NO_CUDA_BUILD)
+    step("sam2", "SAM 2", (*_WHEELS_ONLY, "--no-deps"), "rf-sam-2")  # it names torchvision, which nothing here imports
     return steps
 
 

@@ -27,6 +27,7 @@ class Requirement:
         oldest: first version that serves, or None.
         below: first version that is too new, or None.
         install_below: first version that is not installed anew, although one that is there serves; None if there is none.
+        instead: another distribution of the same package, which serves where it is installed. The two are never installed together.
         source_only: whether it is published as source alone, so that it is built on the spot (pure Python: no compiler takes part).
     """
 
@@ -39,6 +40,7 @@ class Requirement:
     below: str | None = None
     source_only: bool = False
     install_below: str | None = None
+    instead: Requirement | None = None
 
     @property
     def specifier(self) -> str:
@@ -56,6 +58,11 @@ class Requirement:
 # From 2.13 on, torch's license files lie 171 characters deep. In Slicer's own folder of packages that is longer than the 260 that Windows
 # allows a path unless long paths are switched on: pip breaks off half-way (Slicer's light-the-torch, issue 176).
 _TORCH_BELOW = "2.13" if sys.platform == "win32" else None
+
+# What Meta publishes itself is source alone, which pip builds with a second torch and a CUDA kernel unless told not to. rf-sam-2 is the
+# same code as a wheel: of 1.1.0 only the predictor for single images and its transforms differ, which nothing here uses; tests hold ours
+# to the bit. Who has the former keeps it.
+_SAM2_AS_SOURCE = Requirement("sam2", "sam2", "SAM 2 itself", 0.2, oldest="1.1", below="2", source_only=True)
 
 # Sizes: of the files on the package index, summer 2026. Those of hydra-core and iopath include what they bring along.
 REQUIREMENTS = (
@@ -75,7 +82,7 @@ REQUIREMENTS = (
     Requirement("tqdm", "tqdm", "imported by sam2", 0.1),
     Requirement("hydra-core", "hydra", "builds the model from its description", 2),
     Requirement("iopath", "iopath", "imported by sam2", 0.3, source_only=True),
-    Requirement("sam2", "sam2", "SAM 2 itself", 0.2, oldest="1.1", below="2", source_only=True),
+    Requirement("rf-sam-2", "sam2", "SAM 2 itself", 0.2, oldest="1.0.3", below="2", instead=_SAM2_AS_SOURCE),
 )
 
 
@@ -99,7 +106,7 @@ class RequirementStatus:
 
 def inspect(installed: Mapping[str, InstalledPackage]) -> tuple[RequirementStatus, ...]:
     """How a Python with these packages stands to every requirement, in the order of `REQUIREMENTS`."""
-    return tuple(_status(one, installed.get(canonical_name(one.name))) for one in REQUIREMENTS)
+    return tuple(_status(_chosen(one, installed), installed) for one in REQUIREMENTS)
 
 
 def missing(installed: Mapping[str, InstalledPackage]) -> tuple[RequirementStatus, ...]:
@@ -107,7 +114,15 @@ def missing(installed: Mapping[str, InstalledPackage]) -> tuple[RequirementStatu
     return tuple(status for status in inspect(installed) if status.state is not RequirementState.READY)
 
 
-def _status(requirement: Requirement, package: InstalledPackage | None) -> RequirementStatus:
+def _chosen(requirement: Requirement, installed: Mapping[str, InstalledPackage]) -> Requirement:
+    """The requirement, or what serves instead of it and is there."""
+    if requirement.instead is None or canonical_name(requirement.name) in installed:
+        return requirement
+    return requirement.instead if canonical_name(requirement.instead.name) in installed else requirement
+
+
+def _status(requirement: Requirement, installed: Mapping[str, InstalledPackage]) -> RequirementStatus:
+    package = installed.get(canonical_name(requirement.name))
     if package is None:
         return RequirementStatus(requirement, RequirementState.MISSING, None)
     if not package.complete:

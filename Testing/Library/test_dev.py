@@ -84,7 +84,7 @@ def test_a_first_setup_runs_every_step_in_order(dev, a_project):
         dev.WHEELS[-1],
         dev.SLICER_TESTS[-1],
         "iopath",
-        "sam2>=1.1,<2",
+        "rf-sam-2>=1.0.3,<2",
         dev.NNUNET[-1],
         dev.CLUSTER,
         str(a_project),
@@ -99,14 +99,13 @@ def test_pip_is_the_environments_own(dev, a_project):
         assert command[:4] == [str(dev.venv_python(a_project)), "-m", "pip", "install"]
 
 
-def test_sam2_is_built_without_cuda_isolation_or_dependencies(dev, a_project):
+def test_sam2_comes_as_a_wheel_without_dependencies_in_place_of_the_source_package(dev, a_project):
     machine = FakeMachine(a_project)
+    (a_project / ".venv" / "lib" / "python3.11" / "site-packages" / "sam2-1.1.0.dist-info").mkdir(parents=True)
     machine.setup(dev).bring_up_to_date()
-    calls = list(zip(machine.commands, machine.environments, strict=True))
-    command, environment = next((command, environment) for command, environment in calls if dev.SAM2 in command)
-    assert {"--no-build-isolation", "--no-deps"} <= set(command)
-    assert environment["SAM2_BUILD_CUDA"] == "0"
-    assert all("SAM2_BUILD_CUDA" not in environment for command, environment in calls if dev.SAM2 not in command)
+    at = next(number for number, command in enumerate(machine.commands) if dev.SAM2 in command)
+    assert {"--only-binary", "--no-deps"} <= set(machine.commands[at])
+    assert machine.commands[at - 1][1:] == ["-m", "pip", "uninstall", "--yes", "sam2"]
 
 
 def test_a_second_setup_runs_nothing(dev, a_project):

@@ -25,7 +25,7 @@ BROUGHT_BY = {  # what each call of pip is to leave behind
     "tqdm": {"tqdm": "4.70.1"},
     "hydra-core": {"hydra_core": "1.3.8"},
     "iopath": {"iopath": "0.1.10"},
-    "sam2": {"sam2": "1.1.0"},
+    "rf-sam-2": {"rf-sam-2": "1.0.3"},
 }
 
 
@@ -112,11 +112,11 @@ def test_a_fresh_slicer_is_described_and_completed(site):
     installer = anInstaller(site, pip)
     assert states(installer) == {
         "setuptools": "ready", "numpy": "ready", "Pillow": "ready", "torch": "missing", "safetensors": "missing", "tqdm": "missing",
-        "hydra-core": "missing", "iopath": "missing", "sam2": "missing",
+        "hydra-core": "missing", "iopath": "missing", "rf-sam-2": "missing",
     }  # fmt: skip
     seen = []
     installer.install(seen.append)
-    assert pip.asked() == ["torch>=2.5.1", "tqdm", "iopath", "sam2>=1.1,<2"]
+    assert pip.asked() == ["torch>=2.5.1", "tqdm", "iopath", "rf-sam-2>=1.0.3,<2"]
     assert [(one.done, one.total) for one in seen] == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
     assert installer.missing() == ()
     assert installer.pending() is None
@@ -131,12 +131,12 @@ def test_every_call_of_pip_is_given_slicers_packages_as_pins(site):
         assert {"numpy==1.26.4", "requests==2.32.3", "setuptools==80.9.0", "pillow==10.4.0"} <= set(text.splitlines())
 
 
-def test_sam2_is_told_not_to_build_cuda_and_the_environment_is_as_before(site, monkeypatch):
+def test_nothing_is_told_to_build_and_the_environment_is_as_before(site, monkeypatch):
     monkeypatch.setenv("PIP_USER", "1")
     before = dict(os.environ)
     pip = FakePip(site)
     anInstaller(site, pip).install()
-    assert pip.sam2BuildCuda == [None, None, None, "0"]
+    assert pip.sam2BuildCuda == [None] * 4  # SAM 2 comes as a wheel
     assert dict(os.environ) == before
 
 
@@ -164,14 +164,14 @@ def test_the_cpu_torch_comes_from_its_own_index(site):
 
 
 def test_a_failed_step_is_told_with_its_remedy_and_taken_up_again(site):
-    failing = FakePip(site, {"sam2": "OSError: [Errno 28] No space left on device"})
+    failing = FakePip(site, {"rf-sam-2": "OSError: [Errno 28] No space left on device"})
     with pytest.raises(MissingPackageError, match="Could not install SAM 2: the disk is full"):
         anInstaller(site, failing).install()
     again = FakePip(site)
     installer = anInstaller(site, again)
     assert installer.pending().step == "SAM 2"
     installer.install()
-    assert again.asked() == ["sam2>=1.1,<2"]
+    assert again.asked() == ["rf-sam-2>=1.0.3,<2"]
     assert installer.pending() is None
 
 

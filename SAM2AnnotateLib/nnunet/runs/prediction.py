@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError, OutputError
+from ...file_locks import locked
+from ...file_names import require_plain_name
 from ...geometry import Volume
 from ...leftovers import owned_token, remove_leftovers
 from ...progress import CancelToken
 from ...volume_io import read_volume, write_volume
-from ..data_sets.transaction import settle_around
+from ..data_sets.transaction import FolderTransaction, lock_file, settle_around
 from .folders import DataSetDescription, read_json_file
 from .preparation import Preparation, channel_files, organ_mask, uncropped
 from .process import NnunetCall, NnunetRunner
@@ -85,33 +87,35 @@ def predict(
     if not cases:
         raise InputError(f"There is no image in '{images}': expected names like CASE_0000{ending}, a file for each of {channels} channels.")
     preparation = _preparation_of(model_folder)
+    for case in cases:
+        require_plain_name(case, "the case")
     try:
         output.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(output)
-        work = output / f".partial_{owned_token()}"  # beside the result: the same disk
-        work.mkdir(0o700)
     except OSError as exc:
         raise OutputError(f"Cannot write to '{output}': {exc.strerror}.") from exc
-    try:
-        (work / "in").mkdir()
-        for case in cases:
-            _prepare_case(case, channel_files(images, case, ending, channels), work / "in", preparation, organ_masks, ending)
-        arguments = ["-i", str(work / "in"), "-o", str(work / "out"), "-m", str(model_folder), "-f", *map(str, chosen)]
-        arguments += ["-device", device, "-chk", f"checkpoint_{checkpoint}.pth", "-npp", "1", "-nps", "1", "--disable_progress_bar"]
-        call = NnunetCall("nnunetv2.inference.predict_from_raw_data", "predict_entry_point_modelfolder", tuple(arguments), "Prediction")
-        log = log_file or output.with_name(f"{output.name}_prediction.log")
-        (runner or NnunetRunner()).run(call, None, log, on_line, cancel)
-        written = []
-        for case in cases:
-            image = channel_files(images, case, ending, channels)[0]
-            labels = _on_original_grid(case, work / "out", image, preparation, organ_masks, ending)
-            written.append(PredictedCase(case, output / f"{case}{ending}"))
-            write_volume(labels, written[-1].path)
-        return written
-    except OSError as exc:
-        raise OutputError(f"Cannot write to '{output}': {exc.strerror or exc}.") from exc
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with locked(lock_file(output), f"'{output}'"), FolderTransaction(output) as change:
+        remove_leftovers(output)
+        work = output / f".partial_{owned_token()}"  # beside the result: the same disk
+        try:
+            for folder in (work, work / "in"):
+                folder.mkdir(0o700)
+            for case in cases:
+                _prepare_case(case, channel_files(images, case, ending, channels), work / "in", preparation, organ_masks, ending)
+            arguments = ["-i", str(work / "in"), "-o", str(work / "out"), "-m", str(model_folder), "-f", *map(str, chosen)]
+            arguments += ["-device", device, "-chk", f"checkpoint_{checkpoint}.pth", "-npp", "1", "-nps", "1", "--disable_progress_bar"]
+            call = NnunetCall("nnunetv2.inference.predict_from_raw_data", "predict_entry_point_modelfolder", tuple(arguments), "Prediction")
+            log = log_file or output.with_name(f"{output.name}_prediction.log")
+            (runner or NnunetRunner()).run(call, None, log, on_line, cancel)
+            for case in cases:
+                image = channel_files(images, case, ending, channels)[0]
+                labels = _on_original_grid(case, work / "out", image, preparation, organ_masks, ending)
+                write_volume(labels, change.place(f"{case}{ending}"))
+            change.commit()  # all of them or none: predictions of two models in one folder would be compared as one
+        except OSError as exc:
+            raise OutputError(f"Cannot write to '{output}': {exc.strerror or exc}.") from exc
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return [PredictedCase(case, output / f"{case}{ending}") for case in cases]
 
 
 def _prepare_case(case: str, paths: list[Path], folder: Path, preparation: Preparation, organ_masks: Path | None, ending: str) -> None:

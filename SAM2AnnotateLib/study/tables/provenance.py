@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from ..records.folder import Study
 
 KILLED, GOES_ON = "killed", "goes on"  # how a run ended that does not say so itself
-_PACKAGES = ("SAM2Annotate", "numpy", "scipy", "SimpleITK", "torch", "sam2", "nnunetv2", "matplotlib", "pillow", "PyYAML", "ray")
+_PACKAGES = (
+    "SAM2Annotate",
+    "numpy",
+    "scipy",
+    "SimpleITK",
+    "torch",
+    "sam2",
+    "nnunetv2",
+    "matplotlib",
+    "pillow",
+    "PyYAML",
+    "ray",
+)
 
 
 @dataclass(frozen=True)
@@ -152,4 +164,4 @@ def _version(package: str) -> str:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return "not installed"
+        return f"rf-sam-2 {_version('rf-sam-2')}" if package == "sam2" else "not installed"

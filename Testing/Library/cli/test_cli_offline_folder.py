@@ -27,7 +27,7 @@ WEIGHTS = b"weights " * 1000
 class FakePip:
     """Notes its calls and leaves a file for each. `fail_at` names a word of the call that is to fail."""
 
-    def __init__(self, fail_at: str = "", built: str = "sam2-1.1.0-py3-none-any.whl"):
+    def __init__(self, fail_at: str = "", built: str = "iopath-0.1.10-py3-none-any.whl"):
         self.fail_at, self.built = fail_at, built
         self.calls: list[list[str]] = []
         self.variables: list[dict[str, str]] = []
@@ -64,24 +64,25 @@ def a_checkpoint(monkeypatch):
 def test_sources_are_built_then_torch_and_the_rest_are_downloaded(a_pip, tmp_path, capsys):
     folder = tmp_path / "new" / "offline"
     assert main(["offline-folder", str(folder), "--torch", "torch==2.13.0", "--torch-index", "https://index"]) == 0
-    build, torch, rest = a_pip.calls
+    build, torch, sam2, rest = a_pip.calls
     assert build[:3] == ["wheel", "--no-deps", "--no-build-isolation"]
-    assert {"sam2>=1.1,<2", "iopath", "antlr4-python3-runtime==4.9.*"} <= set(build)
-    assert a_pip.variables[0]["SAM2_BUILD_CUDA"] == "0"
+    assert {"iopath", "antlr4-python3-runtime==4.9.*"} <= set(build)
+    assert sam2[-2:] == ["--no-deps", "rf-sam-2>=1.0.3,<2"]
     assert torch[-3:] == ["--index-url", "https://index", "torch==2.13.0"]
     assert {"hydra-core", "iopath", "safetensors", "Pillow", "tqdm", "setuptools>=61", "wheel"} <= set(rest)
-    assert not {"numpy", "sam2>=1.1,<2"} & set(rest)
-    for call in (torch, rest):
+    assert not {"numpy", "rf-sam-2>=1.0.3,<2"} & set(rest)
+    for call in (torch, sam2, rest):
         assert call[call.index("--only-binary") + 1] == ":all:"
         assert "--python-version" not in call
-    assert capsys.readouterr().out == f"{folder}: 3 files, 0 MB, for Python {HERE} on {platform.system()}\n"
+    assert capsys.readouterr().out == f"{folder}: 4 files, 0 MB, for Python {HERE} on {platform.system()}\n"
     OfflineFolder.open(folder).verify()
 
 
 def test_another_python_and_platform_are_handed_to_pip(a_pip, tmp_path):
     options = ["--python-version", "3.99", "--platform", OWN_TAG, "--without-torch"]
     assert main(["offline-folder", str(tmp_path / "offline"), *options]) == 0
-    _, rest = a_pip.calls
+    _, sam2, rest = a_pip.calls
+    assert sam2[sam2.index("--platform") + 1] == OWN_TAG
     assert rest[rest.index("--python-version") + 1] == "3.99"
     assert rest[rest.index("--platform") + 1] == OWN_TAG
     with pytest.raises(InputError, match="made for Python 3.99"):
@@ -120,7 +121,7 @@ def test_a_collection_that_failed_is_taken_up_again(tmp_path):
 
 def test_a_wheel_that_fits_this_computer_alone_is_refused(tmp_path):
     with pytest.raises(DownloadError, match="built for this computer alone"):
-        collect_offline_folder(tmp_path / "offline", run=FakePip(built="sam2-1.1.0-cp311-cp311-linux_x86_64.whl"))
+        collect_offline_folder(tmp_path / "offline", run=FakePip(built="iopath-0.1.10-cp311-cp311-linux_x86_64.whl"))
 
 
 def test_models_come_along_and_are_imported_from_the_folder(a_pip, a_checkpoint, tmp_path, monkeypatch, capsys):
@@ -142,10 +143,10 @@ def test_a_folder_is_checked_on_request(a_pip, tmp_path, capsys):
     folder = tmp_path / "offline"
     assert main(["offline-folder", str(folder)]) == 0
     assert main(["offline-folder", str(folder), "--check"]) == 0
-    (folder / "sam2-1.1.0-py3-none-any.whl").write_bytes(b"a-wheel")
+    (folder / "iopath-0.1.10-py3-none-any.whl").write_bytes(b"a-wheel")
     capsys.readouterr()
     assert main(["offline-folder", str(folder), "--check"]) == 2
-    assert "sam2-1.1.0-py3-none-any.whl' has other content than when the folder was made" in capsys.readouterr().err
+    assert "iopath-0.1.10-py3-none-any.whl' has other content than when the folder was made" in capsys.readouterr().err
 
 
 def test_a_program_hears_progress_and_result_as_json(a_pip, tmp_path, capsys):
@@ -154,6 +155,6 @@ def test_a_program_hears_progress_and_result_as_json(a_pip, tmp_path, capsys):
     capsys.readouterr()
     assert main(["offline-folder", str(folder), "--check", "--json-lines"]) == 0
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [one["type"] for one in said] == ["progress"] * 3 + ["offline-folder"]
-    assert (said[2]["done"], said[2]["total"]) == (21, 21)
-    assert (said[-1]["files"], said[-1]["listed"]) == (3, True)
+    assert [one["type"] for one in said] == ["progress"] * 4 + ["offline-folder"]
+    assert (said[3]["done"], said[3]["total"]) == (28, 28)
+    assert (said[-1]["files"], said[-1]["listed"]) == (4, True)

@@ -53,7 +53,7 @@ ALL_READY = {
     "tqdm": "4.70.1",
     "hydra-core": "1.3.8",
     "iopath": "0.1.10",
-    "sam2": "1.1.0",
+    "rf-sam-2": "1.0.3",
 }
 
 
@@ -82,7 +82,7 @@ def test_nothing_is_planned_where_nothing_is_missing():
     assert plan(packages(ALL_READY)) == []
 
 
-@pytest.mark.parametrize("gone", ["torch", "safetensors", "hydra-core", "iopath", "sam2"])
+@pytest.mark.parametrize("gone", ["torch", "safetensors", "hydra-core", "iopath", "rf-sam-2"])
 def test_an_interrupted_set_up_goes_on_with_what_is_missing(gone):
     installed = packages({name: version for name, version in ALL_READY.items() if name != gone})
     steps = plan(installed)
@@ -93,18 +93,25 @@ def test_an_interrupted_set_up_goes_on_with_what_is_missing(gone):
 def test_no_step_names_a_package_that_slicer_has():
     asked = [re.split("[<>=]", one)[0].lower() for step in plan(packages(SLICER)) for one in step.pip_arguments if one[0].isalpha()]
     options = {"hydra-core,omegaconf,pyyaml,portalocker,packaging,typing_extensions,tqdm,pywin32,colorama"}  # of --only-binary
-    assert set(asked) - options == {"torch", "safetensors", "tqdm", "hydra-core", "iopath", "sam2"}
+    assert set(asked) - options == {"torch", "safetensors", "tqdm", "hydra-core", "iopath", "rf-sam-2"}
 
 
-def test_sam2_is_built_without_a_second_torch_and_without_cuda():
+def test_sam2_comes_as_a_wheel_and_brings_nothing_along():
     step = plan(packages(SLICER))[-1]
-    assert {"--no-build-isolation", "--no-deps"} <= set(step.pip_arguments)
-    assert ("SAM2_BUILD_CUDA", "0") in step.variables
+    assert {"--only-binary", "--no-deps", "rf-sam-2>=1.0.3,<2"} <= set(step.pip_arguments)
+
+
+def test_sam2_from_source_serves_where_it_is_and_is_never_joined_by_the_wheel():
+    installed = {name: version for name, version in ALL_READY.items() if name != "rf-sam-2"} | {"sam2": "1.1.0"}
+    assert plan(packages(installed)) == []
+    repairs = plan(packages(installed, half_written=("sam2",)))
+    assert [step.pip_arguments[-1] for step in repairs] == ["sam2>=1.1,<2"]
+    assert ("SAM2_BUILD_CUDA", "0") in repairs[0].variables and "--only-binary" not in repairs[0].pip_arguments
 
 
 def test_only_what_is_published_as_source_alone_may_be_built():
     sources = {one.name for one in REQUIREMENTS if one.source_only}
-    assert sources == {"iopath", "sam2"}
+    assert sources == {"iopath"}
     for step in plan(packages({})):
         named = {re.split("[<>=]", one)[0] for one in step.pip_arguments}
         if not named & sources:
@@ -164,7 +171,7 @@ def test_a_half_written_package_that_the_set_up_brought_along_is_written_over():
 @pytest.mark.parametrize(("name", "version"), [("torch", "2.2.2"), ("sam2", "2.0"), ("sam2", "0.4.1"), ("setuptools", "58.1.0")])
 def test_a_version_that_does_not_serve_is_refused_and_not_replaced(name, version):
     with pytest.raises(MissingPackageError, match=f"{name} {re.escape(version)} .expected.*never replaces"):
-        plan(packages({**ALL_READY, name: version}))
+        plan(packages({**{one: at for one, at in ALL_READY.items() if (one, name) != ("rf-sam-2", "sam2")}, name: version}))
 
 
 @pytest.mark.parametrize("version", ["2.5.1", "2.10.0", "2.13.0+cu126", "3.0"])

@@ -36,7 +36,7 @@ pytestmark = [
 
 LENT = ("torch", "filelock", "typing_extensions", "sympy", "mpmath", "networkx", "Jinja2", "MarkupSafe", "fsspec", "numpy", "setuptools")
 IN_THE_FOLDER = ("safetensors", "pillow", "tqdm", "hydra-core", "omegaconf", "PyYAML", "antlr4-python3-runtime", "iopath", "portalocker")
-IN_THE_FOLDER += ("packaging", "sam2")
+IN_THE_FOLDER += ("packaging", "rf-sam-2")
 
 
 class FreshPython:
