@@ -6,4 +6,6 @@ The one command, which resumes if it is started again::
 
 CASES holds one folder a case with ``image.*`` and ``label.*``, see `real_cases.TRAINING_CASES`; without ``--cases`` it trains on synthetic
 volumes alone. RUN keeps ``state.pt`` and ``log.jsonl``. The model card's figures come from `evaluation`.
+
+The numbers by which a slice's DSC is expected are fitted by ``python -m SAM2AnnotateLib.training.doubt``, see DOUBT.md.
 """
