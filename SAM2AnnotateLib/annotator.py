@@ -11,18 +11,20 @@ from dataclasses import asdict
 import numpy as np
 
 from .engine import EmbeddingStore, SegmentationEngine
-from .errors import PromptError
+from .errors import InputError, PromptError
 from .geometry import Box2D, Extent, SliceStack, Volume
 from .intensity import IntensityMapping, choose_mapping
 from .intensity.mapping import require_window
 from .progress import CancelToken, Progress, ProgressCallback
 from .prompts import Point, SlicePrompt
 from .prompts.mask_runs import mask_to_runs
-from .propagation import RegionPolicy, SliceEncoder, SliceResult, propagate
+from .propagation import RegionPolicy, SliceEncoder, SliceResult, propagate, propagate_as_stock
 from .propagation.propagate import predict_slice
 from .review import ReviewSession, SliceStatus
 from .review.doubt import Doubt
 from .review.doubts import session_doubts
+
+CORRECTIONS = ("carried", "stock")
 
 
 class Annotator:
@@ -35,6 +37,7 @@ class Annotator:
         window: intensity window, see `choose_mapping`; ``auto`` is settled by the first object and then kept.
         roi: ``auto``, ``full`` or a margin in mm, see `RegionPolicy`.
         store: where encoded slices are kept; by default a new one of 2 GiB.
+        corrections: ``carried`` (see `propagation`), or ``stock``, as stock SAM 2 is driven by study A, to compare with.
 
     Example:
         >>> from SAM2AnnotateLib.engine import ScriptedEngine
@@ -55,9 +58,12 @@ class Annotator:
         window: str = "auto",
         roi: str = "auto",
         store: EmbeddingStore | None = None,
+        corrections: str = "carried",
     ):
-        self.volume, self.engine = volume, engine
+        self.volume, self.engine, self.corrections = volume, engine, corrections
         require_window(window)
+        if corrections not in CORRECTIONS:
+            raise InputError(f"Unknown way with corrections '{corrections}': expected one of {', '.join(CORRECTIONS)}.")
         self.stack = SliceStack.along(volume.grid, axis)
         self.policy = RegionPolicy.parse(roi)
         self._window, self._store = window, store
@@ -146,9 +152,10 @@ class AnnotatedObject:
         return predict_slice(self.encoder, self.prompted_position, self.prompt, self.annotator.policy)
 
     def propagate(self, cancel: CancelToken | None = None, progress: ProgressCallback | None = None) -> Iterator[SliceResult]:
-        """Compute all slices of the extent that are neither locked nor prompted, also those that a stopped correction left stale.
+        """Compute all slices of the extent that are not locked, also those that a stopped correction left stale.
 
-        What is computed stays, also if it is stopped halfway. A correction made meanwhile ends it: its results would be out of date.
+        What is up to date is given again as it is, at no cost. What is computed stays, also if it is stopped halfway. A correction made
+        meanwhile ends it: its results would be out of date.
         """
         yield from self._compute(None, cancel, progress)
 
@@ -182,9 +189,9 @@ class AnnotatedObject:
     def correct(
         self, slice_index: int, mask: np.ndarray, cancel: CancelToken | None = None, progress: ProgressCallback | None = None
     ) -> Iterator[SliceResult]:
-        """Lock a slice with a person's mask, and recompute up to the next locked slice on both sides.
+        """Lock a slice with a person's mask, and recompute up to the next prompted or locked slice on both sides.
 
-        The slice is locked at once, before the first result is asked for.
+        The slice is locked at once, before the first result is asked for. `propagate` has nothing to add to what this gives.
 
         Args:
             slice_index: voxel index of the slice.
@@ -270,18 +277,34 @@ class AnnotatedObject:
         return stored
 
     def _compute(self, changed: int | None, cancel: CancelToken | None, progress: ProgressCallback | None) -> Iterator[SliceResult]:
-        work, revision = self.review.due_work(changed), self.review.revision
-        for result in propagate(
-            self.encoder,
-            work.prompts,
-            work.extent,
-            self.annotator.policy,
-            locked=work.locked,
-            changed=work.changed,
-            crops=work.crops,
-            cancel=cancel,
-            progress=progress,
-        ):
+        work, revision, policy = self.review.due_work(changed), self.review.revision, self.annotator.policy
+        if self.annotator.corrections == "stock":
+            crops = {position: result.crop for position, result in self.review.results.items()}
+            results = propagate_as_stock(
+                self.encoder, work.prompts, work.extent, policy, locked=work.locked, changed=changed, crops=crops, cancel=cancel
+            )
+        else:
+            results = propagate(
+                self.encoder,
+                work.prompts,
+                work.extent,
+                policy,
+                locked=work.locked,
+                corrected=work.corrected,
+                changed=changed,
+                due=work.due,
+                proposals=work.proposals,
+                cancel=cancel,
+                progress=progress,
+            )
+            if changed is None:
+                known = self.review.results
+                for position in sorted(known.keys() - work.due - work.locked):
+                    if position not in self.review.locked:
+                        yield known[position]
+                    if self.review.revision != revision:
+                        return
+        for result in results:
             if self.review.add_result(result):  # a slice may have been accepted meanwhile
                 yield result
             if self.review.revision != revision:

@@ -132,6 +132,9 @@ class Console:
         service = self._service()
         service.forgetVolumes(lambda volumeId: slicer.mrmlScene.GetNodeByID(volumeId) is not None)
         choice = None if model is None else ModelChoice(model, device)
+        opened = self._opened(annotated)
+        if changed is None and opened.mapping is not None:
+            annotated.computeWith((choice or service.choice).checkpoint, opened.mapping)
         work, revision = annotated.session.due_work(changed), annotated.session.revision
         failures: list[Exception] = []
         ended: list[SAM2AnnotateError | None] = []
@@ -149,7 +152,7 @@ class Console:
                 failures.append(error)
 
         try:
-            opened, policy = self._opened(annotated), RegionPolicy.parse(annotated.about.get("roi", "auto"))
+            policy = RegionPolicy.parse(annotated.about.get("roi", "auto"))
             told = {"onSlice": arrived, "onDone": lambda: ended.append(None), "onFailed": ended.append}
             self._tell(annotated, changed)
             self._wait(service, service.propagate(opened, work, policy, choice=choice, ofScript=True, **told), ended, failures)
@@ -243,7 +246,7 @@ class ConsoleReview:
         return {annotated.stack.index_of(position): doubt for position, doubt in ordered}
 
     def propagate(self, progress: Callable[[Progress], None] | None = None) -> None:
-        """Compute every slice that is not locked."""
+        """Compute every slice that is not locked and not up to date; with another model than before, all that are not locked."""
         self._console.run(self._usable(), None, self._model, self._device, progress)
 
     def accept(self, *sliceIndices: int) -> None:
@@ -258,7 +261,7 @@ class ConsoleReview:
         keep(self._annotated)
 
     def correct(self, sliceIndex: int, mask: np.ndarray, progress: Callable[[Progress], None] | None = None) -> None:
-        """Lock a slice with a person's mask, and compute its neighbors anew up to the next locked slice; all False: not there."""
+        """Lock a slice with a person's mask, and compute its neighbors anew up to the next known slices; all False: not there."""
         annotated, position = self._usable(), self._position(sliceIndex)
         frame = annotated.stack.frame_from_slice(np.asarray(mask, dtype=bool))
         annotated.session.status(position)  # raises outside the extent

@@ -5,5 +5,6 @@ from .propagate import propagate
 from .region_of_interest import RegionPolicy
 from .results import SliceResult
 from .slice_encoder import SliceEncoder
+from .stock_way import propagate_as_stock
 
-__all__ = ["Pass", "RegionPolicy", "SliceEncoder", "SliceResult", "plan_passes", "propagate"]
+__all__ = ["Pass", "RegionPolicy", "SliceEncoder", "SliceResult", "plan_passes", "propagate", "propagate_as_stock"]

@@ -1,23 +1,28 @@
 """ReviewSession: the state of one object under review. Is told results and decisions; says what to compute. Calls no engine.
 
-An accepted or corrected slice is *locked*: its mask is final, no later result changes it, and it bounds what a correction recomputes
-(study A; barriers between locked slices are ours).
+An accepted or corrected slice is *locked*: its mask is final, no later result changes it. With the prompted ones, locked slices are what is
+*known*: a correction makes the slices up to the next known ones stale, and nothing beyond (study A; barriers between locked slices are
+ours). An accepted slice says nothing new, so accepting makes nothing stale.
+
+An *old proposal* is what a slice was proposed as before any lock bore upon it. It is kept as long as the prompts that it follows from:
+corrections are weighed against it, and it comes back when they are unlocked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 
 import numpy as np
 
 from ..errors import PromptError
-from ..geometry import Box2D, Extent
+from ..geometry import Extent
 from ..prompts import SlicePrompt
 from ..prompts.mask_runs import mask_from_runs, mask_to_runs
 from ..propagation.results import SliceResult
+from ..propagation.stretches import plan_stretches
 from .change_marks import MarksChanges
 from .slice_texts import SliceTexts, ToldOnce
 from .stored_session import require_session
@@ -35,13 +40,15 @@ class SliceStatus(Enum):
 
 @dataclass(frozen=True)
 class DueWork:
-    """The arguments of `propagate` that follow from a session's state."""
+    """The arguments of `propagate` that follow from a session's state; of the old proposals, those that bear upon what is due."""
 
     prompts: dict[int, SlicePrompt]
     extent: Extent
     locked: frozenset[int]
+    corrected: frozenset[int]
     changed: int | None
-    crops: dict[int, Box2D]
+    due: frozenset[int]
+    proposals: dict[int, SliceResult]
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class Snapshot:
     results: dict[int, SliceResult]
     final: dict[int, np.ndarray]
     status: dict[int, SliceStatus]
+    proposals: dict[int, SliceResult] = field(default_factory=dict)
 
 
 class ReviewSession(MarksChanges):
@@ -77,6 +85,7 @@ class ReviewSession(MarksChanges):
         self.extent, self.frame_shape_rc = extent, frame_shape_rc
         self._prompts = dict(prompts)
         self._results: dict[int, SliceResult] = {}
+        self._proposals: dict[int, SliceResult] = {}  # the old ones
         self._final: dict[int, np.ndarray] = {}
         self._status: dict[int, SliceStatus] = {}
         # Counts what makes a running computation out of date: corrections, unlocked slices, undo, a changed extent or prompt.
@@ -118,18 +127,23 @@ class ReviewSession(MarksChanges):
             return False
         self._results[result.position] = result
         self._status[result.position] = SliceStatus.PROPOSED
+        if result.position in self._prompts or not any(end in self._final for end in self._known_beside(result.position)):
+            self._proposals[result.position] = result
         self.version += 1
         return True
 
     def amend_result(self, result: SliceResult) -> None:
         """Replace the result of a slice that has one and is not locked, and leave its status: it was cut anew, not computed anew."""
         if result.position in self._results and result.position not in self._final:
+            if self._proposals.get(result.position) is self._results[result.position]:
+                self._proposals[result.position] = result
             self._results[result.position] = result
             self.version += 1
 
     def outdate(self, positions: Iterable[int]) -> None:
-        """Mark proposals stale, because something that they were made with does not hold any more."""
+        """Mark proposals stale, and forget the old ones, because something that they were made with does not hold any more."""
         for position in positions:
+            self._proposals.pop(position, None)
             if self._status.get(position) is SliceStatus.PROPOSED:
                 self._status[position] = SliceStatus.STALE
                 self.version += 1
@@ -155,10 +169,21 @@ class ReviewSession(MarksChanges):
         self._outdate_beside(position)
 
     def unlock(self, position: int) -> None:
-        """Make a locked slice a proposal again, with the mask that was last computed for it, if any."""
+        """Make a locked slice a proposal again, with the mask that was last computed for it, if any.
+
+        What followed from a correction is stale then. An accepted slice said nothing new: without it, only what it kept apart from a
+        correction is stale.
+        """
         self._require_in_extent(position)
-        if self._final.pop(position, None) is not None:
-            self._status[position] = SliceStatus.PROPOSED if position in self._results else SliceStatus.EMPTY
+        if self._final.pop(position, None) is None:
+            return
+        was_drawn = self._status[position] is SliceStatus.CORRECTED
+        self._status[position] = SliceStatus.PROPOSED if position in self._results else SliceStatus.EMPTY
+        if was_drawn or any(self._status.get(end) is SliceStatus.CORRECTED for end in self._known_beside(position)):
+            if position not in self._prompts and position in self._results:
+                self._status[position] = SliceStatus.STALE
+            self._outdate_beside(position)
+        else:
             self._outdated()
 
     def set_extent(self, extent: Extent) -> None:
@@ -174,6 +199,7 @@ class ReviewSession(MarksChanges):
             raise PromptError(f"The extent {ends} would leave out slice {outside[0]}, which is prompted, accepted or corrected.")
         self.extent = extent
         self._results = {position: result for position, result in self._results.items() if position in extent}
+        self._proposals = {position: result for position, result in self._proposals.items() if position in extent}
         self._status = {position: status for position, status in self._status.items() if position in extent}
         self._outdated()
 
@@ -188,9 +214,7 @@ class ReviewSession(MarksChanges):
         if position in self._final:
             raise PromptError(f"Slice {position} is accepted or corrected. Unlock it before you prompt it anew.")
         self._prompts[position] = prompt
-        if self._status.get(position) is SliceStatus.PROPOSED:
-            self._status[position] = SliceStatus.STALE
-        self._outdate_beside(position)
+        self._outdate_for_prompt(position)
 
     def remove_prompt(self, position: int) -> None:
         """Take a prompt away; the slice is computed like any other then.
@@ -202,9 +226,12 @@ class ReviewSession(MarksChanges):
         if position in self._prompts and len(self._prompts) == 1:
             raise PromptError(f"The prompt on slice {position} is the object's only one. Prompt another slice first.")
         if self._prompts.pop(position, None) is not None:
-            if self._status.get(position) is SliceStatus.PROPOSED:
-                self._status[position] = SliceStatus.STALE
-            self._outdate_beside(position)
+            self._outdate_for_prompt(position)
+
+    def outdate_all(self) -> None:
+        """Let all that is not locked be computed again, without what was proposed before: the model or what it sees is another one now."""
+        self.outdate(self.extent.indices)
+        self._outdated()
 
     @property
     def prompts(self) -> dict[int, SlicePrompt]:
@@ -215,12 +242,13 @@ class ReviewSession(MarksChanges):
 
     def snapshot(self) -> Snapshot:
         """The whole state, for one step of undo. Cheap: masks are read-only and shared."""
-        return Snapshot(self.extent, dict(self._prompts), dict(self._results), dict(self._final), dict(self._status))
+        return Snapshot(self.extent, dict(self._prompts), dict(self._results), dict(self._final), dict(self._status), dict(self._proposals))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a state that `snapshot` gave."""
         self.extent, self._prompts = snapshot.extent, dict(snapshot.prompts)
         self._results, self._final, self._status = dict(snapshot.results), dict(snapshot.final), dict(snapshot.status)
+        self._proposals = dict(snapshot.proposals)
         self._outdated()
 
     def to_json(self) -> dict:
@@ -243,11 +271,18 @@ class ReviewSession(MarksChanges):
             "results": {str(position): told(result, result.to_json) for position, result in self._results.items()},
             "final": {str(position): told(mask, partial(mask_to_runs, mask)) for position, mask in self._final.items()},
             "status": {str(position): status.value for position, status in self._status.items()},
+            # Where nothing was corrected yet, a slice's old proposal is its latest result: those are named, not stored twice.
+            "old": sorted(position for position, one in self._proposals.items() if one is self._results.get(position)),
+            "proposals": {
+                str(position): one.to_json() for position, one in self._proposals.items() if one is not self._results.get(position)
+            },
         }
 
     @classmethod
     def from_json(cls, stored: dict) -> ReviewSession:
         """Read back what `to_json` wrote.
+
+        Of a review that was stored before old proposals were kept, the latest results stand for them.
 
         Raises:
             PromptError: if it is damaged.
@@ -263,6 +298,9 @@ class ReviewSession(MarksChanges):
                 mask.setflags(write=False)
                 session._final[int(position)] = mask
             session._status = {int(position): SliceStatus(value) for position, value in stored["status"].items()}
+            session._proposals = {position: session._results[position] for position in stored.get("old", session._results)}
+            for position, one in stored.get("proposals", {}).items():
+                session._proposals[int(position)] = SliceResult.from_json(one)
             session.version += 1
         except (KeyError, TypeError, ValueError, OverflowError) as exc:
             raise PromptError(f"The stored review is damaged: {exc!r}.") from exc
@@ -277,7 +315,7 @@ class ReviewSession(MarksChanges):
     # -- what to compute ----------------------------------------------------------------------------------------------------------
 
     def due_work(self, changed: int | None = None) -> DueWork:
-        """What to give to `propagate`: all slices, or those that a correction on `changed` affects.
+        """What to give to `propagate`: all slices that are stale or not computed yet, or those beside `changed` alone.
 
         Raises:
             PromptError: if `changed` is not locked.
@@ -285,22 +323,49 @@ class ReviewSession(MarksChanges):
         if changed is not None and changed not in self._final:
             raise PromptError(f"Slice {changed} is neither accepted nor corrected, so nothing follows from it.")
         prompts = {**self._prompts, **{position: SlicePrompt(mask=mask) for position, mask in self._final.items()}}
-        crops = {position: result.crop for position, result in self._results.items()}
-        return DueWork(prompts, self.extent, self.locked, changed, crops)
+        due = {position for position in self.extent.indices if self.status(position) in (SliceStatus.EMPTY, SliceStatus.STALE)}
+        if changed is not None:
+            due &= {*self._stretch(changed, -1), *self._stretch(changed, 1)}
+        drawn = frozenset(position for position in self._final if self._status[position] is SliceStatus.CORRECTED)
+        stretches = [one for one in plan_stretches(self.extent, prompts) if due.intersection(one.positions)]
+        bearing = {position for one in stretches for position in (*one.positions, *one.ends)}
+        proposals = {position: self._proposals[position] for position in sorted(bearing) if position in self._proposals}
+        return DueWork(prompts, self.extent, self.locked, drawn, changed, frozenset(due), proposals)
 
     def _outdated(self) -> None:
         self.revision += 1
         self.version += 1
 
-    def _outdate_beside(self, position: int) -> None:
-        """Mark proposals on both sides stale, up to the next locked slice; a prompted slice has its own mask and stays."""
+    def _outdate_beside(self, position: int, forget: bool = False) -> None:
+        """Mark proposals on both sides stale, up to the next known slice; `forget` the old ones there, too."""
         self._outdated()
-        for step in (-1, 1):
-            beside = position + step
-            while beside in self.extent and beside not in self._final:
-                if self._status.get(beside) is SliceStatus.PROPOSED and beside not in self._prompts:
-                    self._status[beside] = SliceStatus.STALE
-                beside += step
+        for beside in (*self._stretch(position, -1), *self._stretch(position, 1)):
+            if self._status.get(beside) is SliceStatus.PROPOSED:
+                self._status[beside] = SliceStatus.STALE
+            if forget:
+                self._proposals.pop(beside, None)
+
+    def _outdate_for_prompt(self, position: int) -> None:
+        """A prompt came, changed or went: what follows from it is proposed anew."""
+        if self._status.get(position) is SliceStatus.PROPOSED:
+            self._status[position] = SliceStatus.STALE
+        if position not in self._final:
+            self._proposals.pop(position, None)
+        self._outdate_beside(position, forget=True)
+
+    def _stretch(self, position: int, step: int) -> list[int]:
+        """The slices from beside `position`, by `step` of 1 or -1, up to the next known one."""
+        found = []
+        beside = position + step
+        while beside in self.extent and beside not in self._final and beside not in self._prompts:
+            found.append(beside)
+            beside += step
+        return found
+
+    def _known_beside(self, position: int) -> list[int]:
+        """The next known slices on both sides."""
+        ends = [position + step * (len(self._stretch(position, step)) + 1) for step in (-1, 1)]
+        return [end for end in ends if end in self.extent]
 
     def _require_in_extent(self, position: int) -> None:
         if position not in self.extent:

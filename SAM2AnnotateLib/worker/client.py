@@ -147,9 +147,10 @@ class WorkerClient:
     def propagate(self, key: str, work: DueWork, policy: RegionPolicy) -> int:
         """Ask for the slices that are due."""
         prompts = {str(position): prompt.to_json() for position, prompt in work.prompts.items()}
-        crops = {str(position): box_to_list(crop) for position, crop in work.crops.items()}
+        proposals = [result.to_json() for _, result in sorted(work.proposals.items())]
         extent = [work.extent.first, work.extent.last]
-        return self._ask(Propagate, key, prompts, extent, str(policy), sorted(work.locked), work.changed, crops)
+        lists = [sorted(positions) for positions in (work.locked, work.corrected, work.due)]
+        return self._ask(Propagate, key, prompts, extent, str(policy), lists[0], lists[1], work.changed, lists[2], proposals)
 
     def prefetch(self, key: str, center: int, extent: Extent, crop: Box2D) -> int:
         """Let the worker encode slices while it has nothing else to do."""

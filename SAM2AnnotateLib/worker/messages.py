@@ -8,7 +8,7 @@ Positions, rows and columns are those of the upright stack, which both sides der
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .. import errors
@@ -74,15 +74,17 @@ class PredictSlice(Message):
 
 @dataclass(frozen=True)
 class Propagate(Message):
-    """The arguments of `propagate`; keys of `prompts` and `crops` are positions as text, as JSON has it. Replies `SliceDone` each slice."""
+    """The arguments of `propagate`; keys of `prompts` are positions as text, as JSON has it. Replies `SliceDone` each slice."""
 
     volume: str
     prompts: dict[str, dict]
     extent: list[int]
     roi: str
-    locked: list[int] = field(default_factory=list)
-    changed: int | None = None
-    crops: dict[str, list[int]] = field(default_factory=dict)
+    locked: list[int]
+    corrected: list[int]
+    changed: int | None
+    due: list[int]
+    proposals: list[dict]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from ..intensity import IntensityMapping
 from ..processors import wait_patiently
 from ..progress import CancelToken, Progress
 from ..prompts import SlicePrompt
-from ..propagation import RegionPolicy, SliceEncoder, propagate
+from ..propagation import RegionPolicy, SliceEncoder, SliceResult, propagate
 from ..propagation.propagate import predict_slice
 from .messages import (
     Cancel,
@@ -156,8 +156,10 @@ class Worker:
             Extent(*message.extent),
             RegionPolicy.parse(message.roi),
             locked=message.locked,
+            corrected=message.corrected,
             changed=message.changed,
-            crops={int(position): Box2D(*crop) for position, crop in message.crops.items()},
+            due=message.due,
+            proposals={result.position: result for result in map(SliceResult.from_json, message.proposals)},
             cancel=cancel,
             progress=note,
         ):

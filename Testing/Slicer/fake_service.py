@@ -74,8 +74,10 @@ class FakeService:
                 work.extent,
                 policy,
                 locked=work.locked,
+                corrected=work.corrected,
                 changed=work.changed,
-                crops=work.crops,
+                due=work.due,
+                proposals=work.proposals,
                 progress=progress.append,
             )
             self._running = (request, ((result, progress[-1]) for result in results))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import slicer
@@ -230,10 +232,23 @@ def test_progress_is_shown_slices_come_one_by_one_and_cancel_keeps_them(bench):
     bench.click("propagate")
     assert bench.ui.progressBar.visible and not bench.ui.propagateButton.enabled
     bench.letThrough(5)
-    assert bench.ui.progressBar.value == 5 and "5 of 17 slices, about 3 s left" in bench.ui.estimateLabel.text
+    assert bench.ui.progressBar.value == 5 and "5 of 16 slices, about 3 s left" in bench.ui.estimateLabel.text
     bench.click("cancel")
-    assert "5 of 17 slices are done and kept" in bench.message and not bench.ui.progressBar.visible
-    assert annotated.counts()[SliceStatus.PROPOSED] == 5 and bench.ui.propagateButton.enabled
+    assert "5 of 16 slices are done and kept" in bench.message and not bench.ui.progressBar.visible
+    assert annotated.counts()[SliceStatus.PROPOSED] == 6 and bench.ui.propagateButton.enabled
+
+
+def test_what_is_up_to_date_is_not_computed_again_unless_with_another_model(bench):
+    annotated = bench.propagated()
+    assert bench.logic.dueSlices() == 0 and not bench.ui.propagateButton.enabled
+    assert "up to date" in bench.ui.propagateButton.toolTip
+    bench.logic.accept(annotated.center - 2)
+    assert bench.logic.dueSlices() == 0, "an accepted slice says nothing new"
+    bench.service.use(replace(bench.service.choice, checkpoint="sam2.1_hiera_tiny"))
+    bench.logic.changed.emit()
+    assert bench.logic.dueSlices() == len(annotated.session.extent) - 2 and bench.ui.propagateButton.enabled
+    bench.click("propagate")
+    assert bench.logic.dueSlices() == 0 and annotated.counts()[SliceStatus.PROPOSED] == len(annotated.session.extent) - 1
 
 
 @pytest.mark.parametrize("follow", [True, False])

@@ -294,7 +294,7 @@ def _unmet(state: PanelState) -> dict[str, str]:
         "running": (state.running, _("Nothing is being computed.")),
         "notStopping": (not state.stopping, _("It is being stopped. Finished slices are kept.")),
         "notRunning": (not state.running, _("Slices are being computed.")),
-        "due": (state.due > 0, _("All slices are accepted or corrected, or prompted.")),
+        "due": (state.due > 0, _("All slices are up to date.")),
         "onSlice": (state.onSlice, _("No view shows a slice of this volume in the object's direction.")),
         "inExtent": (state.status is not None, _("The slice shown is outside the object's first and last slice.")),
         "computed": (state.status is not SliceStatus.EMPTY, _("This slice has no mask yet. Press 'Propagate' (Enter).")),

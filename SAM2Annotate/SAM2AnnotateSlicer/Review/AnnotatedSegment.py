@@ -176,6 +176,16 @@ class AnnotatedSegment:
             box = Box2D(0, self.stack.frame_shape_rc[0], 0, self.stack.frame_shape_rc[1])
         return boundsOf(self.stack, box, self.session.extent)
 
+    def isOutOfDate(self, model: str, mapping: IntensityMapping) -> bool:
+        """Whether the proposals are another model's, or were made with another gray window."""
+        return self.about.get("computedWith") not in (None, _computedWith(model, mapping))
+
+    def computeWith(self, model: str, mapping: IntensityMapping) -> None:
+        """All that is not locked is about to be computed, with this model and window; proposals of another one are stale then."""
+        if self.isOutOfDate(model, mapping):
+            self.session.outdate_all()
+        self.about["computedWith"] = _computedWith(model, mapping)
+
     # -- results and decisions, shown in the segment at once ---------------------------------------------------------------------------
 
     def addResult(self, result: SliceResult, blocked: np.ndarray | None = None, quiet: bool = False) -> bool:
@@ -434,6 +444,10 @@ def _mayHaveBeenCut(mask: np.ndarray, others: np.ndarray) -> bool:
     rows, cols = (np.pad(others, pad) for pad in (((1, 1), (0, 0)), ((0, 0), (1, 1))))
     beside = rows[2:] | rows[:-2] | cols[:, 2:] | cols[:, :-2]
     return not mask.any() or bool((mask & beside).any())
+
+
+def _computedWith(model: str, mapping: IntensityMapping) -> dict:
+    return {"model": model, "window": [mapping.lower, mapping.upper]}
 
 
 def stackOf(volumeNode, axis: str) -> SliceStack:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from SAM2AnnotateLib.errors import Cancelled, SAM2AnnotateError
+from SAM2AnnotateLib.errors import Cancelled, PromptError, SAM2AnnotateError
 from SAM2AnnotateLib.intensity import IntensityMapping
 from SAM2AnnotateLib.propagation import SliceResult
 
@@ -63,8 +63,23 @@ class ComputeSteps(Workspace):
         return (0, 0) if self._run is None else (self._run.done, self._run.total)
 
     def dueSlices(self) -> int:
-        """How many slices 'Propagate' would compute."""
-        return 0 if self.current is None else dueSlices(self.current)
+        """How many slices 'Propagate' would compute: those that are not up to date, or all with another model or gray window."""
+        annotated = self.current
+        if annotated is None:
+            return 0
+        if self._isOutOfDate(annotated):
+            known = {*annotated.session.locked, *annotated.session.prompts}
+            return sum(position not in known for position in annotated.session.extent.indices)
+        return dueSlices(annotated)
+
+    def _isOutOfDate(self, annotated: AnnotatedSegment) -> bool:
+        if not annotated.exists:
+            return False
+        try:
+            mapping = self._mappingNow(annotated)
+        except PromptError:  # no window is shown that could be another one; to propagate says so
+            return False
+        return annotated.isOutOfDate(self.service.choice.checkpoint, mapping)
 
     def estimateSeconds(self) -> float | None:
         """How long the propagation will take, or will still take; None before the first slice was measured."""
@@ -72,8 +87,10 @@ class ComputeSteps(Workspace):
         return None if each is None else each * (total - done if self.running else self.dueSlices())
 
     def propagate(self) -> None:
-        """Compute every slice of the current object that is not locked."""
-        self._requireObject().effort.note("propagate")
+        """Compute every slice of the current object that is not locked and not up to date."""
+        annotated = self._requireObject()
+        annotated.effort.note("propagate")
+        annotated.computeWith(self.service.choice.checkpoint, self._mappingNow(annotated))
         self._propagate(None)
 
     def cancel(self) -> None:
@@ -83,7 +100,7 @@ class ComputeSteps(Workspace):
     def _propagate(self, changed: int | None) -> None:
         annotated = self._requireObject()
         if self._run is not None:
-            changed = None if self._run.changed is None else changed  # what the stopped run left undone is due too
+            changed = None  # what the stopped run left undone is due too
             self._abandonRun()
         if dueSlices(annotated, changed) == 0:
             self.propagated.emit()
@@ -146,9 +163,12 @@ class ComputeSteps(Workspace):
         return OpenedVolume(annotated.imageKey(mapping), voxelsKey(volumeNode), volumeFromNode(volumeNode), annotated.axis, mapping)
 
     def _mappingOf(self, annotated: AnnotatedSegment) -> IntensityMapping:
-        mapping = self._grays.mapping(annotated.volumeNode, self.parameters.window)
+        mapping = self._mappingNow(annotated)
         annotated.about |= {"mapping": mapping.to_json(), "model": self.parameters.model, "overlap": self.parameters.overlap.value}
         return mapping
+
+    def _mappingNow(self, annotated: AnnotatedSegment) -> IntensityMapping:
+        return self._grays.mapping(annotated.volumeNode, self.parameters.window)
 
     def _blocked(self, annotated: AnnotatedSegment, position: int) -> np.ndarray | None:
         """(rows, cols) pixels of other segments on a slice, if masks are to keep off them."""

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from SAM2AnnotateLib.errors import SAM2AnnotateError
 from SAM2AnnotateLib.propagation import RegionPolicy, SliceResult
-from SAM2AnnotateLib.propagation.passes import plan_passes
 
 from ..Model.ModelService import ModelService, OpenedVolume, Request
 from .AnnotatedSegment import AnnotatedSegment
@@ -33,7 +32,7 @@ class PropagationRun:
         self._onSlice, self._onEnd = onSlice, onEnd
         self._work = annotated.session.due_work(changed)
         self._revision = annotated.session.revision
-        self.done, self.total = 0, dueSlices(annotated, changed)
+        self.done, self.total = 0, len(self._work.due)
         self._request: Request | None = None
         self._over = False
 
@@ -70,7 +69,5 @@ class PropagationRun:
 
 
 def dueSlices(annotated: AnnotatedSegment, changed: int | None = None) -> int:
-    """How many slices a run would compute."""
-    session = annotated.session
-    conditioning = {*session.prompts, *session.locked}
-    return sum(len(one.positions) for one in plan_passes(session.extent, conditioning, session.locked, changed))
+    """How many slices a run would compute, besides those that have a prompt of their own."""
+    return len(annotated.session.due_work(changed).due - annotated.session.prompts.keys())

@@ -81,10 +81,10 @@ def test_a_correction_is_final_and_only_the_stretches_beside_it_are_computed_aga
     drawn = np.zeros((40, 50), dtype=bool)
     drawn[14:20, 18:26] = True  # a quarter of the block
     recomputed = {item.slice_index(result) for result in item.correct(10, drawn)}
-    assert recomputed == {7, 8, 9, 11}, "up to the locked slices 6 and 12, which are not among them"
+    assert recomputed == {11}, "up to the locked slice 12 and the prompted slice 9, which are not among them"
     after = item.mask_kji()
     assert np.array_equal(after[10], drawn)
-    untouched = [k for k in range(20) if k not in {7, 8, 9, 10, 11}]
+    untouched = [k for k in range(20) if k not in {10, 11}]
     assert after[untouched].tobytes() == before[untouched].tobytes()
     assert [item.status(k).value for k in (6, 10, 12, 11)] == ["accepted", "corrected", "accepted", "proposed"]
 
@@ -115,18 +115,17 @@ def test_drawing_on_the_array_after_a_correction_does_not_change_the_locked_slic
         item.slice_mask(9)[0, 0] = True
 
 
-def test_a_stretch_between_two_locked_slices_follows_both(a_block):
+def test_between_two_corrections_each_leads_where_it_is_near_with_the_shape_between_them(a_block):
     item = _object(a_block)
     _run(item.propagate())
     left, right = np.zeros((2, 40, 50), dtype=bool)
     left[14:26, 18:34] = True
     right[18:22, 24:28] = True
-    _run(item.correct(6, left))
-    _run(item.correct(13, right))
-    # Each half is led by its own end: reach 3 a slice, so the left half is the whole block, the right half grows from the small square.
-    assert item.slice_mask(9).sum() == 12 * 16
-    assert item.slice_mask(12).sum() == 10 * 10
-    assert item.slice_mask(11).sum() == 12 * 16
+    _run(item.correct(10, left))
+    _run(item.correct(15, right))
+    sizes = [int(item.slice_mask(k).sum()) for k in range(10, 16)]
+    assert sizes[0] == 12 * 16 and sizes[5] == 4 * 4
+    assert sizes == sorted(sizes, reverse=True) and sizes[1] > 8 * 12 and sizes[4] < 12 * 16
 
 
 def test_an_emptied_slice_ends_the_object_beyond_it(a_block):
@@ -139,15 +138,15 @@ def test_an_emptied_slice_ends_the_object_beyond_it(a_block):
     assert item.status(13) is SliceStatus.CORRECTED
 
 
-def test_a_box_on_a_slice_that_is_passed_again_keeps_its_mask(a_block):
+def test_a_prompted_slice_keeps_its_mask_and_what_lies_behind_it_is_left_alone(a_block):
     item = _object(a_block)
     _run(item.propagate())
-    before = item.slice_mask(9).copy()
+    before = item.mask_kji()
     tiny = np.zeros((40, 50), dtype=bool)
     tiny[20, 25] = True
     recomputed = [item.slice_index(result) for result in item.correct(12, tiny)]
-    assert sorted(recomputed) == [4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15] and len(set(recomputed)) == len(recomputed)
-    assert np.array_equal(item.slice_mask(9), before)
+    assert sorted(recomputed) == [10, 11, 13, 14, 15] and len(set(recomputed)) == len(recomputed)
+    assert item.mask_kji()[:10].tobytes() == before[:10].tobytes()
 
 
 def test_cancelling_keeps_what_was_finished_and_the_rest_can_be_computed_later(a_block):
@@ -252,7 +251,7 @@ def test_a_correction_that_was_stopped_leaves_its_neighbors_stale_until_they_are
     item = _object(a_block)
     _run(item.propagate())
     item.correct(12, np.zeros((40, 50), dtype=bool))  # asked for, never run
-    assert [k for k in range(4, 16) if item.status(k) is SliceStatus.STALE] == [4, 5, 6, 7, 8, 10, 11, 13, 14, 15]
+    assert [k for k in range(4, 16) if item.status(k) is SliceStatus.STALE] == [10, 11, 13, 14, 15]
     _run(item.propagate())
     assert not [k for k in range(4, 16) if item.status(k) is SliceStatus.STALE]
     assert not item.slice_mask(13).any() and not item.slice_mask(12).any() and item.slice_mask(10).any()
@@ -376,3 +375,42 @@ def test_a_stack_of_another_volume_is_refused(a_block):
     other = SliceStack.along(VolumeGrid((5, 6, 7), np.eye(4)))
     with pytest.raises(InputError, match="not one of the volume"):
         SliceEncoder(ScriptedEngine(), a_block, other, IntensityMapping(0, 1, "explicit", ""))
+
+
+def test_a_correction_that_leads_nowhere_leaves_the_old_proposals(a_block):
+    item = _object(a_block)
+    _run(item.propagate())
+    before = item.mask_kji()
+    nowhere = np.zeros((40, 50), dtype=bool)
+    nowhere[2:5, 2:5] = True  # dark like the background: from there the block is never found again
+    _run(item.correct(14, nowhere))
+    assert item.mask_kji()[9:14].tobytes() == before[9:14].tobytes()
+
+
+def test_what_the_runs_from_both_sides_say_differs_by_as_much_as_the_result_tells(a_block):
+    item = _object(a_block)
+    assert {result.disagreement for result in item.propagate()} == {None}, "one run comes by each slice"
+    half = np.zeros((40, 50), dtype=bool)
+    half[14:26, 18:26] = True
+    told = {result.position: result.disagreement for result in item.correct(13, half)}
+    assert told[14] is told[15] is None and all(0 <= told[position] < 1 for position in (10, 11, 12))
+
+
+def test_stock_sam2s_way_with_a_correction_is_there_to_compare_with(a_block):
+    item = _object(a_block, corrections="stock")
+    _run(item.propagate())
+    tiny = np.zeros((40, 50), dtype=bool)
+    tiny[20, 25] = True
+    recomputed = [item.slice_index(result) for result in item.correct(12, tiny)]
+    assert sorted(recomputed) == [4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15], "through the prompted slice, whose mask stays, to the ends"
+    with pytest.raises(InputError, match="Unknown way with corrections 'other': expected one of carried, stock"):
+        _object(a_block, corrections="other")
+
+
+def test_slices_that_come_into_the_extent_are_computed_and_no_other(a_block):
+    item = _object(a_block, extent=(7, 11))
+    _run(item.propagate())
+    item.set_extent(5, 12)
+    assert item.review.due_work().due == {5, 6, 12}
+    _run(item.propagate())
+    assert item.mask_kji()[5:13].sum() == 8 * 12 * 16

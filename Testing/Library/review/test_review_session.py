@@ -9,7 +9,6 @@ from patients import drawn
 from SAM2AnnotateLib.errors import PromptError
 from SAM2AnnotateLib.geometry import Box2D, Extent
 from SAM2AnnotateLib.prompts import Point, SlicePrompt
-from SAM2AnnotateLib.propagation.passes import plan_passes
 from SAM2AnnotateLib.propagation.results import SliceResult
 from SAM2AnnotateLib.review.session import ReviewSession
 
@@ -78,7 +77,7 @@ def test_a_corrected_slice_has_the_mask_of_the_person(a_proposal):
     drawing = BETTER.copy()
     a_proposal.correct(4, drawing)
     drawing[:] = False  # the person draws on; the locked mask does not follow
-    assert statuses(a_proposal) == "scpsss", "what lies beside it is out of date, but for the prompted slice"
+    assert statuses(a_proposal) == "scpppp", "what lies beside it is out of date, up to the prompted slice"
     assert np.array_equal(a_proposal.mask(4), BETTER)
     assert not a_proposal.add_result(a_result(4))
     assert np.array_equal(a_proposal.mask(4), BETTER)
@@ -93,14 +92,14 @@ def test_a_slice_can_be_corrected_before_anything_is_computed(a_session):
 
 def test_an_empty_correction_says_that_the_object_is_not_there(a_proposal):
     a_proposal.correct(8, np.zeros(SHAPE, dtype=bool))
-    assert statuses(a_proposal) == "sspssc"
+    assert statuses(a_proposal) == "pppssc"
     assert not a_proposal.mask(8).any()
 
 
 def test_accepting_again_changes_nothing_and_correcting_again_replaces(a_proposal):
     a_proposal.correct(4, BETTER)
     a_proposal.accept(4)
-    assert statuses(a_proposal) == "scpsss"
+    assert statuses(a_proposal) == "scpppp"
     a_proposal.accept(6)
     a_proposal.correct(6, BETTER)
     assert statuses(a_proposal) == "scpcss"
@@ -174,7 +173,7 @@ def test_the_ends_move_but_never_past_a_prompted_or_locked_slice(a_proposal):
 def test_another_slice_can_be_prompted_unless_it_is_locked(a_proposal):
     a_proposal.set_prompt(7, BOX)
     assert sorted(a_proposal.due_work().prompts) == [5, 7]
-    assert statuses(a_proposal) == "sspsss", "all that followed from the other prompt alone is out of date"
+    assert statuses(a_proposal) == "pppsss", "what followed from the other prompt alone is out of date, but for what lies behind that"
     a_proposal.accept(6)
     with pytest.raises(PromptError, match="Unlock it before"):
         a_proposal.set_prompt(6, BOX)
@@ -218,7 +217,8 @@ def test_a_slice_outside_the_extent_is_refused_everywhere(a_session, position):
 def test_at_first_all_is_due_from_the_prompts(a_session):
     due = a_session.due_work()
     assert due.prompts == {5: BOX}
-    assert (due.extent, due.locked, due.changed, due.crops) == (Extent(3, 8), frozenset(), None, {})
+    assert (due.extent, due.locked, due.corrected, due.changed, due.proposals) == (Extent(3, 8), frozenset(), frozenset(), None, {})
+    assert due.due == {3, 4, 5, 6, 7, 8}
 
 
 def test_a_correction_makes_only_its_stretches_due(a_proposal):
@@ -230,8 +230,80 @@ def test_a_correction_makes_only_its_stretches_due(a_proposal):
     assert due.prompts[5] is BOX
     assert np.array_equal(due.prompts[4].final_mask, BETTER)
     assert np.array_equal(due.prompts[7].final_mask, PROPOSED)
-    passes = plan_passes(due.extent, due.prompts.keys(), due.locked, due.changed)
-    assert sorted(position for one in passes for position in one.positions) == [3, 5, 6]  # 8 lies behind the lock on 7
+    assert (due.corrected, due.due) == ({4}, {3}), "behind the correction; the prompt on 5 bounds it on the other side"
+    assert sorted(due.proposals) == [3, 4], "of the old proposals, what bears upon it"
+
+
+def test_what_a_correction_left_stale_elsewhere_is_due_for_a_propagation_but_not_for_another_correction(a_proposal):
+    a_proposal.correct(3, BETTER)
+    a_proposal.correct(7, BETTER)
+    assert statuses(a_proposal) == "cspscs"
+    assert a_proposal.due_work(changed=7).due == {6, 8}
+    assert a_proposal.due_work().due == {4, 6, 8}
+
+
+def test_an_accepted_slice_says_nothing_new_so_nothing_is_due_and_it_can_be_unlocked_as_if_nothing_had_been(a_proposal):
+    a_proposal.accept(6)
+    assert a_proposal.due_work().due == frozenset() and a_proposal.due_work().corrected == frozenset()
+    a_proposal.unlock(6)
+    assert statuses(a_proposal) == "pppppp"
+
+
+def test_what_an_accepted_slice_kept_apart_from_a_correction_is_stale_without_it(a_proposal):
+    a_proposal.correct(8, BETTER)
+    a_proposal.add_result(a_result(7, BETTER))
+    a_proposal.accept(7)
+    a_proposal.unlock(7)
+    assert statuses(a_proposal) == "pppssc"
+
+
+# --- old proposals
+
+
+def test_what_was_proposed_before_a_correction_is_kept_as_long_as_it_stands(a_proposal):
+    before = a_proposal.results
+    a_proposal.correct(4, BETTER)
+    a_proposal.add_result(a_result(3, BETTER))
+    assert a_proposal.due_work(4).proposals == {}, "nothing is due"
+    a_proposal.unlock(4)
+    assert statuses(a_proposal) == "sspppp"
+    assert a_proposal.due_work().proposals == {position: before[position] for position in (3, 4, 5)}
+
+
+def test_another_prompt_makes_new_proposals_of_what_followed_from_the_old_ones(a_proposal):
+    a_proposal.set_prompt(7, BOX)
+    assert sorted(a_proposal.due_work().proposals) == [5]
+    a_proposal.remove_prompt(7)
+    assert sorted(a_proposal.due_work().proposals) == [5]
+
+
+def test_another_model_makes_everything_anew_but_what_is_locked(a_proposal):
+    a_proposal.accept(6)
+    revision = a_proposal.revision
+    a_proposal.outdate_all()
+    assert statuses(a_proposal) == "sssass" and a_proposal.due_work().proposals == {}
+    assert a_proposal.revision > revision
+
+
+def test_old_proposals_are_stored_once_and_come_back_with_undo_and_from_a_journal(a_proposal):
+    snapshot = a_proposal.snapshot()
+    a_proposal.correct(8, BETTER)
+    a_proposal.add_result(a_result(7, BETTER))
+    stored = a_proposal.to_json()
+    assert (stored["old"], sorted(stored["proposals"])) == ([3, 4, 5, 6, 8], ["7"])
+    back = ReviewSession.from_json(stored)
+    back.unlock(8)
+    assert np.array_equal(back.due_work().proposals[7].mask, PROPOSED)
+    a_proposal.restore(snapshot)
+    a_proposal.correct(8, BETTER)
+    assert np.array_equal(a_proposal.due_work().proposals[7].mask, PROPOSED)
+
+
+def test_a_review_that_was_stored_before_old_proposals_were_kept_is_read_with_its_results_for_them(a_proposal):
+    stored = {key: value for key, value in a_proposal.to_json().items() if key not in ("old", "proposals")}
+    back = ReviewSession.from_json(stored)
+    back.correct(3, BETTER)
+    assert sorted(back.due_work().proposals) == [3, 4, 5]
 
 
 def test_a_locked_slice_speaks_by_its_mask_instead_of_its_prompt(a_proposal):
@@ -239,11 +311,6 @@ def test_a_locked_slice_speaks_by_its_mask_instead_of_its_prompt(a_proposal):
     assert np.array_equal(a_proposal.due_work().prompts[5].final_mask, PROPOSED)
     a_proposal.unlock(5)
     assert a_proposal.due_work().prompts[5] is BOX
-
-
-def test_crops_of_earlier_results_are_given_on(a_proposal):
-    a_proposal.add_result(a_result(6, crop=Box2D(0, 2, 0, 2)))
-    assert a_proposal.due_work().crops == {**dict.fromkeys((3, 4, 5, 7, 8), CROP), 6: Box2D(0, 2, 0, 2)}
 
 
 def test_nothing_follows_from_a_slice_that_is_not_locked(a_proposal):

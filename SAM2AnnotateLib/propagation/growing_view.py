@@ -1,0 +1,176 @@
+"""GrowingView: a track on whole slices, which alone knows what part of them the model is shown. Imports engine, prompts, geometry.
+
+The part is a crop around what is known of the object. When a mask reaches the crop's border, the object may go on beyond it: the model is
+then shown more, and asked again. Whoever asks says and hears whole slices.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..engine import SlicePrediction, Track
+from ..geometry import Box2D
+from ..prompts import Point, SlicePrompt
+from .region_of_interest import RegionPolicy, cut, paste
+from .slice_encoder import SliceEncoder
+
+# A grown crop may show more of the object, which may reach the new border. After this many, the whole slice is shown.
+_MOST_GROWTHS_A_SLICE = 3
+# Clicks do not tell how large the object is. It is looked for on the whole slice first, and again in a crop of at most this share of that.
+_WORTH_A_CLOSER_LOOK = 0.7
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the model says of a whole slice.
+
+    Args:
+        mask: (rows, cols) bool of the whole slice.
+        predicted_iou: the model's own estimate of the mask's IoU, 0..1.
+        object_score: the model's probability that the object is on the slice, 0..1.
+        crop: what the model was shown of the slice.
+        seconds: that it took, encoding included where it was needed.
+    """
+
+    mask: np.ndarray
+    predicted_iou: float
+    object_score: float
+    crop: Box2D
+    seconds: float
+
+
+class GrowingView:
+    """One pass over whole slices, with a memory of its own.
+
+    Args:
+        encoder: the volume and the model.
+        policy: how the crop follows from the object.
+        marks: prompts and masks that the first crop must hold, with room around.
+        crop: a crop to begin with if it holds them; else one is made around them.
+        reverse: whether positions fall.
+    """
+
+    def __init__(
+        self, encoder: SliceEncoder, policy: RegionPolicy, marks: Sequence[SlicePrompt], crop: Box2D | None = None, reverse: bool = False
+    ):
+        self._encoder, self._policy, self._reverse = encoder, policy, reverse
+        self._shape_rc, self._spacing_rc_mm = encoder.stack.frame_shape_rc, encoder.stack.frame_spacing_rc_mm
+        self._crop = self._holding(marks, crop)
+        self._known: dict[int, np.ndarray] = {}
+        self._recent: deque[tuple[int, np.ndarray]] = deque(maxlen=encoder.engine.memory_reach)
+        self._track = self._new_track()
+
+    @property
+    def crop(self) -> Box2D:
+        """What the model is shown now."""
+        return self._crop
+
+    def see(self, position: int, prompt: SlicePrompt) -> Seen:
+        """The mask of one slice from its prompt alone; for a view that was told nothing else."""
+        started = time.perf_counter()
+        mask, prediction = self._asked(lambda: self._conditioned(position, prompt))
+        if prompt.box is None and prompt.mask is None and mask.any():
+            sized = [prompt, SlicePrompt(mask=mask)]
+            around = self._policy.crop_around(Box2D.around(mask), self._shape_rc, self._spacing_rc_mm)
+            closer = self._holding(sized, around)
+            if max(closer.shape_rc) <= _WORTH_A_CLOSER_LOOK * max(self._crop.shape_rc):
+                self._crop = closer
+                mask, prediction = self._asked(lambda: self._conditioned(position, prompt))
+        if prompt.final_mask is None:
+            mask, prediction = self._grown_for(mask, prediction, lambda: self._conditioned(position, prompt), ())
+        return self._seen(mask, prediction, started)
+
+    def condition(self, position: int, prompt: SlicePrompt, mask: np.ndarray) -> None:
+        """Let a slice inform the pass.
+
+        Args:
+            position: of the slice.
+            prompt: what the model is told of it.
+            mask: (rows, cols) bool that is known there; what the model is told once it is shown another part.
+        """
+        self._track.condition(position, self._encoder.embedding(position, self._crop), self._inside(prompt))
+        self._known[position] = mask
+
+    def step(self, position: int) -> Seen:
+        """Predict the next slice from the memory, and remember it."""
+        started = time.perf_counter()
+        mask, prediction = self._asked(lambda: self._stepped(position))
+        marks = [SlicePrompt(mask=known) for known in self._known.values()]
+        mask, prediction = self._grown_for(mask, prediction, lambda: self._stepped_anew(position), marks)
+        self._recent.append((position, mask))
+        return self._seen(mask, prediction, started)
+
+    # -- what the model is shown -------------------------------------------------------------------------------------------------
+
+    def _asked(self, ask: Callable[[], SlicePrediction]) -> tuple[np.ndarray, SlicePrediction]:
+        prediction = ask()
+        return paste(prediction.mask, self._crop, self._shape_rc), prediction
+
+    def _grown_for(
+        self, mask: np.ndarray, prediction: SlicePrediction, ask_again: Callable[[], SlicePrediction], marks: Sequence[SlicePrompt]
+    ) -> tuple[np.ndarray, SlicePrediction]:
+        """The mask, asked for again in larger crops as long as it reaches the border; the last growth shows the whole slice."""
+        for growth in range(_MOST_GROWTHS_A_SLICE):
+            if not mask.any():
+                break
+            grown = self._policy.grown(self._crop, Box2D.around(mask), self._shape_rc, self._spacing_rc_mm)
+            if grown == self._crop:
+                break
+            if growth == _MOST_GROWTHS_A_SLICE - 1:
+                grown = self._policy.whole_slice(self._shape_rc, self._spacing_rc_mm)
+            self._crop = self._holding([SlicePrompt(mask=mask), *marks], grown) if marks else grown
+            mask, prediction = self._asked(ask_again)
+        return mask, prediction
+
+    def _holding(self, marks: Sequence[SlicePrompt], crop: Box2D | None) -> Box2D:
+        """`crop` if it holds all that is marked, with room around; else one around all of that."""
+        if crop is None and all(prompt.box is None and prompt.mask is None for prompt in marks):
+            return self._policy.whole_slice(self._shape_rc, self._spacing_rc_mm)
+        boxes = [box for box in (prompt.bounding_box() for prompt in marks) if box is not None]
+        if not boxes:
+            return crop if crop is not None else Box2D(0, self._shape_rc[0], 0, self._shape_rc[1])
+        whole = boxes[0]
+        for box in boxes[1:]:
+            whole = whole.union(box)
+        if crop is None:
+            return self._policy.crop_around(whole, self._shape_rc, self._spacing_rc_mm)
+        return self._policy.grown(crop, whole, self._shape_rc, self._spacing_rc_mm)
+
+    def _inside(self, prompt: SlicePrompt) -> SlicePrompt:
+        """The prompt in rows and columns of the crop; a click beside the object that lies outside says nothing about the crop."""
+        row, col = self._crop.row_start, self._crop.col_start
+        seen = [p for p in prompt.points if self._crop.contains(Box2D(p.row, p.row + 1, p.col, p.col + 1))]
+        return replace(
+            prompt,
+            box=None if prompt.box is None else prompt.box.shifted(-row, -col),
+            points=tuple(Point(p.row - row, p.col - col, p.positive) for p in seen),
+            mask=None if prompt.mask is None else cut(prompt.mask, self._crop),
+        )
+
+    def _seen(self, mask: np.ndarray, prediction: SlicePrediction, started: float) -> Seen:
+        return Seen(mask, prediction.predicted_iou, prediction.object_score, self._crop, time.perf_counter() - started)
+
+    # -- the model's memory ------------------------------------------------------------------------------------------------------
+
+    def _new_track(self) -> Track:
+        return self._encoder.engine.start_track(self._crop.shape_rc, self._encoder.slice_count, self._reverse)
+
+    def _conditioned(self, position: int, prompt: SlicePrompt) -> SlicePrediction:
+        return self._new_track().condition(position, self._encoder.embedding(position, self._crop), self._inside(prompt))
+
+    def _stepped(self, position: int) -> SlicePrediction:
+        return self._track.step(position, self._encoder.embedding(position, self._crop))
+
+    def _stepped_anew(self, position: int) -> SlicePrediction:
+        """The step in the crop as it is now, by a track that is told what the last one knew."""
+        self._track = self._new_track()
+        for known, mask in self._known.items():
+            self._track.condition(known, self._encoder.embedding(known, self._crop), SlicePrompt(mask=cut(mask, self._crop)))
+        for earlier, mask in self._recent:
+            self._track.remember(earlier, self._encoder.embedding(earlier, self._crop), cut(mask, self._crop))
+        return self._stepped(position)
