@@ -29,20 +29,24 @@ class Bench:
         self.engine = ReplayEngine(engine, files)
         self.stack = SliceStack.along(volume.grid, axis)
         self._store = EmbeddingStore()
-        self._annotators: dict[str, Annotator] = {}
+        self._annotators: dict[tuple[str, str], Annotator] = {}
 
-    def new_object(self, truth: StackedTruth, prompt: SlicePrompt, roi: str) -> AnnotatedObject:
-        """The object as the panel and the console make it, from a prompt on its center slice; with the extent of the truth."""
-        return AnnotatedObject(self._annotator(truth, roi), truth.center, prompt, truth.extent)
+    def new_object(self, truth: StackedTruth, prompt: SlicePrompt, roi: str, corrections: str = "carried") -> AnnotatedObject:
+        """The object as the panel and the console make it, from a prompt on its center slice; with the extent of the truth.
+
+        Args:
+            corrections: as of `Annotator`.
+        """
+        return AnnotatedObject(self._annotator(truth, roi, corrections), truth.center, prompt, truth.extent)
 
     def predict(self, truth: StackedTruth, position: int, prompt: SlicePrompt, roi: str) -> SliceResult:
         """One slice from its prompt alone, as a preview."""
         annotator = self._annotator(truth, roi)
         return predict_slice(annotator.encoder_for(position, truth.tight_box(truth.center)), position, prompt, annotator.policy)
 
-    def _annotator(self, truth: StackedTruth, roi: str) -> Annotator:
-        if roi not in self._annotators:
-            annotator = Annotator(self.volume, self.engine, self._axis, self._window, roi, self._store)
+    def _annotator(self, truth: StackedTruth, roi: str, corrections: str = "carried") -> Annotator:
+        if (roi, corrections) not in self._annotators:
+            annotator = Annotator(self.volume, self.engine, self._axis, self._window, roi, self._store, corrections)
             annotator.encoder_for(truth.center, truth.tight_box(truth.center))
-            self._annotators[roi] = annotator
-        return self._annotators[roi]
+            self._annotators[roi, corrections] = annotator
+        return self._annotators[roi, corrections]

@@ -100,7 +100,7 @@ def _propagation(
         return bench.predict(truth, truth.center, prompt, workflow.roi).mask
 
     first = first_prompt(workflow, truth, bench.stack, predict, rng, reader.effort)
-    item = bench.new_object(truth, first.prompt, workflow.roi)
+    item = bench.new_object(truth, first.prompt, workflow.roi, workflow.corrections)
     for _ in item.propagate():
         pass
     if workflow.together:
@@ -111,7 +111,7 @@ def _propagation(
         _review_outward(item, truth, reader)
     if workflow.prompt == "mask":
         reader.was_drawn(truth.center)
-    return {position: _known_mask(item, position) for position in truth.extent.indices}, first.rounds
+    return {position: known_mask(item, position) for position in truth.extent.indices}, first.rounds
 
 
 def _review_outward(item: AnnotatedObject, truth: StackedTruth, reader: SimulatedReader) -> None:
@@ -123,7 +123,7 @@ def _review_outward(item: AnnotatedObject, truth: StackedTruth, reader: Simulate
         if position in reader.reviewed:  # accepted together with others
             continue
         running = _computed_up_to(item, position, running)
-        drawn = reader.look(position, _known_mask(item, position), _expected(item, memory, position))
+        drawn = reader.look(position, known_mask(item, position), _expected(item, memory, position))
         if drawn is None:
             item.accept(stack.index_of(position))
         else:
@@ -148,7 +148,7 @@ def _review_doubtful_first(item: AnnotatedObject, reader: SimulatedReader) -> No
         position = next_doubtful(doubts, current)
         if position is None:
             return
-        drawn = reader.look(position, _known_mask(item, position), doubts[position].expected)
+        drawn = reader.look(position, known_mask(item, position), doubts[position].expected)
         if drawn is None:
             item.accept(stack.index_of(position))
         else:
@@ -160,7 +160,7 @@ def _review_doubtful_first(item: AnnotatedObject, reader: SimulatedReader) -> No
 def _accept_together(item: AnnotatedObject, reader: SimulatedReader, dsc: float) -> None:
     """As the panel's offer to accept all slices that are expected to be that good."""
     doubts = session_doubts(item.review, item.annotator.stack)
-    masks = {position: _known_mask(item, position) for position in expected_above(doubts, dsc)}
+    masks = {position: known_mask(item, position) for position in expected_above(doubts, dsc)}
     expected = {position: doubt.expected for position, doubt in doubts.items() if doubt.expected is not None}
     reader.accept_together(masks, expected)
     for position in masks:
@@ -173,7 +173,8 @@ def _expected(item: AnnotatedObject, memory: ShapeMemory, position: int) -> Expe
     return None if seen is None else expectation_of(seen)
 
 
-def _known_mask(item: AnnotatedObject, position: int) -> np.ndarray:
+def known_mask(item: AnnotatedObject, position: int) -> np.ndarray:
+    """The mask of a slice that was computed or locked."""
     mask = item.review.mask(position)
     if mask is None:
         raise RuntimeError(f"Slice {position} has no mask after propagation.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..annotator import CORRECTIONS
 from ..errors import InputError
 from ..propagation import RegionPolicy
 
@@ -31,6 +32,8 @@ class Workflow:
         clicks: most clicks, one a round.
         margin_mm: for ``box_tracking``.
         every: for ``interpolation``.
+        corrections: what a correction does to other slices: ``carried``, our rule, or ``stock``, see `Annotator`. From the center outward
+            both are the same, as then each correction is the outermost known slice.
 
     Raises:
         InputError: if a choice is none of these.
@@ -45,9 +48,11 @@ class Workflow:
     clicks: int = 5
     margin_mm: float = 1.0
     every: int = 5
+    corrections: str = "carried"
 
     def __post_init__(self) -> None:
-        for what, value, known in (("method", self.method, METHODS), ("prompt", self.prompt, PROMPTS), ("order", self.order, ORDERS)):
+        choices = ("method", self.method, METHODS), ("prompt", self.prompt, PROMPTS), ("order", self.order, ORDERS)
+        for what, value, known in (*choices, ("corrections", self.corrections, CORRECTIONS)):
             if value not in known:
                 raise InputError(f"Unknown {what} '{value}' of the workflow '{self.name}': expected one of {', '.join(known)}.")
         RegionPolicy.parse(self.roi)

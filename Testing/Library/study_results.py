@@ -41,6 +41,7 @@ comparison:
   rules:
     - {dsc: 0.8, nsd: 0.5}
     - {dsc: 0.9}
+  worst_first: 2
 downstream:
   channel: MR
   seed: 3
@@ -118,6 +119,18 @@ def finish_comparison(study: Study) -> None:
                 corrected = 4 if workflow == "paper" or rule == 1 else 5 if case_id == "case_05" else 2
                 objects = [annotated(label, corrected, 0.95) for label in NAMES]
                 study.write(unit, case_id, {"objects": objects, "encoded": 0}, 2.0)
+
+    for workflow, first in (("ours", 0.7), ("paper", 0.6)):
+        unit = f"worst_first/{workflow}"
+        for case_id in study.case_ids_of(unit):
+            steps = worst_first_steps(first, fell=workflow == "paper" and case_id == "case_05")
+            study.write(unit, case_id, {"objects": [{**_key(label), "steps": steps} for label in NAMES], "encoded": 0}, 1.0)
+
+
+def worst_first_steps(first: float, fell: bool) -> list[dict]:
+    """The worst slice drawn twice, 10 pixels each: the DSC rises by 0.1, or falls by 0.05 first and rises by 0.25 then."""
+    gains = (0.0, -0.05, 0.2) if fell else (0.0, 0.1, 0.2)
+    return [{"drawn": at, "pixels": 10 * at, "dsc": round(first + gain, 6)} for at, gain in enumerate(gains)]
 
 
 def finish_models(study: Study) -> None:

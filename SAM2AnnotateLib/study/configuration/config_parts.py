@@ -76,10 +76,13 @@ class ComparisonConfig:
     Args:
         workflows: with different names.
         rules: with different thresholds.
+        worst_first: slices that are drawn, the worst one first, to see what each correction does to the whole object; 0 for none. Of
+            workflows that `has_worst_first` knows.
     """
 
     workflows: tuple[Workflow, ...]
     rules: tuple[Acceptance, ...]
+    worst_first: int = 0
 
     def __post_init__(self) -> None:
         if not self.workflows or not self.rules:
@@ -87,11 +90,13 @@ class ComparisonConfig:
         require_names("workflow", [workflow.name for workflow in self.workflows])
         if len(set(self.rules)) != len(self.rules):
             raise InputError("Two rules of acceptance are the same. Leave one out.")
+        if not 0 <= self.worst_first <= 100:
+            raise InputError(f"Expected 0 to 100 for 'worst_first', got {self.worst_first}.")
 
     @classmethod
     def from_mapping(cls, content: object, place: str = "comparison") -> ComparisonConfig:
         """Raises InputError."""
-        return build(cls, content, place, {"workflows": list_of(read_workflow), "rules": list_of(_read_rule)})
+        return build(cls, content, place, {"workflows": list_of(read_workflow), "rules": list_of(_read_rule), "worst_first": read_whole})
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ class ComputeConfig:
 
 def read_workflow(content: object, place: str, name: str | None = None) -> Workflow:
     """A workflow; `name` is that of one that needs none in the configuration. Raises InputError."""
-    texts = dict.fromkeys(("name", "method", "prompt", "order"), read_text)
+    texts = dict.fromkeys(("name", "method", "prompt", "order", "corrections"), read_text)
     readers = {**texts, "roi": text_or_number, "together": read_number, "clicks": read_whole, "margin_mm": read_number, "every": read_whole}
     return build(Workflow, content, place, readers, **({} if name is None else {"name": name}))
 

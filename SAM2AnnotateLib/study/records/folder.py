@@ -105,7 +105,7 @@ class Study:
         kind = self._unit(unit).kind
         if kind == "models":
             return ("",)
-        return tuple(case.case_id for case in (self.cases if kind == "comparison" else self.training_cases))
+        return tuple(case.case_id for case in (self.cases if kind in ("comparison", "worst_first") else self.training_cases))
 
     def unit_file(self, unit: str, case_id: str) -> Path:
         """Where the result of a unit is."""

@@ -115,6 +115,10 @@ class UnitInputs:
             assert config.comparison is not None
             workflow = next(flow for flow in config.comparison.workflows if flow.name == unit.name)
             return {"workflow": _decisive(workflow), "rule": config.comparison.rules[unit.rule], "effort": config.effort}
+        if unit.kind == "worst_first":
+            assert config.comparison is not None
+            workflow = next(flow for flow in config.comparison.workflows if flow.name == unit.name)
+            return {"workflow": _decisive(workflow), "corrections": workflow.corrections, "times": config.comparison.worst_first}
         if unit.kind == "prompts":
             return {"prompts": config.prompts, "roi": config.workflow.roi}
         own: dict[str, Any] = {"workflow": _decisive(config.workflow)}
@@ -152,6 +156,8 @@ def _decisive(workflow: Workflow) -> dict[str, Any]:
     names = _DECISIVE[workflow.method]
     if "prompt" in names and "clicks" in workflow.prompt:
         names = (*names, "clicks")
+    if "order" in names and workflow.order == "doubtful":  # from the center outward both ways with a correction are the same
+        names = (*names, "corrections")
     found = {"method": workflow.method, **{name: getattr(workflow, name) for name in names}}
     if workflow.method == "propagation" and workflow.together:
         found["together"] = workflow.together

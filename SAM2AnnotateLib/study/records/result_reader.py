@@ -14,7 +14,7 @@ from ...errors import InputError
 from ...nnunet.scores.evaluation_tables import read_scores_csv
 from ...simulation.effort import Effort
 from .folder import Study
-from .results import Annotation, ForeseenSlice, ModelUnit, ObjectKey, PromptScore, StudyResults, UnitProgress
+from .results import Annotation, ForeseenSlice, ModelUnit, ObjectKey, PromptScore, StudyResults, UnitProgress, WorstFirst
 
 _NAN = float("nan")
 _Row = TypeVar("_Row")
@@ -29,12 +29,15 @@ def read_results(study: Study) -> StudyResults:
     reader = _Reader(study)
     prompts: tuple[tuple[PromptScore, ...], ...] = ()
     comparison: dict[tuple[str, int], tuple[Annotation, ...]] = {}
+    worst_first: dict[str, tuple[WorstFirst, ...]] = {}
     for unit in study.units_of_stage("first"):
         kind, *rest = unit.split("/")
         if kind == "prompts":
             prompts = reader.objects(unit, _prompt_scores)
         elif kind == "comparison":
             comparison[rest[0], int(rest[1])] = reader.objects(unit, _annotation)
+        elif kind == "worst_first":
+            worst_first[rest[0]] = reader.objects(unit, _worst_first)
         else:
             reader.count(unit)
     for unit in study.units_of_stage("joint"):
@@ -49,6 +52,7 @@ def read_results(study: Study) -> StudyResults:
         prompts=tuple(score for scores_of_object in prompts for score in scores_of_object),
         scenarios={name: rows for name, rows in scenarios.items() if rows},
         comparison={key: rows for key, rows in comparison.items() if rows},
+        worst_first={name: rows for name, rows in worst_first.items() if rows},
         calibration=study.calibration(),
         models=tuple(sorted(evaluations, key=lambda evaluation: names.index(evaluation.model))),
         model_units=tuple(trained),
@@ -141,6 +145,11 @@ def _prompt_scores(key: ObjectKey, entry: dict) -> tuple[PromptScore, ...]:
             )
         )
     return tuple(rows)
+
+
+def _worst_first(key: ObjectKey, entry: dict) -> WorstFirst:
+    steps = tuple((int(step["drawn"]), int(step["pixels"]), _number(step["dsc"])) for step in entry["steps"])
+    return WorstFirst(key, int(entry["voxels"]), steps)
 
 
 def _annotation(key: ObjectKey, entry: dict) -> Annotation:

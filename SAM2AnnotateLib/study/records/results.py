@@ -98,6 +98,21 @@ class Annotation:
 
 
 @dataclass(frozen=True)
+class WorstFirst:
+    """One object whose worst slice was drawn again and again, by a workflow.
+
+    Args:
+        key: the object.
+        voxels: of the truth.
+        steps: the beginning and what each drawn slice led to: (slices drawn so far, pixels changed for it, 3-D DSC).
+    """
+
+    key: ObjectKey
+    voxels: int
+    steps: tuple[tuple[int, int, float], ...]
+
+
+@dataclass(frozen=True)
 class UnitProgress:
     """How far a unit of work is, over all its cases."""
 
@@ -133,6 +148,7 @@ class StudyResults:
         prompts: object by object.
         scenarios: annotations by scenario, in the order of effort; only scenarios with a finished case.
         comparison: annotations by workflow and index of the acceptance rule, likewise.
+        worst_first: objects whose worst slice was drawn again and again, by workflow.
         calibration: thresholds and curves, or None.
         models: test scores of the models that were trained, in the order of `model_units`.
         model_units: the models that were trained.
@@ -145,6 +161,7 @@ class StudyResults:
     prompts: tuple[PromptScore, ...]
     scenarios: Mapping[str, tuple[Annotation, ...]]
     comparison: Mapping[tuple[str, int], tuple[Annotation, ...]]
+    worst_first: Mapping[str, tuple[WorstFirst, ...]]
     calibration: Calibration | None
     models: tuple[Evaluation, ...]
     model_units: tuple[ModelUnit, ...]

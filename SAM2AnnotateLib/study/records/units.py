@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...errors import InputError
+from ...simulation.worst_first import has_worst_first
 from ..configuration.config import NO_EDITS, REFERENCE, StudyConfig
 
 STAGES = ("first", "joint", "scenarios", "models")
@@ -15,7 +16,7 @@ class Unit:
     """A unit's name, taken apart.
 
     Args:
-        kind: ``prompts``, ``sweep``, ``joint``, ``scenarios``, ``comparison`` or ``models``.
+        kind: ``prompts``, ``sweep``, ``joint``, ``scenarios``, ``comparison``, ``worst_first`` or ``models``.
         name: of the scenario, workflow or model; empty for the others.
         rule: index of the comparison's rule of acceptance.
     """
@@ -37,6 +38,8 @@ def units_of_stage(config: StudyConfig, stage: str) -> tuple[str, ...]:
         units += ["sweep"] if config.calibration else []
         if config.comparison:
             units += [f"comparison/{flow.name}/{n}" for flow in config.comparison.workflows for n in range(len(config.comparison.rules))]
+            if config.comparison.worst_first:
+                units += [f"worst_first/{flow.name}" for flow in config.comparison.workflows if has_worst_first(flow)]
         return tuple(units)
     if stage == "joint":
         return ("joint",) if config.calibration and config.calibration.joint == "to_target" else ()

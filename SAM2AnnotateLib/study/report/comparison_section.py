@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..records.folder import Study
 from ..records.results import StudyResults
-from ..tables import comparison_tables, verdict_tables
+from ..tables import comparison_tables, verdict_tables, worst_first_tables
 from ..tables.workload_tables import seconds_text
 from . import comparison_takeaways, figures
 from .report_page import Picture, Section
@@ -41,6 +41,14 @@ def comparison_section(study: Study, results: StudyResults, notes: tuple[str, ..
         takeaways = (*comparison_takeaways.of_pair(table, paired, pair), *counted, *comparison_takeaways.of_others(table, pair[0]))
         tables += [paired, verdicts, verdict_tables.label_table(found, rules, pair), cases]
     tables.append(comparison_tables.all_cases_table(found, rules))
+    pictures: list[Picture] = []
+    drawn = worst_first_tables.alike(results.worst_first)
+    if any(drawn.values()):
+        curve = worst_first_tables.worst_first_table(drawn)
+        tables.insert(2, curve)
+        sentences = comparison_takeaways.of_worst_first(curve)
+        summary, takeaways = (*summary, *sentences), (*takeaways, *sentences)
+        pictures.append(Picture(figures.worst_first_figure(drawn), curve.caption))
     number = max(table.column("cases"))
     remarks = (
         f"Compared on {number} cases with {objects} objects and {max(table.column('slices')):,} slices, those that every workflow of a "
@@ -52,4 +60,4 @@ def comparison_section(study: Study, results: StudyResults, notes: tuple[str, ..
         "every slice by hand."
     )
     picture = Picture(figures.comparison_figure(found, rules), caption)
-    return Section(title, summary, takeaways, notes, remarks, (picture,), tuple(tables))
+    return Section(title, summary, takeaways, notes, remarks, (picture, *pictures), tuple(tables))

@@ -31,6 +31,23 @@ def of_pair(table: Table, paired: Table, pair: tuple[str, str]) -> tuple[str, ..
     return tuple(sentences)
 
 
+def of_worst_first(table: Table) -> tuple[str, ...]:
+    """What drawing the worst slice again and again does, a sentence for each workflow; from `worst_first_tables.worst_first_table`."""
+    sentences = []
+    rows = _rows(table)
+    for workflow in dict.fromkeys(row["workflow"] for row in rows):
+        own = [row for row in rows if row["workflow"] == workflow]
+        course = listed([f"{row['dsc']:.3f} with {row['drawn']}" for row in own])
+        fell = [row["fell"] for row in own if row["fell"] is not None]
+        worse = (
+            f"; a slice made {listed([str(count) for count in fell])} of {own[-1]['objects']} objects worse by more than 0.01"
+            if fell
+            else ""
+        )
+        sentences.append(f"The worst slice drawn, again and again, '{workflow}': 3-D DSC {course} slices drawn{worse}.")
+    return tuple(sentences)
+
+
 def in_short(table: Table, paired: Table, pair: tuple[str, str], second_is: str) -> tuple[str, ...]:
     """The first workflow against the second over all rules, for the summary.
 

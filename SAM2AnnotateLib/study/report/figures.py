@@ -18,6 +18,7 @@ from ...optional_imports import import_for
 from ...simulation.acceptance import Acceptance
 from ..records.calibration import Calibration
 from ..records.results import Annotation, PromptScore
+from ..tables import worst_first_tables
 from ..tables.case_means import mean_of
 from ..tables.comparison_tables import rule_text, rules_of, workflows_of
 from ..tables.doubt_tables import Groups, bins_of
@@ -179,6 +180,24 @@ def doubt_figure(groups: Groups) -> bytes:
     axes.set(xlabel="Expected DSC", ylabel="DSC (mean)", xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.legend(frameon=False, fontsize=9, loc="upper left")
     axes.grid(**_GRID)
+    return _png(figure)
+
+
+def worst_first_figure(found: worst_first_tables.ByWorkflow) -> bytes:
+    """Mean 3-D DSC by slices drawn, and by pixels changed for it, a line each workflow; from `worst_first_tables.alike`."""
+    figure, panels = _figure(7.8, 3.8, columns=2)
+    table = worst_first_tables.worst_first_table(found)
+    rows = list(zip(*(table.column(name) for name in ("workflow", "drawn", "pixels_of_truth", "dsc")), strict=True))
+    for at, workflow in enumerate(found):
+        own = [row for row in rows if row[0] == workflow]
+        look = {"color": _COLORS[at % len(_COLORS)], "marker": _MARKERS[at % len(_MARKERS)], "markersize": 5, "label": workflow}
+        for axes, places in ((panels[0], [row[1] for row in own]), (panels[1], [100 * row[2] for row in own])):
+            axes.plot(places, [row[3] for row in own], **look)
+    for axes, text in zip(panels, ("Slices drawn, the worst first", "Pixels changed, of the truth's (%)"), strict=True):
+        axes.set(xlabel=text, ylabel="3-D DSC")
+        axes.grid(**_GRID)
+    panels[0].xaxis.get_major_locator().set_params(integer=True)
+    panels[0].legend(frameon=False, loc="lower right", fontsize=9)
     return _png(figure)
 
 

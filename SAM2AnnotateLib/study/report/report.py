@@ -18,7 +18,7 @@ TABLE_NAMES = (
     "prompts", "prompts_volume", "clicks", "calibration", "calibration_curves", "scenarios", "models", "training", "workload_quality",
     "doubt_calibration", "doubt_together",
     "workflows", "comparison", "comparison_paired", "comparison_verdicts", "comparison_labels", "comparison_cases",
-    "comparison_all_cases", "settings", "versions", "runs", "progress", "cases",
+    "comparison_all_cases", "worst_first", "settings", "versions", "runs", "progress", "cases",
 )  # fmt: skip
 
 

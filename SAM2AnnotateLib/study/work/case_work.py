@@ -24,6 +24,7 @@ from ...simulation.reader import MaskMemory, ReaderRules
 from ...simulation.simulate import SimulatedObject, by_hand, simulate
 from ...simulation.sweep import sweep
 from ...simulation.workflow import Workflow
+from ...simulation.worst_first import worst_first
 from ...volume_io import read_volume, resample_nearest, write_volume
 from ..records.cases import StudyCase
 from ..records.folder import Study
@@ -82,6 +83,10 @@ class CaseWork:
             assert config.comparison is not None
             workflow = next(one for one in config.comparison.workflows if one.name == name)
             found = self._annotated(workflow, config.comparison.rules[int(number)], None)
+        elif kind == "worst_first":
+            assert config.comparison is not None
+            workflow = next(one for one in config.comparison.workflows if one.name == rest)
+            found = {"objects": [self._worst_first(one, workflow, config.comparison.worst_first) for one in self._objects]}
         else:
             raise InputError(f"Unknown unit '{unit}' of a study.")
         return {**found, "encoded": self._bench.engine.encoded - before}
@@ -119,6 +124,12 @@ class CaseWork:
         counts = sweep(self._bench, memory, self._study.config.workflow, rules, lambda: self._rng(one))
         self._tidy()
         return {**self._key(one), "slices": len(memory.truth.extent), "corrected": counts}
+
+    def _worst_first(self, one: TruthObject, workflow: Workflow, times: int) -> dict[str, Any]:
+        memory = self._memory(one)
+        steps = worst_first(self._bench, memory, workflow, times, self._rng(one))
+        self._tidy()
+        return {**self._key(one), "steps": [{"drawn": step.drawn, "pixels": step.pixels, "dsc": _number(step.dsc)} for step in steps]}
 
     def _annotated(self, workflow: Workflow, acceptance: Acceptance, unit_file: Path | None) -> dict[str, Any]:
         """A whole case under one rule; with a label map beside `unit_file`, if that is given."""

@@ -179,7 +179,7 @@ def test_the_comparison_differs_from_the_paper_in_nothing_but_the_workflow():
     config = _preset("comparison")
     flows = {flow.name: flow for flow in config.comparison.workflows}
     assert list(flows) == ["ours", "ours-doubtful", "ours-together", "paper", "slice_boxes", "box_tracking", "interpolation"]
-    assert flows["paper"] == Workflow("paper", roi="full") and flows["ours-doubtful"].order == "doubtful"
+    assert flows["paper"] == Workflow("paper", roi="full", corrections="stock") and flows["ours-doubtful"].order == "doubtful"
     assert flows["ours-together"] == Workflow("ours-together", together=0.9)
     assert config.comparison.rules == (Acceptance(0.8), Acceptance(0.9), Acceptance(0.8, 0.5), Acceptance(0.9, 0.7))
     assert config.calibration is None and config.downstream is None

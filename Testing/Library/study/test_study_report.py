@@ -125,7 +125,7 @@ def test_all_chapters_are_there(page):
         "Workload against quality", "What was expected of the slices", "Workflows compared", "How it was made",
         "The configuration: study.yaml",
     ]  # fmt: skip
-    assert len(page.pictures) == 10
+    assert len(page.pictures) == 11
     for png in page.pictures:
         with image_module.open(io.BytesIO(png)) as picture:
             assert picture.format == "PNG" and 400 < picture.width < 1700
@@ -165,7 +165,7 @@ def test_question_and_answers_stand_first(whole):
     summary = unescape(text[text.index('id="s0"') : text.index('id="s1"')])
     assert "Accepted unchanged: 100.0 % of the slices with 'none', 80.0 % of the slices with 'low' and 40.0 %" in summary
     assert "with 'paper', stock SAM 2 in study A's way (p = 0.00" in summary
-    assert "Not finished: 68 of 72 units of work." in summary  # four sweeps are not
+    assert "Not finished: 92 of 96 units of work." in summary  # four sweeps are not
     assert "nobody was timed" in summary
 
 

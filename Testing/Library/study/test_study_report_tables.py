@@ -17,6 +17,7 @@ from SAM2AnnotateLib.simulation.effort import GestureSeconds
 from SAM2AnnotateLib.statistics import Interval, Summary
 from SAM2AnnotateLib.study.records.folder import Study
 from SAM2AnnotateLib.study.records.result_reader import read_results
+from SAM2AnnotateLib.study.records.results import ObjectKey, WorstFirst
 from SAM2AnnotateLib.study.report import comparison_takeaways, takeaways  # fmt: skip
 from SAM2AnnotateLib.study.tables import (
     comparison_tables,
@@ -26,6 +27,7 @@ from SAM2AnnotateLib.study.tables import (
     provenance,
     verdict_tables,
     workload_tables,
+    worst_first_tables,
 )
 from SAM2AnnotateLib.study.tables.tables import KINDS, MOST_SHOWN_ROWS, NOTHING, Column, Table
 
@@ -281,6 +283,25 @@ def test_without_ours_and_paper_the_first_two_workflows_are_compared(results):
     assert comparison_tables.head_to_head(renamed) == ("b", "a")
     assert comparison_tables.head_to_head({key: rows for key, rows in renamed.items() if key[0] == "a"}) is None
     assert verdict_tables.case_table({("a", 0): renamed["a", 0]}, [Acceptance(0.8, 0.5)]) is None
+
+
+def test_what_drawing_the_worst_slice_does_is_told_slice_by_slice_and_a_fall_is_counted(study, results):
+    found = worst_first_tables.alike(results.worst_first)
+    rows = rows_of(worst_first_tables.worst_first_table(found))
+    assert [(row["workflow"], row["drawn"], row["objects"], row["fell"]) for row in rows] == [
+        ("ours", 0, 24, None), ("ours", 1, 24, 0), ("ours", 2, 24, 0), ("paper", 0, 24, None), ("paper", 1, 24, 2), ("paper", 2, 24, 0),
+    ]  # fmt: skip
+    assert [round(row["dsc"], 4) for row in rows] == [0.7, 0.8, 0.9, 0.6, round((11 * 0.7 + 0.55) / 12, 4), 0.8]
+    assert [round(row["pixels_of_truth"], 3) for row in rows[:3]] == [0, 0.02, 0.04]
+    (ours, paper) = comparison_takeaways.of_worst_first(worst_first_tables.worst_first_table(found))
+    assert "'ours': 3-D DSC 0.700 with 0, 0.800 with 1 and 0.900 with 2 slices drawn; a slice made 0 and 0 of 24 objects worse" in ours
+    assert "2 and 0 of 24 objects worse by more than 0.01" in paper
+
+
+def test_an_object_with_few_slices_keeps_its_last_score_and_one_that_begins_with_more_is_not_there_before(results):
+    one = WorstFirst(ObjectKey("a", 1, 1, "head"), 100, ((3, 30, 0.8), (4, 35, 0.9)))
+    assert worst_first_tables.after(one, 2) is None
+    assert worst_first_tables.after(one, 3) == (30, 0.8) and worst_first_tables.after(one, 9) == (35, 0.9)
 
 
 def test_a_table_of_very_many_cases_is_for_the_csv(results):
