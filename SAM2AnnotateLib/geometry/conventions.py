@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_LPS_RAS_SIGNS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_LPS_RAS_SIGNS = np.array([[-1.0], [-1.0], [1.0], [1.0]])
 
 
 def flip_lps_ras(index_to_world: np.ndarray) -> np.ndarray:
@@ -26,4 +26,4 @@ def flip_lps_ras(index_to_world: np.ndarray) -> np.ndarray:
     Args:
         index_to_world: (4, 4) affine matrix from voxel indices to world mm.
     """
-    return _LPS_RAS_SIGNS @ np.asarray(index_to_world, dtype=np.float64)
+    return _LPS_RAS_SIGNS * np.asarray(index_to_world, dtype=np.float64)

@@ -43,7 +43,9 @@ class VolumeGrid:
             raise VolumeError(f"Expected a finite 4x4 affine matrix from IJK to RAS, got {np.array2string(matrix)}.")
         if np.abs(matrix).max() > _LARGEST_MM:
             raise VolumeError(f"Expected an affine matrix from IJK to RAS in mm, got {np.array2string(matrix)}.")
-        if abs(np.linalg.det(matrix[:3, :3])) < 1e-12:
+        with np.errstate(all="ignore"):  # of numbers near the smallest that there are
+            volume = abs(np.linalg.det(matrix[:3, :3]))
+        if volume < 1e-12:
             raise VolumeError("The IJK-to-RAS matrix is singular: two voxel axes point the same way or a spacing is zero.")
         matrix.setflags(write=False)
         object.__setattr__(self, "shape_kji", shape)

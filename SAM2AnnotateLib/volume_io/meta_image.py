@@ -14,7 +14,7 @@ from ..errors import VolumeError
 from ..geometry import Volume, VolumeGrid
 from ..geometry.conventions import flip_lps_ras
 from .one_of_several import require_choice, require_three
-from .payload import native, read_payload
+from .payload import beside, native, read_payload
 from .straight import straightened
 
 _LONGEST_LINE = 1 << 20
@@ -129,7 +129,7 @@ def _voxels(path: Path, fields: dict[str, str], at: int, kind: np.dtype, shape: 
     if "%" in named:
         raise VolumeError(f"'{path}' keeps its voxels in several files by number, which is not read here. Save it as one .mha file.")
     local = named.upper() == "LOCAL"
-    data_path = path if local else path.parent / named
+    data_path = path if local else beside(path, named)
     with open(data_path, "rb") as stream:
         stream.seek(at if local else 0)
         skip = int((_numbers(path, fields, "headersize") or [0])[0])
@@ -150,6 +150,6 @@ def _slices(path: Path, at: int, kind: np.dtype, shape: tuple[int, int, int], en
         raise VolumeError(f"'{path}' is incomplete: it names {len(names)} files for {shape[0] * count} slices.")
     out = np.empty(shape, dtype=kind)
     for k, name in enumerate(names[index * shape[0] : (index + 1) * shape[0]]):
-        with open(path.parent / name, "rb") as stream:
-            out[k] = np.frombuffer(read_payload(path.parent / name, stream, encoding, out[k].nbytes), dtype=kind).reshape(shape[1:])
+        with open(beside(path, name), "rb") as stream:
+            out[k] = np.frombuffer(read_payload(beside(path, name), stream, encoding, out[k].nbytes), dtype=kind).reshape(shape[1:])
     return native(out)

@@ -285,7 +285,7 @@ def _sizes_compared(header: _Header, sform: VolumeGrid, scale: float) -> list[st
     stated = np.abs(np.array(header.pixdim[1:4])) * scale
     if not stated.all() or not np.isfinite(stated).all():
         return ["its header states no voxel sizes; the sform's are taken"]
-    if np.abs(sform.spacing_ijk_mm / stated - 1).max() > _SIZES_AGREE:
+    if np.abs(sform.spacing_ijk_mm - stated).max() > _SIZES_AGREE * stated.min():
         sizes = " x ".join(f"{size:.4g}" for size in stated)
         return [f"its sform states voxels of {_sizes(sform)} mm, which are taken; its header {sizes} mm, which ITK (3D Slicer) takes"]
     return []

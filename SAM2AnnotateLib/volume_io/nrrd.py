@@ -17,7 +17,7 @@ from ..errors import VolumeError
 from ..geometry import Volume, VolumeGrid
 from ..geometry.conventions import flip_lps_ras
 from .one_of_several import require_choice, require_three
-from .payload import native, read_payload
+from .payload import beside, native, read_payload
 from .straight import straightened
 
 _LONGEST_LINE = 1 << 28  # a review kept in a pair may be some MB; what is longer is no header
@@ -271,7 +271,7 @@ def read_voxels(header: NrrdHeader) -> np.ndarray:
     if named:
         if named.upper().startswith("LIST") or "%" in named:
             raise VolumeError(f"'{path}' keeps its voxels in several files, which is not read here. Save it as one .nrrd file.")
-        data_path, at = path.parent / named, 0
+        data_path, at = beside(path, named), 0
     lines, skip = (int(number[0]) if (number := _numbers(path, fields, name, True)) else 0 for name in ("lineskip", "byteskip"))
     try:
         with open(data_path, "rb") as stream:

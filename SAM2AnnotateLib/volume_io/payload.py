@@ -110,6 +110,13 @@ def _passed_over(stream: BinaryIO, size: int) -> int:
     return passed
 
 
+def beside(path: Path, name: str) -> Path:
+    """The file that a header names, in the header's folder. Raises VolumeError if no file can be called so."""
+    if not name or not name.isprintable():
+        raise VolumeError(f"'{path}' is damaged: it keeps its voxels in a file called '{name}'.")
+    return path.parent / name
+
+
 def native(values: np.ndarray) -> np.ndarray:
     """The same numbers in this machine's byte order."""
     return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))

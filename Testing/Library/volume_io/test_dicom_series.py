@@ -409,3 +409,24 @@ def test_floating_point_pixels_are_read(tmp_path):
     image.FloatPixelData = values.tobytes()
     with pytest.raises(VolumeError, match="1 NaN or infinite voxels"):
         read_volume(write(image, tmp_path / "f.dcm"))
+
+
+def test_jpeg_lossless_and_jpeg_2000_are_read_as_they_were_written(tmp_path):
+    """JPEG Lossless is how many archives keep CT; pydicom alone does not unpack it."""
+    sitk = pytest.importorskip("SimpleITK")
+    stored = np.random.default_rng(4).integers(-1000, 1000, (4, 64, 64)).astype(np.int16)  # its writer of JPEG 2000 fails on smaller ones
+    for compressor in ("JPEG", "JPEG2000"):
+        for k in range(len(stored)):
+            image = sitk.GetImageFromArray(stored[k : k + 1])
+            tags = {"0008|0060": "CT", "0018|0050": "3", "0020|000d": "1.2.9", "0020|000e": "1.2.3", "0020|0052": "1.2.8"}
+            for tag, value in {**tags, "0020|0032": f"0\\0\\{3 * k}", "0020|0037": "1\\0\\0\\0\\1\\0"}.items():
+                image.SetMetaData(tag, value)
+            writer = sitk.ImageFileWriter()
+            writer.KeepOriginalImageUIDOn()
+            writer.UseCompressionOn()
+            writer.SetCompressor(compressor)
+            (tmp_path / compressor).mkdir(exist_ok=True)
+            writer.SetFileName(str(tmp_path / compressor / f"{k}.dcm"))
+            writer.Execute(image)
+        assert read_back(tmp_path / compressor / "0.dcm").file_meta.TransferSyntaxUID.is_compressed
+        assert np.array_equal(read_volume(tmp_path / compressor).array_kji, stored)
