@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from SAM2AnnotateLib.engine.checkpoints import CHECKPOINTS, require_local_file
 from SAM2AnnotateLib.errors import CheckpointError, EngineError, MissingPackageError, VolumeError
 from SAM2AnnotateLib.optional_imports import import_for
 from SAM2AnnotateSlicer.Model.CommandProcess import CommandProcess
+from SAM2AnnotateSlicer.Model.WorkerProcess import WorkerProcess
 from SAM2AnnotateSlicer.Nnunet.NnunetText import verifiedText
 from SAM2AnnotateSlicer.Told import told
 
@@ -112,3 +114,12 @@ def test_a_command_that_fails_tells_problem_and_remedy_apart(tmp_path, monkeypat
 def test_a_check_without_nnunet_says_where_to_name_a_python_that_has_it():
     answer = {"training": 1, "test": 0, "nnunet": False, "missing": "nnU-Net is not installed.", "problems": []}
     assert "'Python with nnU-Net'" in verifiedText(answer)
+
+
+def test_a_process_of_the_model_that_dies_at_its_start_sends_to_the_check(tmp_path):
+    ended = []
+    process = WorkerProcess(lambda _message: None, ended.append, tmp_path / "log", [sys.executable, "-c", "import no_such_package"])
+    process.start()
+    waitFor(lambda: ended, 20)
+    assert "'Check now'" in told(ended[0]) and "slices are kept" not in told(ended[0])
+    process.close()

@@ -27,6 +27,7 @@ START_SECONDS = 120.0  # importing torch from a cold disk
 _WATCH_MILLISECONDS = 2000
 _END_MILLISECONDS = 3000
 TURN_SECONDS = 0.010  # of handing on messages in one turn of the event loop
+_CHECK = "Press 'Set-up...', then 'Check now', to see what is missing."  # for a process that never came to speak
 
 
 class WorkerProcess:
@@ -85,7 +86,7 @@ class WorkerProcess:
         process.connect("finished(int,QProcess::ExitStatus)", self._finished)
         process.start(command[0], command[1:])
         if process.state() == qt.QProcess.NotRunning:  # Windows tells it at once, other systems by the signal
-            raise WorkerError(f"The model's process cannot be started: {process.errorString()}. Its log: {self.logFile}")
+            raise WorkerError(f"The model's process cannot be started: {process.errorString()}. {_CHECK} Its log: {self.logFile}")
         process.connect("errorOccurred(QProcess::ProcessError)", self._failed)
         self._process, self._said = process, False
         self._heard = self._ticked = time.monotonic()
@@ -141,7 +142,8 @@ class WorkerProcess:
 
     def _take(self) -> None:
         data = self._process.readAllStandardOutput().data()
-        self._heard, self._said = time.monotonic(), True
+        if data:
+            self._heard, self._said = time.monotonic(), True
         self._lines.extend(self.client.cut(data))
 
     def _handOn(self, seconds: float = TURN_SECONDS) -> None:
@@ -171,13 +173,14 @@ class WorkerProcess:
         if self._process is not process:
             return  # one of its last messages ended it for us
         self._forget()
-        self._onEnd(WorkerError(f"The model's process ended unexpectedly ({reason}). Finished slices are kept. Its log: {self.logFile}"))
+        advice = "Finished slices are kept." if self._said else _CHECK
+        self._onEnd(WorkerError(f"The model's process ended unexpectedly ({reason}). {advice} Its log: {self.logFile}"))
 
     def _failed(self, error: int) -> None:
         if error == qt.QProcess.FailedToStart:
             text = self._process.errorString()
             self._forget()
-            self._onEnd(WorkerError(f"The model's process cannot be started: {text}. Its log: {self.logFile}"))
+            self._onEnd(WorkerError(f"The model's process cannot be started: {text}. {_CHECK} Its log: {self.logFile}"))
 
     def _look(self) -> None:
         now = time.monotonic()
