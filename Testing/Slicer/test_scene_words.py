@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 
+import numpy as np
 import pytest
 import slicer
 from panel_bench import makeBench, settle
@@ -136,3 +137,28 @@ def test_two_segmentations_of_one_volume_may_have_one_name(bench):
     names = [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")]
     assert names[0] == "Ball segmentation" and len(names) == 2
     assert aVolume().GetName() == "Ball"
+
+
+# -- the console ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_corrections_leave_no_complaint_in_slicers_log(bench):
+    """Fault 26: the host fails the test for each; the editor keeps its node, which is in the scene only while a slice is open."""
+    bench.propagated()
+    for _correction in range(2):
+        bench.click("correct")
+        editor = bench.panel.review.correction.editor
+        node = editor.mrmlSegmentEditorNode()
+        assert node.GetScene() is slicer.mrmlScene and editor.segmentationNode() is bench.logic.editor.node
+        bench.click("leave")
+        assert editor.mrmlSegmentEditorNode() is node and node.GetScene() is None
+        assert editor.segmentationNode() is None and editor.sourceVolumeNode() is None
+    bench.click("correct")
+    slicer.mrmlScene.Clear(False)
+    settle()
+    bench.mark(aVolume(np.diag([1, -1, 1])))
+    bench.click("correct")
+    assert bench.panel.review.correction.editor.segmentationNode() is bench.logic.editor.node
+    another = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Another")
+    bench.click("leave")
+    assert bench.panel.review.correction.editor.segmentationNode() is None and another.GetScene() is not None

@@ -67,16 +67,13 @@ class CorrectionSection:
         self.close()
         if self.editor is None:
             self.editor = self._makeEditor()
-        self._editorNode = slicer.vtkMRMLSegmentEditorNode()
-        self._editorNode.SetName("SAM2Annotate correction")
-        self._editorNode.SetHideFromEditors(True)
-        self._editorNode.SetSaveWithScene(False)
+            self.editor.setMRMLScene(self._scene)
+            self._editorNode = _makeEditorNode()
         self._scene.AddNode(self._editorNode)
+        self.editor.setMRMLSegmentEditorNode(self._editorNode)
         events = (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLSegmentEditorNode.EffectParameterModified)
         self._watcher.watch("editor", self._editorNode, dict.fromkeys(events, self._onEditor))
         self.node = segmentationNode
-        self.editor.setMRMLScene(self._scene)
-        self.editor.setMRMLSegmentEditorNode(self._editorNode)
         self.editor.setSegmentationNode(segmentationNode)
         self.editor.setSourceVolumeNode(volumeNode)
         self.editor.setCurrentSegmentID(SEGMENT_ID)
@@ -85,17 +82,16 @@ class CorrectionSection:
         self.resume()
 
     def close(self) -> None:
-        """Hide the tools and let go of their nodes. Does nothing if they are not shown."""
+        """Hide the tools and let go of the slice. Does nothing if they are not shown."""
         if self.node is None:
             return
         self.suspend()
         self._watcher.release()
-        self.editor.setSegmentationNode(None)
         self.editor.setSourceVolumeNode(None)
-        self.editor.setMRMLSegmentEditorNode(None)
-        editorNode, self._editorNode, self.node = self._editorNode, None, None
-        if editorNode.GetScene() is self._scene:
-            self._scene.RemoveNode(editorNode)
+        self.editor.setSegmentationNode(None)
+        self.node = None
+        if self._editorNode.GetScene() is self._scene:  # the editor keeps it: without a node it complains in Slicer's log
+            self._scene.RemoveNode(self._editorNode)
         self._ui.correctionFrame.visible = False
         self._effectChanged()
 
@@ -177,6 +173,17 @@ class CorrectionSection:
         editor.unorderedEffectsVisible = False
         editor.autoShowSourceVolumeNode = False
         editor.setMaximumNumberOfUndoStates(20)
+        for name in ("SegmentationNodeComboBox", "SourceVolumeNodeComboBox"):
+            for selector in slicer.util.findChildren(editor, name=name):
+                selector.noneEnabled = True  # or it chooses a node by itself while no slice is open
         self._ui.correctionPlace.layout().addWidget(editor)
         self._ui.correctionPlace.visible = False
         return editor
+
+
+def _makeEditorNode():
+    node = slicer.vtkMRMLSegmentEditorNode()
+    node.SetName("SAM2Annotate correction")
+    node.SetHideFromEditors(True)
+    node.SetSaveWithScene(False)
+    return node

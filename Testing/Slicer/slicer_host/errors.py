@@ -1,6 +1,7 @@
-"""Exceptions that nobody catches: VTK and PySide6 print those of observers and slots, and go on. Imports the standard library only.
+"""What nobody sees: exceptions of observers and slots, and what Slicer's own classes complain of. Imports the standard library only.
 
-Both print by `sys.excepthook`, where they are caught here. Exceptions in slots of proxies are remembered by `pythonqt.slot_errors`.
+VTK and PySide6 print exceptions by `sys.excepthook` and go on; they are caught here. Exceptions in slots of proxies are remembered by
+`pythonqt.slot_errors`. Complaints are lines that a real Slicer writes to its log when a module uses one of its classes wrongly.
 """
 
 from __future__ import annotations
@@ -12,6 +13,15 @@ from . import pythonqt
 
 observer_errors: list[BaseException] = []
 """Exceptions that left a VTK observer or a slot of a plain PySide6 object since the start of the test."""
+
+
+complaints: list[str] = []
+"""What classes of Slicer complained of since the start of the test."""
+
+
+def complain(text: str) -> None:
+    """Write a line to the log, as a class of Slicer does that is used wrongly; the test fails."""
+    complaints.append(text)
 
 
 def install() -> None:
@@ -29,8 +39,10 @@ def reset() -> None:
     """Forget all errors, before each test."""
     observer_errors.clear()
     pythonqt.slot_errors.clear()
+    complaints.clear()
 
 
 def report() -> str:
     """What went wrong unseen, with tracebacks; empty if nothing did."""
-    return "\n".join("".join(traceback.format_exception(error)) for error in [*observer_errors, *pythonqt.slot_errors])
+    raised = ["".join(traceback.format_exception(error)) for error in [*observer_errors, *pythonqt.slot_errors]]
+    return "\n".join([*raised, *complaints])

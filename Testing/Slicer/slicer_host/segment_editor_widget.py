@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import slicer
 import vtk
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 )
 from shiboken6 import isValid
 
+from . import errors
 from .node_widgets import NodeComboBox
 from .registry import stand_in
 from .scene_widgets import MRMLWidget, SceneObserver, add_flags
@@ -65,6 +66,7 @@ class SegmentEditorWidget(MRMLWidget):
         self._effect_order: list[str] = []
         self._unordered_visible = True
         self._segmentation_selector = self._selector("SegmentationNodeComboBox", "vtkMRMLSegmentationNode", self.setSegmentationNode)
+        self._segmentation_selector.setNoneEnabled(False)  # so it chooses a segmentation by itself
         self._volume_selector = self._selector("SourceVolumeNodeComboBox", "vtkMRMLScalarVolumeNode", self.setSourceVolumeNode)
         self._table = SegmentsTableView()
         self._table.setObjectName("SegmentsTableView")
@@ -109,8 +111,14 @@ class SegmentEditorWidget(MRMLWidget):
         selector.setObjectName(object_name)
         selector.setNodeTypes([node_type])
         selector.setNoneEnabled(True)
-        selector.currentNodeChanged.connect(lambda node: slot(node) if self._editor_node is not None else None)
+        selector.currentNodeChanged.connect(lambda node: self._on_selected(slot, node))
         return selector
+
+    def _on_selected(self, slot, node) -> None:
+        if self._editor_node is not None:
+            slot(node)
+        elif node is not None:
+            errors.complain("[CRITICAL] qMRMLSegmentEditorWidget: Invalid segment editor parameter set node")
 
     # Nodes.
 
@@ -119,7 +127,8 @@ class SegmentEditorWidget(MRMLWidget):
         self._logic.SetMRMLScene(scene)
         self._scene_observer.observe(scene, {slicer.vtkMRMLScene.EndCloseEvent: self._update})
         for selector in (self._segmentation_selector, self._volume_selector):
-            selector.setMRMLScene(scene)
+            with QSignalBlocker(selector):  # as Slicer does, so that the first node that it finds is not taken
+                selector.setMRMLScene(scene)
         self._update()
 
     def logic(self):
@@ -138,6 +147,8 @@ class SegmentEditorWidget(MRMLWidget):
     def setMRMLSegmentEditorNode(self, node):
         if node is self._editor_node:
             return
+        if node is None and self._scene is not None:  # a real one said so once a correction, at some moment after it was taken away
+            errors.complain("[CRITICAL] qMRMLSegmentEditorWidget: Invalid segment editor parameter set node")
         self._editor_node = node
         self._logic.SetSegmentEditorNode(node)
         self._node_observer.observe(node, {vtk.vtkCommand.ModifiedEvent: self._update})
