@@ -33,6 +33,16 @@ def test_the_first_node_is_chosen_unless_none_is_allowed(selector):
     assert selector.nodeCount() == 1
 
 
+def test_a_loaded_volume_is_chosen_before_the_load_call_returns(selector, tmp_path):
+    path = tmp_path / "volume.nrrd"
+    path.write_bytes(b"NRRD0004\ntype: uint8\ndimension: 3\nsizes: 2 2 2\nencoding: raw\nspace: left-posterior-superior\n\n" + bytes(8))
+    told = []
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: told.append((node, len(returned))))
+    returned = []
+    returned.append(slicer.util.loadVolume(str(path)))
+    assert told[-1] == (returned[0], 0) and selector.currentNode() is returned[0]
+
+
 def test_signals_bring_the_node_and_its_removal(selector):
     seen, flags = [], []
     selector.connect("currentNodeChanged(vtkMRMLNode*)", seen.append)

@@ -8,11 +8,14 @@ import zipfile
 import numpy as np
 import pytest
 import slicer
+import vtk
 from panel_bench import makeBench, settle
 from worlds import aVolume, markBall
 
+from SAM2AnnotateLib.geometry import Extent
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateSlicer.Review.AnnotatedSegment import AnnotatedSegment
+from SAM2AnnotateSlicer.Scene.RoiBox import readRoi
 from slicer_host.scene_files import delete_as_the_user_does
 
 
@@ -162,3 +165,20 @@ def test_corrections_leave_no_complaint_in_slicers_log(bench):
     another = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Another")
     bench.click("leave")
     assert bench.panel.review.correction.editor.segmentationNode() is None and another.GetScene() is not None
+
+
+def test_a_decision_does_not_touch_the_box_that_is_where_it_was(bench):
+    """A real Slicer said "Observation ... already exists" for the ROI; what did not change is not set again."""
+    annotated = bench.propagated()
+    roi, parameters = bench.logic.parameters.roi, bench.logic.parameters
+    heard = []
+    tags = [(node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, _event: heard.append(caller))) for node in (roi,)]
+    bench.logic.accept(annotated.center)
+    bench.logic.undo()
+    bench.logic.accept(annotated.session.extent.first)
+    bench.logic.undo()
+    assert heard == [] and parameters.roi is roi
+    bench.logic.setExtent(Extent(annotated.session.extent.first + 1, annotated.session.extent.last))
+    assert heard and readRoi(roi, annotated.volumeNode).tolist() == annotated.boundsIjk().tolist()
+    for node, tag in tags:
+        node.RemoveObserver(tag)

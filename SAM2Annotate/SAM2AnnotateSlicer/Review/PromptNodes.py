@@ -77,7 +77,8 @@ def showPoints(annotated: AnnotatedSegment | None, positiveNode, negativeNode) -
         node.RemoveAllControlPoints()
         if annotated is None:
             continue
-        node.SetAndObserveTransformNodeID(annotated.volumeNode.GetTransformNodeID())
+        if node.GetTransformNodeID() != annotated.volumeNode.GetTransformNodeID():
+            node.SetAndObserveTransformNodeID(annotated.volumeNode.GetTransformNodeID())
         for position, prompt in annotated.session.prompts.items():
             for point in prompt.points:
                 if point.positive == positive:

@@ -161,7 +161,9 @@ class Workspace:
         self._placing = True
         try:
             if annotated is not None:
-                parameters.roi = placeRoi(annotated, parameters.roi)
+                roiNode = placeRoi(annotated, parameters.roi)
+                if roiNode is not parameters.roi:  # the parameter node would observe it a second time
+                    parameters.roi = roiNode
             elif parameters.roi is not None:
                 parameters.roi.SetDisplayVisibility(False)
             showPoints(annotated, parameters.positivePoints, parameters.negativePoints)

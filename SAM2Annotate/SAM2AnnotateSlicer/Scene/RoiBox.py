@@ -36,7 +36,7 @@ def createRoi(volumeNode, boundsIjk, name: str):
 
 
 def setRoi(roiNode, volumeNode, boundsIjk) -> None:
-    """Put an ROI around voxels."""
+    """Put an ROI around voxels. Nothing is set, and nobody hears of it, if it is there already."""
     low, high = np.asarray(boundsIjk, dtype=float).T
     matrix = ijkToLocal(volumeNode)
     center = (matrix @ [*((low + high - 1) / 2), 1.0])[:3]
@@ -47,12 +47,18 @@ def setRoi(roiNode, volumeNode, boundsIjk) -> None:
     if np.linalg.det(objectToNode[:3, :3]) < 0:  # a box is its own mirror image; a left-handed frame confuses the handles
         objectToNode[:3, 0] *= -1
     objectToNode[:3, 3] = center
+    sizeMm = (high - low) * spacingMm
+    inPlace = np.allclose(slicer.util.arrayFromVTKMatrix(roiNode.GetObjectToNodeMatrix()), objectToNode, rtol=1e-7, atol=1e-5)
+    sameTransform = roiNode.GetTransformNodeID() == volumeNode.GetTransformNodeID()
+    if inPlace and sameTransform and np.allclose(roiNode.GetSize(), sizeMm, rtol=1e-7, atol=1e-5):
+        return
     wasModifying = roiNode.StartModify()
     try:
-        roiNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+        if not sameTransform:
+            roiNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
         roiNode.SetAndObserveObjectToNodeMatrix(slicer.util.vtkMatrixFromArray(objectToNode))
         roiNode.SetCenter(center)
-        roiNode.SetSize(*((high - low) * spacingMm))
+        roiNode.SetSize(*sizeMm)
     finally:
         roiNode.EndModify(wasModifying)
 
