@@ -39,3 +39,17 @@ def test_plain_names_have_one_part():
     assert is_reserved("Aux") and is_reserved("nul.tar.gz") and not is_reserved("auxiliary")
     with pytest.raises(InputError, match="The case 'a/b' cannot name a file"):
         require_plain_name("a/b", "the case")
+
+
+def test_cases_and_parts_of_studies_have_no_names_that_windows_keeps():
+    from SAM2AnnotateLib.nnunet.cases.case import require_case_id
+    from SAM2AnnotateLib.study.configuration.names import require_names
+
+    for name in ("CON", "nul", "AUX", "COM1", "lpt9"):
+        with pytest.raises(InputError, match="Windows keeps for devices"):
+            require_case_id(name)
+        with pytest.raises(InputError, match="Windows keeps for devices"):
+            require_names("scenario", [name])
+    require_case_id("CON1")
+    with pytest.raises(InputError):
+        require_case_id("aux.x")

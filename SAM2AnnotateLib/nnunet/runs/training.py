@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ...atomic_files import write_text_atomically
 from ...errors import InputError
+from ...file_locks import locked
 from ...progress import CancelToken
 from ..cases.splits import read_folds
 from ..data_sets.transaction import settle_around
@@ -80,12 +81,15 @@ def train(
     model = folders.model_folder(options.trainer, options.configuration)
     _agree_with_begun_model(model, options, restart)
     logs = folders.results / folders.data_set / "sam2annotate_logs"
-    preprocess(folders, options, runner, logs, tell, cancel)
-    for fold in options.folds:
+    folders.preprocessed.mkdir(parents=True, exist_ok=True)
+    with locked(folders.preprocessed / f".{folders.data_set}.lock", f"the preprocessed data of {folders.data_set}"):
+        preprocess(folders, options, runner, logs, tell, cancel)
+    for fold in options.folds:  # folds may be trained side by side, one fold by one program only
         fold_folder = model / f"fold_{fold}"
-        if restart and fold_folder.exists():
-            shutil.rmtree(fold_folder)
-        _train_fold(folders, options, fold, fold_folder, runner, logs, tell, cancel)
+        with locked(model / f".fold_{fold}.lock", f"fold {fold} of '{model}'"):
+            if restart and fold_folder.exists():
+                shutil.rmtree(fold_folder)
+            _train_fold(folders, options, fold, fold_folder, runner, logs, tell, cancel)
     return model
 
 

@@ -1,4 +1,4 @@
-"""Names that become folders and files of a study, and names in messages. Imports errors and the standard library."""
+"""Names that become folders and files of a study, and names in messages. Imports file_names and errors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ...errors import InputError
+from ...file_names import is_reserved
 
 
 def require_names(what: str, names: Sequence[str], taken: Sequence[str] = ()) -> None:
@@ -18,8 +19,11 @@ def require_names(what: str, names: Sequence[str], taken: Sequence[str] = ()) ->
     """
     seen = {name.casefold(): f"'{name}' has another use" for name in taken}
     for name in names:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}", name):
-            raise InputError(f"'{name}' cannot name a {what}: use up to 60 letters, digits, '_' and '-', beginning with a letter or digit.")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}", name) or is_reserved(name):
+            raise InputError(
+                f"'{name[:80]}' cannot name a {what}: use up to 60 letters, digits, '_' and '-', beginning with a letter or digit, and "
+                "none of the names that Windows keeps for devices (CON, NUL, COM1)."
+            )
         if name.casefold() in seen:
             raise InputError(f"A {what} cannot be called '{name}': {seen[name.casefold()]}. Choose another name.")
         seen[name.casefold()] = "the name is given twice"

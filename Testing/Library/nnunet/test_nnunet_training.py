@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from SAM2AnnotateLib.errors import Cancelled, EngineError, InputError, WorkerError
+from SAM2AnnotateLib.file_locks import locked
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.nnunet.runs.folders import NnunetFolders
 from SAM2AnnotateLib.nnunet.runs.preparation import Preparation
@@ -232,3 +233,14 @@ def test_an_option_out_of_its_range_is_refused(options, complaint):
 def test_a_preparation_that_makes_no_sense_is_refused(options):
     with pytest.raises(InputError):
         Preparation(**options)
+
+
+def test_a_second_program_may_train_another_fold_but_not_the_same(folders, runner):
+    """Two programs that write the same checkpoints would leave neither's."""
+    model = train(folders, OPTIONS, runner=runner)
+    with locked(model / ".fold_0.lock"):
+        with pytest.raises(InputError, match="Another program writes to fold 0 of .* now"):
+            train(folders, OPTIONS, runner=runner)
+        train(folders, replace(OPTIONS, folds=(1,)), runner=runner)
+    with locked(folders.preprocessed / ".Dataset012_Liver.lock"), pytest.raises(InputError, match="preprocessed data of Dataset012_Liver"):
+        train(folders, OPTIONS, runner=runner)

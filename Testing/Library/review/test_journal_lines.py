@@ -232,3 +232,22 @@ def test_a_journal_of_an_earlier_version_is_taken_where_its_identity_is_asked_fo
     assert read_journal(path, volume_identity(volume), earlier_identity(volume))["a"].session.locked == {3}
     with pytest.raises(GridMismatchError):
         read_journal(path, volume_identity(volume))
+
+
+def test_what_a_decision_leaves_as_it_was_is_not_encoded_again(monkeypatch):
+    """A review of thousands of slices is stored in a tag after every decision."""
+    from SAM2AnnotateLib.prompts import mask_runs
+
+    session, encoded = a_session(60), []
+    real = mask_runs._runs_of
+    monkeypatch.setattr(mask_runs, "_runs_of", lambda mask: encoded.append(1) or real(mask))
+    before = session.to_json()
+    session.correct(7, np.eye(*SHAPE, dtype=bool))
+    encoded.clear()
+    after = session.to_json()
+    assert len(encoded) == 1 and after["results"] == before["results"]
+    back = ReviewSession.from_json(json.loads(json.dumps(after)))
+    assert back.to_json() == after
+    known = len(mask_runs._known)
+    del session, back, before, after
+    assert len(mask_runs._known) < known  # remembered as long as the masks live
