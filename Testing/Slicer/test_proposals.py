@@ -96,7 +96,7 @@ def test_a_prediction_that_does_not_belong_here_is_refused_and_the_scene_is_as_i
     for path, kind, text in cases:
         with pytest.raises(kind, match=text):
             loadProposals(logic, path, dataSet)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="Cannot read the plan"):
         loadProposals(logic, write(scan, labels, tmp_path / "good.nii.gz"), tmp_path)
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0 and logic.current is None
 
