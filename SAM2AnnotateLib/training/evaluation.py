@@ -103,10 +103,10 @@ def main(arguments: list[str] | None = None) -> int:
         rows.append(row)
         print(f"| {case} | {label} {meaning} | {row.dsc:.3f} | {row.worst_dsc:.3f} | {row.nsd:.3f} | {row.center_dsc:.3f} |", flush=True)
     target, others = rows[: len(TARGET_OBJECTS)], rows[len(TARGET_OBJECTS) :]
-    for name, part in ((f"first {len(target)}", target), (f"other {len(others)}", others), (f"all {len(rows)}", rows)):
+    for name, part in ((f"the first {len(target)}", target), (f"the other {len(others)}", others), (f"all {len(rows)}", rows)):
         if part and (part is target or others):
             print(
-                f"| **mean of the {name}** | | **{_mean(row.dsc for row in part):.3f}** | | "
+                f"| **mean of {name}** | | **{_mean(row.dsc for row in part):.3f}** | | "
                 f"{_mean(row.nsd for row in part):.3f} | **{_mean(row.center_dsc for row in part):.3f}** |"
             )
     if options.json:
