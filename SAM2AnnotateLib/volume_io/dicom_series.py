@@ -102,20 +102,21 @@ def read_dicom(path: Path, series: str | None = None, number: int | None = None)
         MissingPackageError: if pydicom is not installed.
     """
     import_for("Reading DICOM", "pydicom", INSTALL)
-    chosen = _chosen_series(path, _series_of(path), series)
-    if chosen.classes <= set(_SEGMENTATIONS):
-        raise VolumeError(f"'{path}' holds a DICOM segmentation, no image. Give it where a segmentation is asked for.")
-    _require_one_patient(chosen)
-    frames = [frame for file, header in _without_copies(chosen.headers) for frame in frames_of(file, header)]
-    volumes = _volumes(path, frames)
-    if number is None and len(volumes) > 1:
-        raise VolumeError(
-            f"The DICOM series in '{path}' holds {len(volumes)} volumes{_why(volumes)}: {_listed(volumes)}.",
-            f"Choose one with --volume 1 to {len(volumes)}.",
-        )
-    if number is not None and not 1 <= number <= len(volumes):
-        raise VolumeError(f"There is no volume {number} in '{path}'; the series holds {len(volumes)}: {_listed(volumes)}.")
-    return _built(path, volumes[(number or 1) - 1][1], chosen)
+    with reading(path, "DICOM series"):  # a value is converted when it is asked for, and a damaged one raises then
+        chosen = _chosen_series(path, _series_of(path), series)
+        if chosen.classes <= set(_SEGMENTATIONS):
+            raise VolumeError(f"'{path}' holds a DICOM segmentation, no image. Give it where a segmentation is asked for.")
+        _require_one_patient(chosen)
+        frames = [frame for file, header in _without_copies(chosen.headers) for frame in frames_of(file, header)]
+        volumes = _volumes(path, frames)
+        if number is None and len(volumes) > 1:
+            raise VolumeError(
+                f"The DICOM series in '{path}' holds {len(volumes)} volumes{_why(volumes)}: {_listed(volumes)}.",
+                f"Choose one with --volume 1 to {len(volumes)}.",
+            )
+        if number is not None and not 1 <= number <= len(volumes):
+            raise VolumeError(f"There is no volume {number} in '{path}'; the series holds {len(volumes)}: {_listed(volumes)}.")
+        return _built(path, volumes[(number or 1) - 1][1], chosen)
 
 
 def _series_of(path: Path) -> list[_Series]:
