@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from pathlib import Path
 
 import slicer
 from PySide6.QtCore import QCoreApplication, QEvent, QSettings
@@ -51,6 +53,10 @@ def clean_up() -> None:
         pythonqt.unwrap(slicer.app.layoutManager().sliceWidget(name)).sliceController().forget_segments()
     views_and_mouse.leave_views()
     QSettings().clear()
+    folder = Path(slicer.app.slicerUserSettingsFilePath).parent
+    for beside in folder.iterdir() if folder.is_dir() else ():  # a module's journals, which the next test would be offered
+        if beside.is_dir():
+            shutil.rmtree(beside, ignore_errors=True)
     slicer.app.processEvents()
     # Slicer's event loop does this by itself; without a loop, what a test left by deleteLater() would stay, with its shortcuts.
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
