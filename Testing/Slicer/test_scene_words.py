@@ -56,6 +56,8 @@ def test_it_may_be_deleted_while_it_is_computed_or_corrected(bench, whole):
     assert not bench.logic.editor.active and bench.annotated is None
     assert ("The segmentation" in bench.message) == whole
     bench.click("recover")
+    bench.click("nextObject")
+    markBall(bench.logic)
     bench.service.held = True
     bench.click("propagate")
     bench.service.letThrough(2)
@@ -115,7 +117,7 @@ def test_a_scene_that_a_script_saves_while_slices_arrive_knows_them_as_the_model
     slicer.mrmlScene.Clear(False)
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
     settle()
-    assert not bench.annotated.session.locked and bench.annotated.counts()[SliceStatus.PROPOSED] == 5
+    assert not bench.annotated.session.locked and bench.annotated.counts()[SliceStatus.PROPOSED] >= 5
 
 
 # -- what a segmentation is called ----------------------------------------------------------------------------------------------------
