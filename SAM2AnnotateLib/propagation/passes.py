@@ -1,4 +1,4 @@
-"""Which slices to compute, from where, in which direction, and informed by what. Pure planning; imports geometry and errors."""
+"""Passes of stock's way: which slices, from where, in which direction, and informed by what. Pure planning; imports geometry and errors."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class ReviewSteps(ComputeSteps):
         return len(proposed)
 
     def correct(self, position: int, mask: np.ndarray) -> None:
-        """Lock a slice with a person's mask (rows, cols), and compute its neighbors anew up to the next locked slice."""
+        """Lock a slice with a person's mask (rows, cols), and compute its neighbors anew up to the next known slices."""
         annotated = self._requireObject()
         annotated.session.status(position)  # raises outside the extent
         blocked = self._blocked(annotated, position)
