@@ -24,8 +24,11 @@ _SEGMENT = """
 import resource, sys
 from SAM2AnnotateLib.cli.main import main
 code = main(sys.argv[1:])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print("peak", peak * (1 if sys.platform == "darwin" else 1024), code)
+try:  # Linux counts the parent's memory in maxrss, not in this
+    peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
+except OSError:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print("peak", peak, code)
 """
 
 
