@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import numpy as np
 from ...errors import InputError
 from ...file_names import is_reserved
 from ...geometry import SliceStack, Volume, VolumeGrid
+from ...json_input import is_text
 from ...review import SliceStatus
 from ...review.journal import JournaledObject
 from ...volume_io import SliceSource
@@ -137,6 +139,7 @@ class ExportCase:
         if self.part not in (AUTO, TRAIN, TEST):
             raise InputError(f"Unknown part '{self.part}' of a data set: expected {AUTO}, {TRAIN} or {TEST}.")
         require_case_id(self.case_id)
+        _require_written_texts(self)
         if not self.images:
             raise InputError(f"The case '{self.case_id}' has no image.")
         named = [(image.patient_id, f"the image '{image.source}'") for image in self.images]
@@ -157,6 +160,17 @@ def require_case_id(case_id: str) -> None:
             f"{case_id[:130]!r} cannot be a case's id: use up to 120 letters, digits, '_', '.' and '-', beginning with a letter or digit, "
             "and none of the names that Windows keeps for devices (CON, NUL, AUX, PRN, COM1, LPT1)."
         )
+
+
+def _require_written_texts(case: ExportCase) -> None:
+    """Raise InputError unless ids and provenance can be written as UTF-8, ids on one line."""
+    for patient in (case.patient_id, case.segments_patient_id, *(image.patient_id for image in case.images)):
+        if patient is not None and (not is_text(patient) or any(ord(letter) < 32 for letter in patient)):
+            raise InputError(f"{patient[:80]!r} cannot be a patient's id: use one line of letters that are UTF-8.")
+    try:
+        json.dumps([case.provenance, case.segments_source], ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as exc:  # a UnicodeEncodeError is a ValueError
+        raise InputError(f"The provenance of the case '{case.case_id}' cannot be written as JSON in UTF-8: {exc}.") from exc
 
 
 def _require_one_patient(case_id: str, named: Sequence[tuple[str, str]]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...atomic_files import write_text_atomically
 from ...errors import InputError
+from ...file_names import is_reserved
 from ...json_input import Fields, is_text, is_whole, read_json
 
 PLAN_FILE = "sam2annotate_plan.json"
@@ -121,9 +122,10 @@ class DataSetPlan:
         _require_lists(channels=self.channels, labels=self.labels, regions=self.regions, regions_class_order=self.regions_class_order)
         if not 1 <= self.number <= 999:
             raise InputError(f"A data set's id is a number from 1 to 999, got {self.number}.")
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,119}", self.name):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,119}", self.name) or is_reserved(self.name):
             raise InputError(
-                "A data set's name consists of up to 120 letters, digits, _ and -, and begins with none of the last two; "
+                "A data set's name consists of up to 120 letters, digits, _ and -, and begins with none of the last two, "
+                "and none that Windows keeps for a device; "
                 f"got {self.name[:130]!r}."
             )
         _require_one_of("file ending", self.file_ending, FILE_ENDINGS)
@@ -224,7 +226,7 @@ class DataSetPlan:
         for name in (*names, *(region.name for region in self.regions)):
             if not is_text(name) or len(name) > _LONGEST_NAME or any(ord(letter) < 32 for letter in name):
                 raise InputError(f"{name[:60]!r} cannot be the name of a label or region: use one line of up to {_LONGEST_NAME} letters.")
-            if not name or name.lower() in _RESERVED:
+            if not name.strip() or name.strip().lower() in _RESERVED:
                 raise InputError(f"A label or region cannot be called '{name}': the name is empty, or nnU-Net has another use for it.")
 
     def _require_regions(self) -> None:

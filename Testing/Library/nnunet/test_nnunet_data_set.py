@@ -15,7 +15,7 @@ from patients import an_anisotropic_volume, names_in
 from SAM2AnnotateLib.errors import InputError, OutputError
 from SAM2AnnotateLib.file_locks import locked
 from SAM2AnnotateLib.geometry import Volume
-from SAM2AnnotateLib.nnunet import CaseImage, DataSet, ExportCase, Region, SourceSegment, SplitRule
+from SAM2AnnotateLib.nnunet import CaseImage, DataSet, ExportCase, LabelRule, Region, SourceSegment, SplitRule
 from SAM2AnnotateLib.nnunet.cases.splits import make_folds, share_out
 from SAM2AnnotateLib.nnunet.runs.verify import verify_files
 from SAM2AnnotateLib.volume_io import read_volume
@@ -394,3 +394,19 @@ def test_damaged_files_are_named(data_set):
     (data_set.folder / "provenance/p1.json").write_text("{}")
     with pytest.raises(InputError, match="p1.json' is damaged.*Export the case 'p1' again"):
         data_set.cases()
+
+
+@pytest.mark.parametrize("patient", ["\ud800", "M\udcfcller", "a\nb", "a\0"])
+def test_a_patients_id_that_cannot_be_written_is_refused_before_anything_is(data_set, patient):
+    with pytest.raises(InputError, match="cannot be a patient's id"):
+        a_case("p1", patient_id=patient)
+    with pytest.raises(InputError, match="cannot be written as JSON in UTF-8"):
+        a_case("p1", provenance={"annotator": "M\udcfcller"})
+
+
+def test_reserved_words_are_no_names_of_data_sets_or_labels():
+    with pytest.raises(InputError, match="none that Windows keeps"):
+        a_plan(name="CON")
+    for name in ("ignore ", " Background", " "):
+        with pytest.raises(InputError, match="nnU-Net has another use for it"):
+            a_plan(labels=(LabelRule(1, name),))
