@@ -316,8 +316,13 @@ def test_cancel_answers_at_once_and_leaves_the_views_where_they_are(bench):
     bench.letThrough(4)
     shown = bench.position()
     bench.panel.trigger("cancel")  # nothing else has happened yet when we look
-    assert bench.ui.estimateLabel.text == "Stopping. 4 of 17 slices are done and kept."
+    _done, total = bench.logic.progress
+    assert bench.ui.estimateLabel.text == f"Stopping. 4 of {total} slices are done and kept."
     assert not bench.ui.cancelButton.enabled and "being stopped" in bench.ui.cancelButton.toolTip
     bench.service.stop()
     settle()
     assert bench.position() == shown and not bench.ui.progressBar.visible
+    assert f"{total - 4} slices" in bench.ui.estimateLabel.text  # what is kept is not computed again
+    bench.service.slowToStop = False
+    bench.click("propagate")
+    assert bench.logic.progress == (0, total - 4)
