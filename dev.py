@@ -2,6 +2,7 @@
 
     python3 dev.py demo             install what is missing, then show the library at work on the sample data
     python3 dev.py test [ARGS]      install, ruff check, then pytest with ARGS (a finding of ruff fails the command, the tests still run)
+    python3 dev.py test --quick     the same without what takes long: a model at work, nnU-Net, whole studies, real processes
     python3 dev.py lint             install, then ruff check, ruff format --check and mypy
     python3 dev.py setup            only install
 
@@ -62,6 +63,7 @@ WHEELS = (
     "PyYAML",
     "jinja2",
     "pytest",
+    "pytest-xdist",
     "ruff",
     "mypy",
 )
@@ -366,11 +368,15 @@ class Setup:
         partial.replace(self._stamp_file)
 
 
+# One process a core, each taking whole files of tests, so that what a file prepares is prepared once.
+SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
+QUICK = ("-m", "not slow")
+
 # What each command runs with the environment's Python, in order, and whether it stands in the project's folder. The caller's further
 # arguments go to the last.
 COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "demo": (("SAM2AnnotateLib", "demo"),),
-    "test": (("ruff", "check"), ("pytest",)),
+    "test": (("ruff", "check"), ("pytest", *SIDE_BY_SIDE)),
     "lint": (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",)),
     "setup": (),
 }
@@ -384,7 +390,8 @@ def run_command(name: str, arguments: Sequence[str], setup: Setup, call: Callabl
     result = 0
     modules = COMMANDS[name]
     for position, module in enumerate(modules, start=1):
-        further = arguments if position == len(modules) else ()
+        further = [word for argument in arguments for word in (QUICK if argument == "--quick" else (argument,))]
+        further = further if position == len(modules) else []
         folder = None if name == "demo" else setup.root
         code = call([str(setup.python), "-m", *module, *further], env=setup.environment, cwd=folder)
         if code != 0:

@@ -279,14 +279,20 @@ class FakeCall:
 def test_tests_run_after_ruff_with_the_callers_arguments(dev, a_project):
     call = FakeCall()
     assert dev.run_command("test", ["-k", "boxes"], FakeMachine(a_project).setup(dev, {"PYTHONPATH": "/x"}), call) == 0
-    assert call.modules == [["ruff", "check"], ["pytest", "-k", "boxes"]]
+    assert call.modules == [["ruff", "check"], ["pytest", *dev.SIDE_BY_SIDE, "-k", "boxes"]]
     assert call.folders == [a_project, a_project]
+
+
+def test_quick_leaves_out_what_takes_long(dev, a_project):
+    call = FakeCall()
+    assert dev.run_command("test", ["--quick", "-x"], FakeMachine(a_project).setup(dev), call) == 0
+    assert call.modules == [["ruff", "check"], ["pytest", *dev.SIDE_BY_SIDE, *dev.QUICK, "-x"]]
 
 
 def test_a_finding_of_ruff_fails_the_command_and_the_tests_still_run(dev, a_project, capsys):
     call = FakeCall({"ruff": 1})
     assert dev.run_command("test", [], FakeMachine(a_project).setup(dev), call) == 1
-    assert call.modules[-1] == ["pytest"]
+    assert call.modules[-1] == ["pytest", *dev.SIDE_BY_SIDE]
     assert "ruff check failed" in capsys.readouterr().out
 
 
