@@ -44,8 +44,8 @@ def main() -> None:
     if options.fast:
         _speed_up(module.logic.service)
     for slices in options.slices:
-        bench = PanelBench(module, slices, options.side)
         for follow in (True, False):
+            bench = PanelBench(module, slices, options.side)  # anew: what is up to date is not computed again
             view_costs.switch(view_costs.REAL)
             turns, count, seconds = bench.propagate(follow)
             view_costs.switch(view_costs.Costs())
@@ -81,6 +81,8 @@ class Turn:
 class PanelBench:
     """An object of so many slices, marked."""
 
+    _made = 0
+
     def __init__(self, module, slices: int, side: int):
         import slicer
         from orientations import volumeNode
@@ -90,7 +92,8 @@ class PanelBench:
         slicer.mrmlScene.Clear(False)
         slicer.app.processEvents()
         depth = slices + 4
-        rng = np.random.default_rng(0)
+        PanelBench._made += 1
+        rng = np.random.default_rng(PanelBench._made)  # another volume each time, or the last one's journal would be offered
         k, j, i = np.ogrid[:depth, :side, :side]
         radii = (0.51 * depth, 0.3 * side, 0.28 * side)
         inside = ((k - depth / 2) / radii[0]) ** 2 + ((j - side / 2) / radii[1]) ** 2 + ((i - side / 2) / radii[2]) ** 2 < 1
