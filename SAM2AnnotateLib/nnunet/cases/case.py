@@ -155,10 +155,11 @@ class ExportCase:
 
 def require_case_id(case_id: str) -> None:
     """Raise InputError unless the id can name files on every system, and in nnU-Net."""
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9_-])?", case_id) or len(case_id) > 120 or is_reserved(case_id):
+    fits = is_text(case_id) and len(case_id) <= 120 and re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9_-])?", case_id)
+    if not fits or is_reserved(case_id):
         raise InputError(
-            f"{case_id[:130]!r} cannot be a case's id: use up to 120 letters, digits, '_', '.' and '-', beginning with a letter or digit, "
-            "and none of the names that Windows keeps for devices (CON, NUL, AUX, PRN, COM1, LPT1)."
+            f"{repr(case_id)[:130]} cannot be a case's id: use up to 120 letters, digits, '_', '.' and '-', beginning with a letter or "
+            "digit, and none of the names that Windows keeps for devices (CON, NUL, AUX, PRN, COM1, LPT1)."
         )
 
 
@@ -166,7 +167,7 @@ def _require_written_texts(case: ExportCase) -> None:
     """Raise InputError unless ids and provenance can be written as UTF-8, ids on one line."""
     for patient in (case.patient_id, case.segments_patient_id, *(image.patient_id for image in case.images)):
         if patient is not None and (not is_text(patient) or any(ord(letter) < 32 for letter in patient)):
-            raise InputError(f"{patient[:80]!r} cannot be a patient's id: use one line of letters that are UTF-8.")
+            raise InputError(f"{repr(patient)[:80]} cannot be a patient's id: use one line of letters that are UTF-8.")
     try:
         json.dumps([case.provenance, case.segments_source], ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as exc:  # a UnicodeEncodeError is a ValueError

@@ -174,7 +174,7 @@ def read_job(path: str | Path) -> ExportJob:
         )
         folder = Path(content.pop("folder"))
         return ExportJob(folder, None if plan is None else DataSetPlan.from_json(plan), images=images, segments=segments, **content)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, InputError) as exc:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, OverflowError, InputError) as exc:
         raise InputError(f"The job '{path}' cannot be read: {exc}. Start the export again.") from exc
 
 
