@@ -27,7 +27,7 @@ def main(folder: Path, host: Path) -> None:
     import slicer_host
 
     slicer_host.start()
-    from slicer_host.scripted_module import enter_module, load_module, unload_module
+    from slicer_host.modules.scripted_module import enter_module, load_module, unload_module
 
     load_module(folder / "SAM2Annotate.py")
     enter_module("SAM2Annotate")

@@ -13,7 +13,7 @@ EXPLAINED = {
     # A wrapped object has members, members take and give values, values may be wrapped objects: PythonQt is one idea in seven files.
     frozenset(f"pythonqt/{name}" for name in ("shells", "special", "signals", "calls", "members", "proxy", "conversion")),
     # A parameter pack has members that need serializers, and a serializer may be that of a pack.
-    frozenset({"parameter_serializers", "parameter_packs"}),
+    frozenset({"parameters/parameter_serializers", "parameters/parameter_packs"}),
 }
 
 

@@ -35,8 +35,8 @@ def main() -> None:
     import slicer_host
 
     slicer_host.start()
-    from slicer_host import view_costs
-    from slicer_host.scripted_module import enter_module, load_module
+    from slicer_host.modules.scripted_module import enter_module, load_module
+    from slicer_host.views import view_costs
 
     _pay_for_the_strip(view_costs)
     load_module(HERE.parents[1] / "SAM2Annotate" / "SAM2Annotate.py")
@@ -67,7 +67,7 @@ class Turn:
     """One turn of the event loop, in seconds by the clock and of work; use it with `with`."""
 
     def __enter__(self) -> Turn:
-        from slicer_host import view_costs
+        from slicer_host.views import view_costs
 
         self._costs = view_costs
         self._begun = (time.perf_counter(), time.thread_time() + view_costs.paid())

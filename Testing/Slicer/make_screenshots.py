@@ -30,8 +30,8 @@ def main(folder: Path, size: tuple[int, int], dark: bool, steps: bool) -> None:
     from worlds import waitFor
 
     from slicer_host import look, pythonqt
-    from slicer_host.scripted_module import enter_module, load_module, unload_module
-    from slicer_host.views_and_mouse import screenshot
+    from slicer_host.modules.scripted_module import enter_module, load_module, unload_module
+    from slicer_host.views.views_and_mouse import screenshot
 
     look.set_dark(dark)
     load_module(ROOT / "SAM2Annotate" / "SAM2Annotate.py")

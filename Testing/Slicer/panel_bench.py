@@ -9,8 +9,8 @@ import slicer
 from fake_service import FakeService
 from worlds import aVolume, markBall, waitFor
 
+from slicer_host.modules.scripted_module import enter_module, load_module
 from slicer_host.pythonqt import press_key
-from slicer_host.scripted_module import enter_module, load_module
 
 MODULE = Path(__file__).resolve().parents[2] / "SAM2Annotate" / "SAM2Annotate.py"
 

@@ -12,7 +12,7 @@ import slicer
 from panel_bench import MODULE, makeBench
 
 from SAM2AnnotateSlicer.SetUp import Installer
-from slicer_host.scripted_module import enter_module, load_module, unload_module
+from slicer_host.modules.scripted_module import enter_module, load_module, unload_module
 
 NEEDS_THE_MODEL = "test_the_panel_annotates_the_sample"
 NAMES = (

@@ -9,8 +9,10 @@ from pathlib import Path
 import slicer
 from PySide6.QtCore import QCoreApplication, QEvent, QSettings
 
-from . import errors, pythonqt, scripted_module, util_functions, views_and_mouse
-from .scene_setup import FOUR_UP_LAYOUT
+from . import errors, pythonqt
+from .application.scene_setup import FOUR_UP_LAYOUT
+from .modules import scripted_module, util_functions
+from .views import views_and_mouse
 
 
 def unload_modules() -> None:

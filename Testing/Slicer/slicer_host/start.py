@@ -40,7 +40,8 @@ def start() -> None:
     import slicer
     import slicer.util
 
-    from . import application, errors, managers, pythonqt, scene_setup
+    from . import errors, pythonqt
+    from .application import application, managers, scene_setup
 
     pythonqt.install()
     errors.install()
@@ -53,18 +54,10 @@ def start() -> None:
     slicer.modules = types.ModuleType("modules")
     slicer.moduleNames = types.ModuleType("moduleNames")
 
-    from . import (  # noqa: F401  # noqa: F401
-        ctk_widgets,
-        markups_widgets,
-        sample_data,
-        scene_files,
-        scene_widgets,
-        scripted_bases,
-        segment_editor_widget,
-        terminology_widget,
-        translation,
-        util_functions,
-    )
+    from .application import scene_files
+    from .ctk import ctk_widgets  # noqa: F401 - importing registers stand-ins
+    from .modules import sample_data, scripted_bases, translation, util_functions
+    from .widgets import markups_widgets, scene_widgets, segment_editor_widget, terminology_widget  # noqa: F401 - importing registers stand-ins
 
     scene_widgets.define_unit_widgets()
 
@@ -80,7 +73,8 @@ def start() -> None:
         setattr(slicer.modules, module.name().lower(), pythonqt.wrap(module))
         setattr(slicer.moduleNames, module.name(), module.name())
 
-    from . import main_window, slice_views
+    from .application import main_window
+    from .views import slice_views
 
     slice_views.register_displayable_managers(setup)
     window = main_window.MainWindow(setup, app.moduleManager())
@@ -111,7 +105,7 @@ def _hide_leaks(slicer) -> None:
     Without this a test would pass with `slicer.getNode(...)` or `slicer.vtkITKImageWriter()`, which Slicer does not have.
     """
     from . import facts, pythonqt
-    from .application import is_slicer_class
+    from .application.application import is_slicer_class
 
     for name in list(vars(slicer)):
         if not name.startswith("__") and name != "util" and not is_slicer_class(name):
@@ -139,7 +133,7 @@ def _serve_submodules(slicer, scripted_bases, translation) -> None:
         setattr(scripted, name, getattr(scripted_bases, name))
     scripted.__all__ = list(scripted_bases.__all__)
 
-    from . import parameter_nodes
+    from .parameters import parameter_nodes
 
     served = {
         "ScriptedLoadableModule": scripted,

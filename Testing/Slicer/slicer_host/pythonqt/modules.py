@@ -47,7 +47,7 @@ class QtModule(ModuleType):
 
 def install() -> None:
     """Put ``qt`` and ``ctk`` among the imported modules, in place of any that are there, and register CTK's stand-ins."""
-    importlib.import_module("slicer_host.ctk_widgets")
+    importlib.import_module("slicer_host.ctk.ctk_widgets")
     for name in ("qt", "ctk"):
         if not isinstance(sys.modules.get(name), QtModule):
             sys.modules[name] = QtModule(name, f"{name} as PythonQt has it, on PySide6")

@@ -1,0 +1,1 @@
+"""Stand-ins for CTK's widgets. Imports the registry."""

@@ -1,0 +1,1 @@
+"""How Slicer finds, loads, reloads and unloads a scripted module, its .ui files and `slicer.util`."""

@@ -1,0 +1,1 @@
+"""`slicer.parameterNodeWrapper` and `parameterPack`. Imports slicer-core."""

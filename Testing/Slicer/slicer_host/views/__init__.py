@@ -1,0 +1,1 @@
+"""Slice views, what they cost, and what a test does with them."""
