@@ -66,7 +66,7 @@ def test_a_file_without_the_host_takes_it_by_no_helper_either():
                 helpers(helper, seen)
         return seen
 
-    free = [path for path in here.glob("test_*.py") if not any(mark in path.read_text(encoding="utf-8") for mark in marks)]
+    free = [path for path in here.rglob("test_*.py") if not any(mark in path.read_text(encoding="utf-8") for mark in marks)]
     assert len(free) > 10
     hidden = {path.name: {one.name for one in helpers(path, set()) if "slicer_host" in one.read_text(encoding="utf-8")} for path in free}
     assert {name: found for name, found in hidden.items() if found} == {}

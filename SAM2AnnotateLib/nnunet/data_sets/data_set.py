@@ -80,7 +80,8 @@ class DataSet:
         if not (folder / PLAN_FILE).is_file():
             if _holds_files(folder):
                 raise InputError(_foreign(folder))
-            raise InputError(f"The data set '{folder}' does not exist. Export a case with a plan to make one.")
+            state = "is empty" if folder.is_dir() else "does not exist"
+            raise InputError(f"The data set '{folder}' {state}. Export a case with a plan to make one.")
         return cls(folder, read_plan(folder / PLAN_FILE))
 
     @classmethod

@@ -352,11 +352,14 @@ def test_the_codes_of_a_segment_are_type_and_region_with_their_modifiers(rng):
         ({"name": "my set"}, "letters, digits"),
         ({"rows": ()}, "No segment has a label"),
         ({"dataSet": "Dataset009_Foreign"}, "was not written by SAM2Annotate"),
+        ({"dataSet": "Dataset010_Empty"}, "is empty"),
         ({"number": 9}, "taken by 'Dataset009_Foreign'"),
     ],
 )
 def test_a_form_that_cannot_be_exported_says_why(changes, reason, logic, exporter, raw, rng):
     (raw / "Dataset009_Foreign").mkdir()
+    (raw / "Dataset009_Foreign" / "dataset.json").write_text("{}", encoding="utf-8")
+    (raw / "Dataset010_Empty").mkdir()
     scan = aScan(rng)
     node = aSegmentation(scan)
     drawn(node, scan, "Organ", blob(rng))

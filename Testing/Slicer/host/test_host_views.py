@@ -8,6 +8,7 @@ import qt
 import slicer
 import vtk
 
+from slicer_host import errors
 from slicer_host.views import views_and_mouse as views
 from slicer_host.widgets.segment_editing import erase, paint, threshold
 
@@ -250,6 +251,8 @@ def test_the_editor_survives_a_closed_scene_and_removed_nodes(editor, segmentati
     slicer.mrmlScene.RemoveNode(segmentation)
     assert editor.segmentationNode() is None and editor.currentSegmentID() in ("", "a")
     editor.setMRMLSegmentEditorNode(None)
+    assert errors.complaints == ["[CRITICAL] qMRMLSegmentEditorWidget: Invalid segment editor parameter set node"]
+    errors.reset()
     slicer.mrmlScene.Clear(False)
     assert seen[-1] is None and editor.sourceVolumeNode() is None
 

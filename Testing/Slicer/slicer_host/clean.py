@@ -8,11 +8,13 @@ from pathlib import Path
 
 import slicer
 from PySide6.QtCore import QCoreApplication, QEvent, QSettings
+from PySide6.QtWidgets import QApplication
 
 from . import errors, pythonqt
 from .application.scene_setup import FOUR_UP_LAYOUT
 from .modules import scripted_module, util_functions
 from .views import views_and_mouse
+from .widgets.segment_editor_widget import SegmentEditorWidget
 
 
 def unload_modules() -> None:
@@ -42,6 +44,9 @@ def paused_views() -> list[str]:
 def clean_up() -> None:
     """Unload scripted modules, close the scene, forget settings, messages and errors."""
     unload_modules()
+    for widget in QApplication.allWidgets():  # an editor that a test left behind would complain of the next test's scene
+        if isinstance(widget, SegmentEditorWidget):
+            widget.setMRMLScene(None)
     slicer.modules.sampleDataSources.clear()
     slicer.mrmlScene.Clear(False)
     slicer.mrmlScene.SetURL("")  # a closed scene keeps the file that it came from
