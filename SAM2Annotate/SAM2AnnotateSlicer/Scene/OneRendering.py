@@ -23,9 +23,12 @@ def oneRendering() -> Iterator[None]:
 
     The rendering has a turn of the event loop of its own, so that a step and what it costs to draw do not add up to one long turn. Within
     the block no dialog may be open: the views would stand still behind it.
+
+    Nothing is held back while the scene is closed or imported: that goes on beyond the block, may open dialogs and bring views, which
+    would be resumed without having been paused.
     """
     global _blocks, _paused
-    if not _paused and slicer.app.layoutManager() is not None:
+    if not _paused and slicer.app.layoutManager() is not None and not slicer.mrmlScene.IsBatchProcessing():
         slicer.app.pauseRender()
         _paused = True
     _blocks += 1

@@ -124,6 +124,23 @@ def test_steps_that_ask_something_do_not_stop_the_views(bench):
 # -- while slices arrive ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("state", ["ImportState", "CloseState"])
+def test_no_view_is_held_back_while_the_scene_is_closed_or_imported(bench, state):
+    """That goes on for long after our part of it, opens dialogs, and brings views that would be resumed without having been paused."""
+    bench.propagated()
+    settle()
+    scene = slicer.mrmlScene
+    for one in ("BatchProcessState", state):
+        scene.StartState(getattr(slicer.vtkMRMLScene, one))
+    try:
+        assert not paused()
+    finally:
+        for one in (state, "BatchProcessState"):
+            scene.EndState(getattr(slicer.vtkMRMLScene, one))
+    settle()
+    assert not paused()
+
+
 def test_the_views_follow_only_the_newest_slice(bench):
     bench.mark()
     bench.ui.followCheckBox.checked = True
