@@ -98,8 +98,8 @@ def run_python(code: str, *arguments: object) -> str:
 
 
 def ends_soon(pid: int) -> bool:
-    """Whether a process is gone, or a zombie that nobody here can reap, within ten seconds."""
-    deadline = time.monotonic() + 10
+    """Whether a process is gone, or a zombie that nobody here can reap, within a minute."""
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             os.kill(pid, 0)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from patients import ROOT
+from processes import started
 from study_stand_ins import HERE, STUDY_YAML, a_study, named, pretend, result_of
 
 from SAM2AnnotateLib.cli.main import main
@@ -219,11 +220,9 @@ def test_status_for_programs_holds_the_same(tmp_path, capsys):
     assert sweep in said["stages"]
 
 
-# The command itself, whose workers never end by themselves. A shell that starts a job in the background has Ctrl+C ignored; not so here.
+# The command itself, whose workers never end by themselves.
 _PROGRAM = """
-import signal
 import sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
 from SAM2AnnotateLib.cli.main import main
 from SAM2AnnotateLib.study.execution import process_pool
 process_pool.ProcessPool.__init__.__kwdefaults__["execute"] = "study_stand_ins:wait_for_the_end"
@@ -237,16 +236,13 @@ def test_a_signal_ends_the_workers_and_the_command_says_that_it_stopped(tmp_path
     folder = a_study(tmp_path / "s").folder
     environment = {**os.environ, "PYTHONPATH": f"{HERE}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-c", _PROGRAM, str(folder)]
-    with subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            deadline = time.monotonic() + 120
-            while len(found := list(folder.glob("pid-*"))) < 2:
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-            process.send_signal(signal_number)
-            _, said = process.communicate(timeout=60)
-        finally:
-            process.kill()  # else the end of `with` would wait for it for ever
+    with started(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while len(found := list(folder.glob("pid-*"))) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal_number)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert said.endswith("sam2annotate: stopped.\n")
     assert "Traceback" not in said

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from patients import ends_soon
+from processes import started
 
 from SAM2AnnotateLib.errors import Cancelled, EngineError, InputError, MissingPackageError, OutputError, WorkerError
 from SAM2AnnotateLib.nnunet.runs.folders import NnunetFolders
@@ -165,7 +166,7 @@ runner = NnunetRunner(environment={dict(runner.environment)!r})
 call = NnunetCall("stand_in", "sleep_with_a_helper", (), "The work")
 runner.run(call, None, Path({str(tmp_path / "run.log")!r}), lambda line: print(line, flush=True))
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as starter:
+    with started([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as starter:
         pids = [int(pid) for pid in starter.stdout.readline().split()[1:]]
         starter.send_signal(signal.SIGKILL)
     assert len(pids) == 2

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import study_stand_ins
 from patients import ends_soon
+from processes import started
 from study_stand_ins import named
 
 from SAM2AnnotateLib.errors import Cancelled, InputError, OutputError, WorkerError
@@ -242,10 +243,10 @@ from SAM2AnnotateLib.study.work.tasks import Task
 tasks = [Task({str(tmp_path)!r}, case, ("sweep",)) for case in "abc"]
 ProcessPool(2, gpus=(), execute={named(study_stand_ins.wait_for_the_end)!r}).run(tasks, [].append)
 """
-    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as parent:
+    with started([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as parent:
         pids = pids_in(tmp_path, 2)
         parent.send_signal(signal_number)
-        parent.wait(10)
+        parent.wait(60)
     assert all(ends_soon(pid) for pid in pids)
 
 

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 import study_stand_ins
 from patients import ROOT, run_python
+from processes import started
 from study_stand_ins import named
 
 from SAM2AnnotateLib.errors import InputError, MissingPackageError, SAM2AnnotateError
@@ -44,10 +45,10 @@ print(json.dumps({"events": events, "error": error, "workers": pool.workers}))
 """
 
 
-def start(folder: Path, execute, *tasks) -> subprocess.Popen[str]:
+def start(folder: Path, execute, *tasks):
     environment = {**os.environ, "PYTHONPATH": f"{study_stand_ins.HERE}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-c", _PROGRAM, str(folder), named(execute), json.dumps(tasks)]
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return started(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def traces_in(folder: Path) -> list[list[str]]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import pytest
 from patients import ROOT
+from processes import started
 from study_stand_ins import HERE, STUDY_YAML, UNITS, a_study, pretend
 
 from SAM2AnnotateLib.errors import Cancelled, InputError, OutputError
@@ -343,8 +344,8 @@ def test_after_a_kill_of_everything_the_next_run_does_only_what_was_not_finished
     (study.folder / "pace").write_text("0.2")
     command = [sys.executable, "-c", _PROGRAM, str(study.folder)]
     environment = {**os.environ, "PYTHONPATH": f"{HERE}{os.pathsep}{ROOT}"}
-    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True) as first:
-        deadline = time.monotonic() + 30
+    with started(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True) as first:
+        deadline = time.monotonic() + 120
         log = study.folder / "log.jsonl"
         while not log.exists() or log.read_text().count("unit finished") < 8:  # in the scenarios: before them are 6
             assert time.monotonic() < deadline
