@@ -12,6 +12,7 @@ import qt
 import slicer
 
 from ..Review.AnnotatedSegment import AnnotatedSegment, tagOf
+from ..Scene.OneRendering import oneRendering
 
 _OPACITY_STEP = 0.1
 _RETURNS_MILLISECONDS = (0, 100, 400)
@@ -101,11 +102,12 @@ class Revealer:
 
     def _look(self) -> None:
         self._targets = [target for target in self._targets if target[0].GetScene() is not None]
-        for node, wanted in self._targets:
-            for segmentId in node.GetSegmentation().GetSegmentIDs():
-                chosen = tagOf(node, segmentId) if wanted is None else segmentId in wanted
-                if chosen and not self._isOpen(node, segmentId):
-                    _reveal(node, segmentId)
+        with oneRendering():  # each segment that is shown has the views drawn
+            for node, wanted in self._targets:
+                for segmentId in node.GetSegmentation().GetSegmentIDs():
+                    chosen = tagOf(node, segmentId) if wanted is None else segmentId in wanted
+                    if chosen and not self._isOpen(node, segmentId):
+                        _reveal(node, segmentId)
         if self._waits and self._targets:
             self._timer.setInterval(self._waits.pop(0))
             self._timer.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
+import vtk
 from orientations import volumeNode
 from panel_bench import makeBench, settle
 from worlds import ballArray, waitFor
@@ -14,6 +15,7 @@ from SAM2AnnotateSlicer.Review.AnnotatedSegment import AnnotatedSegment
 from SAM2AnnotateSlicer.Views.MaskDisplay import isOutlined, isShown
 from SAM2AnnotateSlicer.Views.MaskOutlines import _borders
 from SAM2AnnotateSlicer.Views.StatusColors import LOOKS
+from slicer_host import pythonqt
 from slicer_host.modules.scripted_module import leave_module, reload_module
 from slicer_host.views.views_and_mouse import pixels
 
@@ -99,6 +101,21 @@ def test_what_the_user_has_hidden_stays_hidden_when_another_segmentation_comes_o
     slicer.mrmlScene.RemoveNode(other)
     settle(600)
     assert not isShown(annotated)
+
+
+def test_masks_that_are_shown_again_are_drawn_once_and_not_segment_by_segment(bench):
+    first, _second = twoObjects(bench)
+    for segmentId in first.segmentationNode.GetSegmentation().GetSegmentIDs():
+        display(first).SetSegmentVisibility(segmentId, False)
+    settle()
+    red = pythonqt.unwrap(slicer.app.layoutManager().sliceWidget("Red")).sliceView()
+    heldBack = []
+    display(first).AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_event: heldBack.append(red.isRenderPaused()))
+    bench.panel.masks.reveal()
+    assert len(heldBack) >= 2
+    assert all(heldBack)
+    settle()
+    assert not red.isRenderPaused()
 
 
 def test_masks_are_seen_after_reload_and_after_coming_back(bench):
