@@ -33,8 +33,9 @@ class RangeFill:
         fraction = greatest - least < 10  # e.g. an image of 0 to 1
         blocked = slider.blockSignals(True)
         slider.decimals = 3 if fraction else 0
-        slider.singleStep = 0.001 if fraction else 1
-        slider.setRange(least, max(greatest, least + slider.singleStep))
+        step = 0.001 if fraction else 1
+        slider.setRange(least, max(greatest, least + step))
+        slider.singleStep = step  # a step that is wider than the range would be refused
         slider.setValues(low, high)
         slider.blockSignals(blocked)
         self.active = True

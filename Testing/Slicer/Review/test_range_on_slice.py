@@ -62,6 +62,16 @@ def test_only_what_is_near_the_box_is_shown_and_filled(bench, orientation):
     assert np.array_equal(annotated.session.mask(position), inside)
 
 
+def test_the_step_fits_the_slice_after_one_of_another_kind(bench):
+    """CTK refuses a step wider than the range it has: after values from 0 to 0.5 the arrows of whole numbers were dead."""
+    correcting(bench)
+    slider = bench.ui.grayRange
+    slider.decimals, slider.singleStep = 3, 0.001
+    slider.setRange(0, 0.5)
+    bench.click("thresholdTool")
+    assert (slider.decimals, slider.singleStep, slider.maximum) == (0, 1, 180)
+
+
 def test_the_whole_slice_is_the_users_own_choice(bench):
     annotated, inside = correcting(bench)
     bench.click("thresholdTool")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QSlider, QWidget
@@ -116,6 +118,9 @@ class CtkDoubleRangeSlider(QWidget):
             self._tell(before)
 
     def setSingleStep(self, step: float) -> None:
+        low, high = self._minimum, self._maximum
+        if low != high and not sys.float_info.epsilon <= step <= high - low:  # CTK prints this, and keeps the step of before
+            raise ValueError(f"ctkDoubleRangeSlider::setSingleStep( {step:g} ) is outside of valid bounds.")
         self._single_step = step
 
     def setTracking(self, enable: bool) -> None:
