@@ -368,8 +368,9 @@ class Setup:
         partial.replace(self._stamp_file)
 
 
-# One process a core, each taking whole files of tests, so that what a file prepares is prepared once.
-SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
+# One process a core, each taking whole files of tests, so that what a file prepares is prepared once; in their order, so that the files
+# with few long tests do not come last.
+SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 QUICK = ("-m", "not slow")
 
 # What each command runs with the environment's Python, in order, and whether it stands in the project's folder. The caller's further
