@@ -163,8 +163,8 @@ def _timed(work: Callable[[], _Result]) -> tuple[float, _Result]:
 
 def _ratio(pairs: list[tuple[float, float]]) -> dict:
     return {
-        "ours_seconds": round(statistics.median(ours for ours, _ in pairs), 2),
-        "stock_seconds": round(statistics.median(stock for _, stock in pairs), 2),
+        "ours_seconds": round(statistics.median(ours for ours, _ in pairs), 3),
+        "stock_seconds": round(statistics.median(stock for _, stock in pairs), 3),
         "ratio": round(statistics.median(stock / ours for ours, stock in pairs), 2),
         "runs": len(pairs),
     }

@@ -163,3 +163,15 @@ def test_two_programs_into_one_output_the_second_is_refused(tmp_path):
     assert names_in(tmp_path) == []
     with sole_writer(tmp_path / "mask.nii.gz"):
         pass
+
+
+def test_a_file_may_become_empty_and_a_writer_that_wrote_nothing_is_told(tmp_path):
+    path = tmp_path / "version"
+    path.write_text("one")
+    write_text_atomically(path, "")
+    assert path.read_text() == ""
+    write_text_atomically(path, "two")
+    with pytest.raises(OutputError, match="nothing was written"), replaced_atomically(path):
+        pass  # the writer forgot its file
+    assert path.read_text() == "two"
+    assert list(tmp_path.iterdir()) == [path]
