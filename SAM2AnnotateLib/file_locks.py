@@ -1,4 +1,8 @@
-"""One writer at a time for a folder or a file, by a lock that ends with its process. Imports errors and the standard library."""
+"""One writer at a time for a folder or a file, by a lock that ends with its process. Imports errors and the standard library.
+
+Why not filelock: it would be one more package to install into Slicer for one call of the system; that a drive gives no locks, and that the
+file goes with the lock, had to be dealt with here all the same.
+"""
 
 from __future__ import annotations
 

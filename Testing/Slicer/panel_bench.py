@@ -106,6 +106,9 @@ class Bench:
     def propagated(self):
         annotated = self.mark()
         self.click("propagate")
+        # A decision before the views have returned would be refused: nobody has looked at that slice.
+        waitFor(lambda: not self.logic.running and not self.panel.box.following.active, 20, "for the end of the propagation")
+        settle()
         return annotated
 
 
