@@ -2,7 +2,7 @@
 
     python3 dev.py demo             install what is missing, then show the library at work on the sample data
     python3 dev.py test [ARGS]      install, ruff check, then pytest with ARGS (a finding of ruff fails the command, the tests still run)
-    python3 dev.py test --quick     the same without what takes long: a model at work, nnU-Net, whole studies, real processes
+    python3 dev.py test --quick     the same without what takes long: models, nnU-Net, whole studies, processes, panels
     python3 dev.py lint             install, then ruff check, ruff format --check and mypy
     python3 dev.py setup            only install
 
@@ -371,7 +371,7 @@ class Setup:
 # One process a core, each taking whole files of tests, so that what a file prepares is prepared once; in their order, so that the files
 # with few long tests do not come last.
 SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
-QUICK = ("-m", "not slow")
+QUICK = ("-m", "not slow and not long")
 
 # What each command runs with the environment's Python, in order, and whether it stands in the project's folder. The caller's further
 # arguments go to the last.
