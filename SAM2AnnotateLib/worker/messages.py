@@ -8,7 +8,9 @@ Positions, rows and columns are those of the upright stack, which both sides der
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from types import MappingProxyType
 from typing import Any
 
 from .. import errors
@@ -185,8 +187,11 @@ def to_line(message: Message) -> bytes:
     return json.dumps(content, separators=(",", ":")).encode() + b"\n"
 
 
-def from_line(line: bytes) -> Message:
+def from_line(line: bytes, also: Mapping[str, type[Message]] = MappingProxyType({})) -> Message:
     """Read one line.
+
+    Args:
+        also: further kinds of messages by name.
 
     Raises:
         WorkerError: if it is no message, of another version, or lacks or adds a field.
@@ -198,9 +203,9 @@ def from_line(line: bytes) -> Message:
         raise WorkerError(f"This is no message of the worker's protocol: {line[:200]!r}.") from exc
     if version != PROTOCOL_VERSION:
         raise WorkerError(f"The other side speaks version {version} of the worker's protocol, this one {PROTOCOL_VERSION}. Update both.")
-    kind = _BY_NAME.get(name)
+    kind = {**_BY_NAME, **also}.get(name) if isinstance(name, str) else None
     if kind is None or content.keys() - {one.name for one in fields(kind)}:
-        raise WorkerError(f"Unknown message or field in the worker's protocol: {name} with {sorted(content)}.")
+        raise WorkerError(f"Unknown message or field in the worker's protocol: {str(name)[:60]!r} with {str(sorted(content))[:200]}.")
     try:
         return kind(**content)
     except TypeError as exc:
