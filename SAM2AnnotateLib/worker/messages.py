@@ -8,7 +8,8 @@ Positions, rows and columns are those of the upright stack, which both sides der
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
 from typing import Any
@@ -210,6 +211,19 @@ def from_line(line: bytes, also: Mapping[str, type[Message]] = MappingProxyType(
         return kind(**content)
     except TypeError as exc:
         raise WorkerError(f"A message {name} lacks a field: {exc}.") from exc
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Where a message's content is made into values: whatever is wrong with it is one WorkerError.
+
+    Args:
+        what: is read, for the message.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
+        raise WorkerError(f"{what} holds what it may not: {type(exc).__name__}: {str(exc)[:200]}.") from exc
 
 
 def box_to_list(box: Box2D) -> list[int]:

@@ -45,6 +45,7 @@ from .messages import (
     SliceDone,
     from_line,
     prompts_from_json,
+    reading,
     to_line,
 )
 
@@ -61,6 +62,7 @@ class Worker:
         send: takes each reply, from any thread.
         load: makes an engine, as `load_engine` does.
         is_waiting: whether another request waits; ends prefetching.
+        store: where embeddings are kept, whatever limit a request names; by default a store of its own with the limit that it names.
     """
 
     def __init__(
@@ -68,10 +70,12 @@ class Worker:
         send: Callable[[Message], None],
         load: Callable[..., SegmentationEngine] = _load,
         is_waiting: Callable[[], bool] = lambda: False,
+        store: EmbeddingStore | None = None,
     ):
         self._send, self._load, self._is_waiting = send, load, is_waiting
         self._engine: SegmentationEngine | None = None
-        self._store = EmbeddingStore()
+        self._own_store = store is None
+        self._store = EmbeddingStore() if store is None else store
         self._volumes: dict[str, tuple[Volume, SliceStack, IntensityMapping]] = {}
         self._encoders: dict[str, SliceEncoder] = {}
 
@@ -97,7 +101,7 @@ class Worker:
         except SAM2AnnotateError as exc:
             self._send(Failed(message.request, type(exc).__name__, exc.problem, exc.remedy))
         except Exception as exc:  # noqa: BLE001 - a bug in one request must not end the session; the log has the traceback
-            _log.exception("Request %s failed", message)
+            _log.exception("Request %d (%s) failed", message.request, type(message).__name__)  # what it holds is of a patient
             self._send(
                 Failed(message.request, type(exc).__name__, f"Unexpected error in the model's process: {exc}. The log has the details.")
             )
@@ -115,7 +119,8 @@ class Worker:
             precision=message.precision,
             image_size=message.image_size,
         )
-        self._store = EmbeddingStore(limit_bytes=message.cache_mb * 1024**2)
+        if self._own_store:
+            self._store = EmbeddingStore(limit_bytes=message.cache_mb * 1024**2)
         self._send(ModelLoaded(message.request, self._engine.describe()))
 
     def _open_volume(self, message: OpenVolume) -> None:
@@ -123,10 +128,19 @@ class Worker:
             array = np.load(Path(message.array_file), mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as exc:
             raise WorkerError(f"The volume's file '{message.array_file}' cannot be read: {exc}.") from exc
-        grid = VolumeGrid(array.shape, np.array(message.ijk_to_ras))
-        mapping = IntensityMapping(message.lower, message.upper, "explicit", "chosen by the client")
-        self._volumes[message.volume] = (Volume(grid, array), SliceStack.along(grid, message.axis), mapping)
-        self._encoders.pop(message.volume, None)
+        self.take_volume(message.volume, array, message.ijk_to_ras, message.axis, message.lower, message.upper)
+
+    def take_volume(self, key: str, array_kji: np.ndarray, ijk_to_ras: list[list[float]], axis: str, lower: float, upper: float) -> None:
+        """Open a volume whose voxels are here already; what `OpenVolume` does with those of a file.
+
+        Raises:
+            InputError: if grid, axis or window are none.
+        """
+        with reading("The volume"):
+            grid = VolumeGrid(array_kji.shape, np.array(ijk_to_ras, dtype=np.float64))
+            mapping = IntensityMapping(lower, upper, "explicit", "chosen by the client")
+        self._volumes[key] = (Volume(grid, array_kji), SliceStack.along(grid, axis), mapping)
+        self._encoders.pop(key, None)
 
     def _encoder(self, volume: str) -> SliceEncoder:
         if volume not in self._encoders:
@@ -138,8 +152,9 @@ class Worker:
         return self._encoders[volume]
 
     def _predict_slice(self, message: PredictSlice) -> None:
-        crop = None if message.crop is None else Box2D(*message.crop)
-        policy, prompt = RegionPolicy.parse(message.roi), SlicePrompt.from_json(message.prompt)
+        with reading("The request"):
+            crop = None if message.crop is None else Box2D(*message.crop)
+            policy, prompt = RegionPolicy.parse(message.roi), SlicePrompt.from_json(message.prompt)
         result = predict_slice(self._encoder(message.volume), message.position, prompt, policy, crop)
         self._send(SliceDone.of(message.request, result, 1, 1))
 
@@ -150,23 +165,28 @@ class Worker:
             nonlocal latest
             latest = progress
 
+        with reading("The request"):
+            prompts, extent, policy = prompts_from_json(message.prompts), Extent(*message.extent), RegionPolicy.parse(message.roi)
+            proposals = {result.position: result for result in map(SliceResult.from_json, message.proposals)}
         for result in propagate(
             self._encoder(message.volume),
-            prompts_from_json(message.prompts),
-            Extent(*message.extent),
-            RegionPolicy.parse(message.roi),
+            prompts,
+            extent,
+            policy,
             locked=message.locked,
             corrected=message.corrected,
             changed=message.changed,
             due=message.due,
-            proposals={result.position: result for result in map(SliceResult.from_json, message.proposals)},
+            proposals=proposals,
             cancel=cancel,
             progress=note,
         ):
             self._send(SliceDone.of(message.request, result, latest.done, latest.total or 0))
 
     def _prefetch(self, message: Prefetch, cancel: CancelToken) -> None:
-        for _ in self._encoder(message.volume).prefetch(message.center, Extent(*message.extent), Box2D(*message.crop)):
+        with reading("The request"):
+            extent, crop = Extent(*message.extent), Box2D(*message.crop)
+        for _ in self._encoder(message.volume).prefetch(message.center, extent, crop):
             if cancel.cancelled or self._is_waiting():
                 return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -361,3 +362,44 @@ def test_a_failure_travels_with_its_remedy_apart():
     error = m.from_line(m.to_line(sent)).error()
     assert isinstance(error, MissingPackageError) and (error.problem, error.remedy) == (sent.problem, sent.remedy)
     assert str(error) == f"{sent.problem} {sent.remedy}"
+
+
+# -- what a client should never send ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        lambda prompt: m.PredictSlice(9, "v", 5, prompt, "auto", [1, 2]),
+        lambda prompt: m.PredictSlice(9, "v", 5, prompt, "auto", ["a", "b", "c", "d"]),
+        lambda prompt: m.Propagate(9, "v", {"five": prompt}, [2, 9], "auto", [], [], None, [3], []),
+        lambda prompt: m.Propagate(9, "v", {"5": prompt}, [2, 9, 4], "auto", [], [], None, [3], []),
+        lambda prompt: m.Propagate(9, "v", {"5": prompt}, [2, 9], "auto", [], [], None, [3], [{"position": 4}]),
+        lambda prompt: m.Propagate(9, "v", {"5": prompt}, [2, 9], "auto", [], [], None, [3], [{"position": 4, "mask": 3, "crop": 1}]),
+        lambda _prompt: m.Prefetch(9, "v", 5, [2, 9], [1]),
+        lambda _prompt: m.OpenVolume(9, "v", "", [[1, 2]], "axial", 0, 1),
+    ],
+)
+def test_a_request_with_wrong_content_fails_as_an_error_of_the_sender_and_not_of_the_program(a_volume, caplog, request_of, tmp_path):
+    local, prompt = _InProcess(), SlicePrompt(box=Box2D(10, 30, 10, 30)).to_json()
+    local.open(a_volume)
+    message = request_of(prompt)
+    if isinstance(message, m.OpenVolume):
+        np.save(tmp_path / "a.npy", a_volume.array_kji)
+        message = dataclasses.replace(message, array_file=str(tmp_path / "a.npy"))
+    local.worker.handle(message, CancelToken())
+    assert isinstance(local.replies[-1], m.Failed) and local.replies[-1].kind in ("WorkerError", "PromptError", "VolumeError")
+    assert not caplog.records
+    local.client.close()
+
+
+def test_the_log_of_a_fault_holds_nothing_of_the_request(a_volume, caplog):
+    def fail(_position):
+        raise ZeroDivisionError("a bug")
+
+    local = _InProcess(ScriptedEngine(fail_at=fail))
+    local.open(a_volume)
+    local.client.propagate("v", _session(a_volume).due_work(), POLICY)
+    assert "ZeroDivisionError" in caplog.text and "Propagate" in caplog.text
+    assert "runs" not in caplog.text and "box" not in caplog.records[0].message
+    local.client.close()
