@@ -62,6 +62,7 @@ WHEELS = (
     "slicerio",
     "PyYAML",
     "jinja2",
+    "websockets>=15",
     "pytest",
     "pytest-xdist",
     "ruff",

@@ -13,6 +13,7 @@
     |-- OutputError                 a result could not be written; nothing half-written is left
     |-- EngineError                 the model failed (out of memory, device error)
     |-- WorkerError                 the model's process died, hangs, or speaks another version
+    |-- ServerError                 the server that lends its model refuses, or cannot be reached
     `-- Cancelled                   the user stopped the work; finished slices are kept
 
 A message says what was expected, what came, and what to do. Where that is something to do in a terminal, it is given apart from the
@@ -82,6 +83,10 @@ class EngineError(SAM2AnnotateError):
 
 class WorkerError(SAM2AnnotateError):
     """The process that runs the model died, went silent, or does not speak this version's protocol."""
+
+
+class ServerError(SAM2AnnotateError):
+    """The server that lends its model cannot be reached, refuses, or speaks another version."""
 
 
 class Cancelled(SAM2AnnotateError):

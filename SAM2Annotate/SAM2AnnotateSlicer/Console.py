@@ -131,7 +131,7 @@ class Console:
         """
         service = self._service()
         service.forgetVolumes(lambda volumeId: slicer.mrmlScene.GetNodeByID(volumeId) is not None)
-        choice = None if model is None else ModelChoice(model, device)
+        choice = None if model is None else ModelChoice.of(model, device)
         opened = self._opened(annotated)
         if changed is None and opened.mapping is not None:
             annotated.computeWith((choice or service.choice).checkpoint, opened.mapping)

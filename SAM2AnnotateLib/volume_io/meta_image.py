@@ -6,9 +6,7 @@ The format: https://itk.org/Wiki/ITK/MetaIO/Documentation. The rows of its matri
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -17,7 +15,6 @@ from ..geometry import Volume, VolumeGrid
 from ..geometry.conventions import flip_lps_ras
 from .one_of_several import require_choice, require_three
 from .payload import beside, native, read_payload
-from .several_files import numbered_names, require_share
 from .straight import straightened
 
 _LONGEST_LINE = 1 << 20
@@ -71,10 +68,9 @@ def _header(path: Path) -> tuple[dict[str, str], int]:
     with open(path, "rb") as stream:
         for _ in range(_MOST_LINES):
             line = stream.readline(_LONGEST_LINE)
-            at = min((place for place in (line.find(b"="), line.find(b":")) if place >= 0), default=-1)  # both are allowed
-            if at < 0:
+            key, found, value = line.partition(b"=")
+            if not found:
                 break
-            key, value = line[:at], line[at + 1 :]
             fields[key.decode("latin-1").strip().lower()] = value.decode("utf-8", "replace").strip()
             if key.strip().lower() == b"elementdatafile":
                 return fields, stream.tell()
@@ -103,15 +99,8 @@ def _grid(path: Path, fields: dict[str, str], sizes: list[int]) -> tuple[VolumeG
     spacing = _numbers(path, fields, name, axes)[:3] if name else [1.0, 1.0, 1.0]
     if name is None:
         notes.append("it states no voxel size; 1 x 1 x 1 mm is taken")
-    if min(map(abs, spacing)) == 0:
+    if min(spacing) <= 0:
         raise VolumeError(f"'{path}' states a geometry that cannot be: voxels of {' x '.join(f'{one:g}' for one in spacing)} mm.")
-    if min(spacing) < 0:
-        notes.append("it states a negative voxel size; its axis runs the other way then, as ITK takes it")
-    function = [
-        (_numbers(path, fields, f"elementtointensityfunction{what}") or [usual])[0] for what, usual in (("slope", 1), ("offset", 0))
-    ]
-    if function != [1, 0]:
-        notes.append(f"it states a scale and offset of its values, {function[0]:g} and {function[1]:g}; as in ITK, they are not applied")
     turned = next((name for name in ("transformmatrix", "rotation", "orientation") if name in fields), None)
     directions = np.eye(axes) if turned is None else np.array(_numbers(path, fields, turned, axes * axes)).reshape(axes, axes)
     lengths = np.linalg.norm(directions[:3, :3], axis=1)
@@ -131,22 +120,19 @@ def _grid(path: Path, fields: dict[str, str], sizes: list[int]) -> tuple[VolumeG
 
 def _voxels(path: Path, fields: dict[str, str], at: int, kind: np.dtype, shape: tuple[int, int, int], index: int, count: int) -> np.ndarray:
     one = math.prod(shape) * kind.itemsize
-    binary = _is_true(fields.get("binarydata", "True"))
+    if not _is_true(fields.get("binarydata", "True")):
+        raise VolumeError(f"'{path}' holds its voxels as text, which is not read here. Save it as binary.")
     encoding = "zlib" if _is_true(fields.get("compresseddata", "False")) else "raw"
     named = fields["elementdatafile"]
-    several = _several_files(path, named, at)
-    if several is not None:
-        if not binary:
-            raise VolumeError(f"'{path}' holds its voxels as text in several files, which is not read here. Save it as one .mha file.")
-        names, dimension = several
-        return _slices(path, names, kind, (*shape[::-1], *([count] if count > 1 else [])), dimension, encoding, index)
+    if named.upper().split()[:1] == ["LIST"]:
+        return _slices(path, at, kind, shape, encoding, index, count)
+    if "%" in named:
+        raise VolumeError(f"'{path}' keeps its voxels in several files by number, which is not read here. Save it as one .mha file.")
     local = named.upper() == "LOCAL"
     data_path = path if local else beside(path, named)
     with open(data_path, "rb") as stream:
         stream.seek(at if local else 0)
         skip = int((_numbers(path, fields, "headersize") or [0])[0])
-        if not binary:
-            return _from_text(data_path, stream, kind, (count, *shape))[index]
         if not local and skip == -1:
             stream.seek(max(stream.seek(0, 2) - one * count, 0))
         elif not local and skip > 0:
@@ -155,43 +141,15 @@ def _voxels(path: Path, fields: dict[str, str], at: int, kind: np.dtype, shape: 
     return native(np.frombuffer(data, dtype=kind).reshape(shape))
 
 
-def _several_files(path: Path, named: str, at: int) -> tuple[list[str], int | None] | None:
-    """The files with the voxels, and the axes of each if that is stated; None if there is one file."""
-    words = named.split()
-    if words[:1] and words[0].upper() == "LIST":
-        with open(path, "rb") as stream:
-            stream.seek(at)
-            names = [line.decode("utf-8", "replace").strip() for line in stream if line.strip()]
-        further = words[1:]
-    elif "%" in named and len(words) > 2:
-        names, further = numbered_names(path, named)
-    else:
-        return None
-    dimension = further[0].upper().removesuffix("D") if further else ""
-    return names, int(dimension) if dimension.isdecimal() else None
-
-
-def _slices(
-    path: Path, names: list[str], kind: np.dtype, sizes: Sequence[int], dimension: int | None, encoding: str, index: int
-) -> np.ndarray:
-    """(k, j, i) voxels of one volume, from a file for each slice, or for each volume if files of three axes are stated."""
-    part = require_share(path, names, sizes, dimension or 2)
-    one = math.prod(sizes[:3])
-    first, last = index * one // part, -(-(index + 1) * one // part)
-    values = []
-    for name in names[first:last]:
+def _slices(path: Path, at: int, kind: np.dtype, shape: tuple[int, int, int], encoding: str, index: int, count: int) -> np.ndarray:
+    """Voxels of one file for each slice, named behind the header."""
+    with open(path, "rb") as stream:
+        stream.seek(at)
+        names = [line.decode("utf-8", "replace").strip() for line in stream if line.strip()]
+    if len(names) != shape[0] * count:
+        raise VolumeError(f"'{path}' is incomplete: it names {len(names)} files for {shape[0] * count} slices.")
+    out = np.empty(shape, dtype=kind)
+    for k, name in enumerate(names[index * shape[0] : (index + 1) * shape[0]]):
         with open(beside(path, name), "rb") as stream:
-            values.append(np.frombuffer(read_payload(beside(path, name), stream, encoding, part * kind.itemsize), dtype=kind))
-    at = index * one - first * part
-    return native(np.concatenate(values)[at : at + one].reshape(sizes[2::-1]))
-
-
-def _from_text(path: Path, stream: BinaryIO, kind: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    """(volume, k, j, i) voxels that are written as numbers."""
-    try:
-        values = np.array(stream.read().decode("ascii").split(), dtype=float)
-        if kind.kind in "iu" and not np.array_equal(values, np.rint(values)):
-            raise ValueError("fractions in a file of whole numbers")
-        return values.astype(kind.newbyteorder("=")).reshape(shape)
-    except (ValueError, OverflowError) as exc:
-        raise VolumeError(f"'{path}' is damaged or incomplete: its voxels are not as its header says ({exc}).") from exc
+            out[k] = np.frombuffer(read_payload(beside(path, name), stream, encoding, out[k].nbytes), dtype=kind).reshape(shape[1:])
+    return native(out)

@@ -100,8 +100,7 @@ def read_nifti(path: Path, number: int | None = None) -> Volume:
     try:
         return Volume(grid, _rescaled(path, native(stored), header), None, tuple(notes))
     except VolumeError as exc:
-        text = str(exc)
-        raise VolumeError(text if text.startswith("'") else f"'{path}': {text}") from exc
+        raise VolumeError(f"'{path}': {exc}") from exc
 
 
 def _beginning(path: Path, stream, encoding: str) -> bytes:

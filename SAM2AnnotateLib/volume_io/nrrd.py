@@ -8,11 +8,8 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -20,8 +17,7 @@ from ..errors import VolumeError
 from ..geometry import Volume, VolumeGrid
 from ..geometry.conventions import flip_lps_ras
 from .one_of_several import require_choice, require_three
-from .payload import beside, native, payload_pieces
-from .several_files import numbered_names, require_share
+from .payload import beside, native, read_payload
 from .straight import straightened
 
 _LONGEST_LINE = 1 << 28  # a review kept in a pair may be some MB; what is longer is no header
@@ -43,12 +39,7 @@ _LPS_FROM_SPACE = {
     "left-anterior-superior": (1, -1, 1), "las": (1, -1, 1),
 }  # fmt: skip
 _SPATIAL_KINDS = ("domain", "space")
-_UNITS_OF_MM = {
-    1.0: "mm|millimeter|millimeters|millimetre|millimetres", 10.0: "cm|centimeter|centimeters|centimetre|centimetres",
-    1000.0: "m|meter|meters|metre|metres", 25.4: "in|inch|inches",
-    0.001: "um|µm|μm|micron|microns|micrometer|micrometers|micrometre|micrometres", 1e-6: "nm|nanometer|nanometers",
-}  # fmt: skip
-_MM = {name: mm for mm, names in _UNITS_OF_MM.items() for name in names.split("|")}
+_MM = {"mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "cm": 10.0, "m": 1000.0, "um": 0.001, "µm": 0.001, "micrometer": 0.001}
 
 
 @dataclass(frozen=True)
@@ -63,7 +54,6 @@ class NrrdHeader:
         kind: numpy type of the voxels.
         spatial: the axes that lie in space.
         voxels_at: byte behind the header.
-        data_files: names of the files with the voxels that it lists, in order; empty if it lists none.
     """
 
     path: Path
@@ -73,7 +63,6 @@ class NrrdHeader:
     kind: np.dtype
     spatial: tuple[int, ...]
     voxels_at: int
-    data_files: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -114,7 +103,6 @@ def read_header(path: Path) -> NrrdHeader:
     """Take a header apart. Raises VolumeError."""
     fields: dict[str, str] = {}
     pairs: dict[str, str] = {}
-    listed: list[str] = []
     try:
         with open(path, "rb") as stream:
             if not re.match(rb"NRRD000[1-9]\s*$", stream.readline(64)):
@@ -123,11 +111,7 @@ def read_header(path: Path) -> NrrdHeader:
                 line = stream.readline(_LONGEST_LINE)
                 if not line.strip():
                     break
-                text = line.decode("utf-8", "replace").rstrip("\r\n")
-                if _is_list(fields):  # all lines behind it are names
-                    listed.append(text.strip())
-                else:
-                    _take(text, fields, pairs)
+                _take(line.decode("utf-8", "replace").rstrip("\r\n"), fields, pairs)
             voxels_at = stream.tell()
     except OSError as exc:
         raise VolumeError(f"'{path}' could not be read: {exc.strerror or exc}.") from exc
@@ -141,11 +125,7 @@ def read_header(path: Path) -> NrrdHeader:
     if endian not in ("little", "big") and int(kind[1]) > 1 and _encoding(path, fields) not in ("text",):
         raise VolumeError(f"'{path}' is damaged: its header does not say the order of bytes (endian).")
     header = NrrdHeader(path, fields, pairs, sizes, np.dtype((">" if endian == "big" else "<") + kind), (), voxels_at)
-    return NrrdHeader(path, fields, pairs, sizes, header.kind, _spatial_axes(header), voxels_at, tuple(listed))
-
-
-def _is_list(fields: dict[str, str]) -> bool:
-    return fields.get("datafile", "").upper().split()[:1] == ["LIST"]
+    return NrrdHeader(path, fields, pairs, sizes, header.kind, _spatial_axes(header), voxels_at)
 
 
 def _take(line: str, fields: dict[str, str], pairs: dict[str, str]) -> None:
@@ -225,8 +205,6 @@ def nrrd_grid(header: NrrdHeader) -> tuple[VolumeGrid, list[str]]:
     notes = []
     path, fields = header.path, header.fields
     space = fields.get("space", "").strip().lower()
-    if space.endswith("-time") or space in ("rast", "last", "lpst"):
-        raise VolumeError(f"'{path}' lies in a space with time ('{space}'). Save each time point as a file of its own.")
     if space and space not in _LPS_FROM_SPACE:
         expected = ", ".join(list(_LPS_FROM_SPACE)[::2])
         raise VolumeError(f"'{path}' lies in the space '{space}', which is not the patient's. Expected {expected}.")
@@ -240,7 +218,15 @@ def nrrd_grid(header: NrrdHeader) -> tuple[VolumeGrid, list[str]]:
         if not space:
             notes.append("it does not say which way its space runs; left, posterior, superior is taken")
     else:
-        notes.append(_upright(header, matrix))
+        spacings = _numbers(path, fields, "spacings")
+        if spacings and len(spacings) != len(header.sizes):
+            raise VolumeError(f"'{path}' is damaged: it states {len(spacings)} spacings for {len(header.sizes)} axes.")
+        if spacings:
+            matrix[:3, :3] = np.diag([abs(spacings[axis]) for axis in header.spatial])
+        notes.append(
+            "it does not say which way its axes run; left, posterior, superior is taken"
+            + ("" if spacings else ", and voxels of 1 x 1 x 1 mm, since it states no size either")
+        )
     if "spaceorigin" in fields:
         origin = _vector(header, fields["spaceorigin"])
         if origin.shape != (3,):
@@ -257,48 +243,14 @@ def nrrd_grid(header: NrrdHeader) -> tuple[VolumeGrid, list[str]]:
     return grid, notes + ([note] if note else [])
 
 
-def _upright(header: NrrdHeader, matrix: np.ndarray) -> str:
-    """Sizes and origin where only those are stated, as ITK takes them: a negative spacing runs backward. Returns what is assumed."""
-    chosen = list(header.spatial)
-    spacings, least, most = (_by_axis(header, name) for name in ("spacings", "axismins", "axismaxs"))
-    node = [word == "node" for word in (header.fields.get("centerings", "").lower().split() or [""] * len(header.sizes))]
-    node = node if len(node) == len(header.sizes) else [False] * len(header.sizes)
-    if spacings is None and least is not None and most is not None:
-        spans = [max(header.sizes[axis] - 1, 1) if node[axis] else header.sizes[axis] for axis in range(len(header.sizes))]
-        spacings = (most - least) / spans
-    if spacings is not None:
-        matrix[:3, :3] = np.diag(spacings[chosen])
-    if least is not None:  # of the first voxel: its center where those are meant, else its edge
-        sizes = np.diag(matrix)[:3]
-        matrix[:3, 3] = least[chosen] + np.where(np.array(node)[chosen], 0, sizes / 2)
-    told = "it does not say which way its axes run; left, posterior, superior is taken"
-    if least is not None and "spacings" not in header.fields and most is not None:
-        told += "; the voxels' size is that between the ends of its axes, which ITK (3D Slicer) does not take"
-    return told + ("" if spacings is not None else ", and voxels of 1 x 1 x 1 mm, since it states no size either")
-
-
-def _by_axis(header: NrrdHeader, name: str) -> np.ndarray | None:
-    numbers = _numbers(header.path, header.fields, name)
-    if numbers and len(numbers) != len(header.sizes):
-        raise VolumeError(f"'{header.path}' is damaged: it states {len(numbers)} {name} for {len(header.sizes)} axes.")
-    if numbers and not all(math.isfinite(numbers[axis]) for axis in header.spatial):
-        raise VolumeError(f"'{header.path}' does not say how large its voxels are: it states '{header.fields[name]}' as {name}.")
-    return np.array(numbers) if numbers else None
-
-
 def _in_mm(header: NrrdHeader, matrix: np.ndarray) -> list[str]:
-    """Lengths into mm; notes on what was converted, or could not be."""
-    by_axis = re.findall(r'"([^"]*)"', header.fields.get("units", ""))
-    by_axis = [by_axis[axis] for axis in header.spatial] if len(by_axis) == len(header.sizes) else []
-    stated = re.findall(r'"([^"]*)"', header.fields.get("spaceunits", "")) or by_axis
-    units = [unit.strip().lower() for unit in stated if unit.strip()]
-    if not units or all(_MM.get(unit) == 1.0 for unit in units):
+    units = [unit.lower() for unit in re.findall(r'"([^"]*)"', header.fields.get("spaceunits", "")) if unit.strip()]
+    known = {unit: _MM[unit] for unit in units if unit in _MM}
+    if not known or set(known.values()) == {1.0}:
         return []
     if len(set(units)) != 1:
         raise VolumeError(f"'{header.path}' states lengths in different units ({', '.join(units)}).")
-    if units[0] not in _MM:
-        return [f"its unit of length, '{units[0]}', is not known; mm is taken"]
-    matrix[:3] *= _MM[units[0]]
+    matrix[:3] *= known[units[0]]
     return [f"lengths are stated in {units[0]} and were converted to mm"]
 
 
@@ -311,88 +263,38 @@ def read_voxels(header: NrrdHeader) -> np.ndarray:
     Raises:
         VolumeError: if they are fewer or more than the header says, or the checksum does not fit.
     """
-    if _encoding(header.path, header.fields) in ("text", "hex"):
-        return _from_text(header)
-    names = _data_files(header)
-    if len(names) == 1:
-        (data,) = _pieces(header, names[0], [_size(header)])
-    else:
-        data = bytearray(_size(header))
-        at = 0
-        for name in names:  # all hold as much
-            (part,) = _pieces(header, name, [len(data) // len(names)])
-            data[at : at + len(part)] = part
-            at += len(part)
+    path, fields = header.path, header.fields
+    encoding = _encoding(path, fields)
+    size = math.prod(header.sizes) * header.kind.itemsize
+    named = fields.get("datafile", "").strip()
+    data_path, at = path, header.voxels_at
+    if named:
+        if named.upper().startswith("LIST") or "%" in named:
+            raise VolumeError(f"'{path}' keeps its voxels in several files, which is not read here. Save it as one .nrrd file.")
+        data_path, at = beside(path, named), 0
+    lines, skip = (int(number[0]) if (number := _numbers(path, fields, name, True)) else 0 for name in ("lineskip", "byteskip"))
+    try:
+        with open(data_path, "rb") as stream:
+            stream.seek(at)
+            for _ in range(min(max(lines, 0), _MOST_LINES)):
+                stream.readline(_LONGEST_LINE)
+            if encoding in ("text", "hex"):
+                return _from_text(header, stream, encoding)
+            if skip == -1 and encoding == "raw":
+                stream.seek(-min(size, stream.seek(0, io.SEEK_END)), io.SEEK_END)
+                skip = 0
+            data = read_payload(data_path, stream, encoding, size, max(skip, 0))
+    except OSError as exc:
+        raise VolumeError(f"'{data_path}' with the voxels could not be read: {exc.strerror or exc}.") from exc
     return native(np.frombuffer(data, dtype=header.kind).reshape(header.sizes[::-1]))
 
 
-def voxels_by_plane(header: NrrdHeader, axes: int) -> Iterator[np.ndarray]:
-    """As `read_voxels`, but a block of the fastest `axes` axes at a time, of which one alone need be in memory.
-
-    The last block is handed over after the whole file was checked.
-    """
-    names = _data_files(header)
-    shape = header.sizes[:axes][::-1]
-    count = math.prod(header.sizes[axes:])
-    if len(names) > 1 or _encoding(header.path, header.fields) in ("text", "hex"):
-        yield from read_voxels(header).reshape((count, *shape))
-        return
-    for data in _pieces(header, names[0], [_size(header) // count] * count):
-        yield native(np.frombuffer(data, dtype=header.kind).reshape(shape))
-
-
-def _size(header: NrrdHeader) -> int:
-    return math.prod(header.sizes) * header.kind.itemsize
-
-
-def _data_files(header: NrrdHeader) -> list[str]:
-    """The names of the files with the voxels; "" is the header's own."""
-    stated = header.fields.get("datafile", "")
-    names, further = list(header.data_files), stated.split()[1:]
-    if not _is_list(header.fields):
-        if not re.search(r"%0?\d*[diu]", stated) or len(further) < 2:
-            return [stated]
-        names, further = numbered_names(header.path, stated)
-    dimension = int(further[0]) if further and further[0].isdecimal() else len(header.sizes) - 1
-    require_share(header.path, names, header.sizes, dimension)
-    return names
-
-
-@contextmanager
-def _opened(header: NrrdHeader, name: str, size: int) -> Iterator[tuple[Path, BinaryIO, int]]:
-    """A file with voxels, open where they begin, and the unpacked bytes to pass over."""
-    path, fields = header.path, header.fields
-    lines, skip = (int(number[0]) if (number := _numbers(path, fields, key, True)) else 0 for key in ("lineskip", "byteskip"))
-    if skip < 0 and _encoding(path, fields) != "raw":
-        raise VolumeError(f"'{path}' is damaged: it counts its voxels from the end of the file (byte skip), which only raw voxels can be.")
-    data_path = beside(path, name) if name else path
+def _from_text(header: NrrdHeader, stream, encoding: str) -> np.ndarray:
     try:
-        with open(data_path, "rb") as stream:
-            stream.seek(0 if name else header.voxels_at)
-            for _ in range(min(max(lines, 0), _MOST_LINES)):
-                stream.readline(_LONGEST_LINE)
-            if skip < 0:
-                stream.seek(-min(size, stream.seek(0, io.SEEK_END)), io.SEEK_END)
-            yield data_path, stream, max(skip, 0)
-    except OSError as exc:
-        raise VolumeError(f"'{data_path}' with the voxels could not be read: {exc.strerror or exc}.") from exc
-
-
-def _pieces(header: NrrdHeader, name: str, sizes: list[int]) -> Iterator[bytearray]:
-    with _opened(header, name, sum(sizes)) as (data_path, stream, skip):
-        yield from payload_pieces(data_path, stream, _encoding(header.path, header.fields), sizes, skip)
-
-
-def _from_text(header: NrrdHeader) -> np.ndarray:
-    text = ""
-    for name in _data_files(header):
-        with _opened(header, name, 0) as (_, stream, skip):
-            text += stream.read().decode("ascii", "replace")[skip:] + " "
-    try:
-        if _encoding(header.path, header.fields) == "hex":
-            values = np.frombuffer(bytes.fromhex(text), header.kind)
+        if encoding == "hex":
+            values = np.frombuffer(bytes.fromhex(stream.read().decode("ascii")), header.kind)
         else:
-            values = np.array(text.replace(",", " ").split(), dtype=float)
+            values = np.array(stream.read().decode("ascii").replace(",", " ").split(), dtype=float)
             if values.size and header.kind.kind in "iu" and not np.array_equal(values, np.rint(values)):
                 raise ValueError("fractions in a file of whole numbers")
             values = values.astype(header.kind.newbyteorder("="))

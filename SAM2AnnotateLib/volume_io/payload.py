@@ -6,7 +6,6 @@ import bz2
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -66,21 +65,10 @@ def read_payload(path: Path, stream: BinaryIO, encoding: str, size: int, skip: i
     Raises:
         VolumeError: if there are fewer bytes, or more, or a checksum does not fit.
     """
-    (out,) = payload_pieces(path, stream, encoding, (size,), skip, further)
-    return out
-
-
-def payload_pieces(
-    path: Path, stream: BinaryIO, encoding: str, sizes: Sequence[int], skip: int = 0, further: int = 0
-) -> Iterator[bytearray]:
-    """As `read_payload`, a piece at a time: one of each of the `sizes`, so that no more than one need be in memory.
-
-    What is behind the last piece is checked before that is handed over; who stops earlier has checked nothing.
-    """
     position, packed = stream.tell(), stream.seek(0, io.SEEK_END)
     packed -= position
     stream.seek(position)
-    total = skip + sum(sizes) + further
+    total = skip + size + further
     if (encoding == "raw" and packed < total) or packed * _LARGEST_RATIO.get(encoding, 1) < total:
         raise VolumeError(
             f"'{path}' is incomplete: its header says {position + total if encoding == 'raw' else total} bytes, there are "
@@ -89,41 +77,26 @@ def payload_pieces(
     try:
         unpacked = unpacking(stream, encoding)
         found = _passed_over(unpacked, skip)
-        for number, size in enumerate(sizes, start=1):
-            out = _filled(path, unpacked, size)
-            found += len(out)
-            last = number == len(sizes)
-            extra = 0
-            if last:
-                found += _passed_over(unpacked, further)
-                extra = len(unpacked.read(_BLOCK)) if found == total else 0  # reading to the end is what checks the checksum
-            if len(out) < size or (last and found < total):
-                raise VolumeError(
-                    f"'{path}' is incomplete: its header says {total} bytes of voxels, there are {found}. Copy or download it again."
-                )
-            if extra:
-                raise VolumeError(f"'{path}' is damaged: it holds more voxels than the {total} bytes that its header says.")
-            yield out
-    except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as exc:
-        raise VolumeError(f"'{path}' is damaged or incomplete: {exc}. Copy or download it again.") from exc
-    except OSError as exc:
-        raise VolumeError(f"'{path}' is damaged, or could not be read: {exc.strerror or exc}.") from exc
-
-
-def _filled(path: Path, unpacked: Any, size: int) -> bytearray:
-    """The next bytes, fewer if there are no more."""
-    try:
-        out = bytearray(size)
-    except MemoryError as exc:
-        raise VolumeError(f"'{path}' holds {size} bytes of voxels, which this computer's memory cannot hold.") from exc
-    filled = 0
-    with memoryview(out) as view:
+        try:
+            out = bytearray(size)
+        except MemoryError as exc:
+            raise VolumeError(f"'{path}' holds {size} bytes of voxels, which this computer's memory cannot hold.") from exc
+        view, filled = memoryview(out), 0
         while filled < size:
             count = unpacked.readinto(view[filled : filled + _BLOCK])
             if not count:
                 break
             filled += count
-    del out[filled:]
+        found += filled + _passed_over(unpacked, further)
+        extra = len(unpacked.read(_BLOCK)) if found == total else 0  # reading to the end is what checks the checksum
+    except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as exc:
+        raise VolumeError(f"'{path}' is damaged or incomplete: {exc}. Copy or download it again.") from exc
+    except OSError as exc:
+        raise VolumeError(f"'{path}' is damaged, or could not be read: {exc.strerror or exc}.") from exc
+    if found < total:
+        raise VolumeError(f"'{path}' is incomplete: its header says {total} bytes of voxels, there are {found}. Copy or download it again.")
+    if extra:
+        raise VolumeError(f"'{path}' is damaged: it holds more voxels than the {total} bytes that its header says.")
     return out
 
 

@@ -153,6 +153,25 @@ class Heartbeat(Message):
 
 
 @dataclass(frozen=True)
+class Connection(Message):
+    """How it stands with the server that lends its model, said by `remote` alone.
+
+    Args:
+        state: ``connecting``, ``uploading``, ``ready``, ``reconnecting`` (finished slices stand, it goes on by itself) or ``lost`` (the
+            server has forgotten the volume, which is sent again).
+        text: the same in words for the user.
+        done, total: bytes of an upload.
+        seconds_left: of an upload; None while nobody knows.
+    """
+
+    state: str
+    text: str
+    done: int = 0
+    total: int = 0
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
 class Finished(Message):
     """The request is done."""
 
@@ -178,7 +197,7 @@ class Failed(Message):
 
 
 REQUESTS = (LoadModel, OpenVolume, CloseVolume, PredictSlice, Propagate, Prefetch, Cancel, Shutdown)
-REPLIES = (Ready, ModelLoaded, SliceDone, Heartbeat, Finished, Failed)
+REPLIES = (Ready, ModelLoaded, SliceDone, Heartbeat, Connection, Finished, Failed)
 _BY_NAME: dict[str, type[Message]] = {kind.__name__: kind for kind in (*REQUESTS, *REPLIES)}
 
 

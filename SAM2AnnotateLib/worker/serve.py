@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -191,8 +191,24 @@ class Worker:
                 return
 
 
+class Answers(Protocol):
+    """What answers requests: `Worker`, or who asks another machine."""
+
+    def handle(self, message: Message, cancel: CancelToken) -> None:
+        """Do one request; every way out sends one `Finished` or `Failed`."""
+
+
 def serve(requests: BinaryIO, replies: BinaryIO, load: Callable[..., SegmentationEngine] = _load) -> None:
     """Serve until `Shutdown` or the end of `requests`, which means that the client is gone."""
+    answer(requests, replies, lambda send, is_waiting: Worker(send, load, is_waiting))
+
+
+def answer(requests: BinaryIO, replies: BinaryIO, make: Callable[[Callable[[Message], None], Callable[[], bool]], Answers]) -> None:
+    """As `serve`, whoever answers.
+
+    Args:
+        make: makes who answers, from what sends a reply, and what tells whether another request waits.
+    """
     waiting: queue.Queue[tuple[Message, CancelToken]] = queue.Queue()
     tokens: dict[int, CancelToken] = {}
     writing, ended, busy = threading.Lock(), threading.Event(), [0]
@@ -228,7 +244,7 @@ def serve(requests: BinaryIO, replies: BinaryIO, load: Callable[..., Segmentatio
         while not ended.wait(HEARTBEAT_SECONDS):
             send(Heartbeat(busy[0]))
 
-    worker = Worker(send, load, is_waiting=lambda: not waiting.empty())
+    worker = make(send, lambda: not waiting.empty())
     send(Ready(0, os.getpid()))
     for target in (read, beat):
         threading.Thread(target=target, daemon=True).start()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -31,6 +31,8 @@ class SubprocessWorker:
         python: the interpreter; in Slicer PythonSlicer, as `sys.executable` is Slicer itself there.
         log_file: takes the worker's standard error; None discards it.
         silence_seconds: without a sign of life for that long, the worker counts as hung.
+        module: what the process runs, with its arguments: another module of the library that speaks the worker's protocol.
+        environment: its environment variables; by default this process's own.
 
     Raises:
         WorkerError: if it does not start.
@@ -45,17 +47,23 @@ class SubprocessWorker:
     """
 
     def __init__(
-        self, python: Sequence[str] = (sys.executable,), log_file: str | Path | None = None, silence_seconds: float = SILENCE_SECONDS
+        self,
+        python: Sequence[str] = (sys.executable,),
+        log_file: str | Path | None = None,
+        silence_seconds: float = SILENCE_SECONDS,
+        module: Sequence[str] = ("SAM2AnnotateLib.worker",),
+        environment: Mapping[str, str] | None = None,
     ):
         self._silence_seconds = silence_seconds
         self._log = open(log_file, "ab") if log_file is not None else None  # noqa: SIM115 - closed with the process
-        command = [*python, "-u", "-m", "SAM2AnnotateLib.worker"]
+        command = [*python, "-u", "-m", *module]
         try:
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log or subprocess.DEVNULL,
+                env=environment,
                 cwd=Path(__file__).parents[2],  # where SAM2AnnotateLib lies, so that the same one is found
             )
         except OSError as exc:

@@ -39,7 +39,7 @@ ROOMS = (
     ("review",),
     ("annotator",),  # a single file: the steps of an annotation, joined
     ("pictures", "simulation", "worker"),
-    ("training", "benchmark", "nnunet"),
+    ("training", "benchmark", "nnunet", "remote"),
     ("study",),
     ("self_check",),  # a single file
     ("cli",),

@@ -27,7 +27,7 @@ class FakeService:
     """
 
     def __init__(self, logFolder: Path, secondsPerSlice: float | None = None):
-        self.stateChanged, self.modelLoaded = Event(), Event()
+        self.stateChanged, self.modelLoaded, self.noticed = Event(), Event(), Event()
         self.choice = ModelChoice()
         self.description: dict | None = None
         self.secondsPerSlice = secondsPerSlice

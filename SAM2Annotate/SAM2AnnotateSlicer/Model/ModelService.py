@@ -22,11 +22,12 @@ from SAM2AnnotateLib.progress import Progress
 from SAM2AnnotateLib.prompts import SlicePrompt
 from SAM2AnnotateLib.propagation import RegionPolicy, SliceResult
 from SAM2AnnotateLib.review.session import DueWork
-from SAM2AnnotateLib.worker.messages import Failed, Finished, Message, ModelLoaded, Ready, SliceDone
+from SAM2AnnotateLib.worker.messages import Connection, Failed, Finished, Message, ModelLoaded, Ready, SliceDone
 
 from ..Event import Event
 from ..Words import sentence
 from .Patience import Patience
+from .ServerSettings import Server, isOnServer, nameOf, readServer
 from .WorkerProcess import WorkerProcess
 
 # A worker that does not stop within this time of being asked to is ended; time in which Slicer itself was busy does not count.
@@ -37,11 +38,28 @@ _REMEMBERED_TIMES = 60
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """Which model to load; the arguments of `load_engine`."""
+    """Which model to load; the arguments of `load_engine`, and who runs it.
+
+    Args:
+        server: None if this computer does; else `checkpoint` begins with ``server:``.
+    """
 
     checkpoint: str = "bundled"
     device: str = "auto"
     precision: str = "auto"
+    server: Server | None = None
+
+    @classmethod
+    def of(cls, model: str, device: str = "auto") -> ModelChoice:
+        """The choice that a parameter node or script makes by name; a server's model is that of the user's server as it is known now."""
+        if isOnServer(model):
+            return cls(model, server=readServer() or Server("", ""))  # its device is the server's business
+        return cls(model, device)
+
+    @property
+    def name(self) -> str:
+        """The model's name where it runs."""
+        return nameOf(self.checkpoint)
 
 
 @dataclass(frozen=True)
@@ -91,8 +109,11 @@ class ModelService:
     def __init__(self, logFolder: str | Path, command=None):
         self.stateChanged = Event()  # (text for the user, busy)
         self.modelLoaded = Event()  # (what `SegmentationEngine.describe` says)
+        self.noticed = Event()  # (text for the user) something befell the work that it goes on from by itself
         self._process = WorkerProcess(self._onMessage, self._onEnd, Path(logFolder) / "SAM2Annotate-worker.log", command)
         self._choice = ModelChoice()
+        self._server: Server | None = None  # that the process speaks to
+        self._connection: Connection | None = None  # how it stands with it, while there is something to say
         self._loaded: ModelChoice | None = None
         self._description: dict | None = None
         self._ready = False
@@ -239,12 +260,18 @@ class ModelService:
         if self._closed or self._current is not None or not self._waiting or self._laying is not None:
             self._tell()
             return
-        try:
-            self._process.start()
-        except WorkerError as error:
-            self._failAll(error)
-            return
         request = self._waiting[0]
+        server = (request.choice or self._choice).server
+        if self._process.running and server != self._server:
+            self._process.end()
+            self._forgetProcess()
+        try:
+            self._process.start(server)
+        except WorkerError as error:
+            self._failAll(error, request.choice or self._choice)
+            self._advance()  # what another model is to answer need not wait for this one
+            return
+        self._server = server
         if not self._ready:
             pass  # the process says when it is
         elif self._loaded != (request.choice or self._choice):
@@ -281,7 +308,7 @@ class ModelService:
 
     def _askToLoad(self, choice: ModelChoice) -> int:
         self._loaded, self._description, self._loading = None, None, choice
-        return self._process.client.load_model(choice.checkpoint, device=choice.device, precision=choice.precision)
+        return self._process.client.load_model(choice.name, device=choice.device, precision=choice.precision)
 
     def _layNext(self) -> None:
         if self._laying is None:
@@ -308,6 +335,9 @@ class ModelService:
             return
         if self._prefetching is not None and message.request == self._prefetching.number and isinstance(message, (Finished, Failed)):
             self._prefetching = None
+        if isinstance(message, Connection):
+            self._onConnection(message)
+            return
         current = self._current
         if current is None or message.request != current.number:
             return
@@ -321,7 +351,7 @@ class ModelService:
             self._loaded, self._description = self._loading, message.engine
             self.modelLoaded.emit(message.engine)
         elif isinstance(message, (Finished, Failed)):
-            self._current = None
+            self._current = self._connection = None
             self._cancelPatience.stop()
             if isinstance(message, Failed):
                 current.onFailed(message.error())
@@ -330,6 +360,12 @@ class ModelService:
             else:
                 current.onDone()
             self._advance()
+
+    def _onConnection(self, message: Connection) -> None:
+        self._connection = message if message.state != "ready" else None
+        if message.state == "lost":
+            self.noticed.emit(f"{message.text}.")
+        self._tell()
 
     def _show(self, request: Request, result: SliceResult, message: SliceDone) -> None:
         """Hand a slice over; if it cannot be shown, the request ends with that error instead of leaving everybody waiting."""
@@ -365,7 +401,7 @@ class ModelService:
 
     def _forgetProcess(self) -> None:
         self._ready, self._loaded, self._description = False, None, None
-        self._current = self._prefetching = None
+        self._current = self._prefetching = self._connection = None
         self._open.clear()
         self._cancelPatience.stop()
 
@@ -382,8 +418,10 @@ class ModelService:
             text = "Handing the volume to the model"
         elif self._waiting and not self._ready:
             text = "Starting the model's process"
+        elif self._connection is not None and self._current is not None and not self._current.cancelled:
+            text = self._connection.text
         elif self._current is not None and self._current.kind == "load":
-            text = f"Loading the model '{self._loading.checkpoint}'"
+            text = f"Loading the model '{self._loading.name}'"
         elif self._current is not None and self._current.cancelled:
             text = "Stopping"
         elif self._current is not None:

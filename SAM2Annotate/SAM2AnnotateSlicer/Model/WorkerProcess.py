@@ -21,9 +21,11 @@ from SAM2AnnotateLib.worker.client import WorkerClient
 from SAM2AnnotateLib.worker.messages import Message, from_line
 
 from .PythonCommand import moduleCommand, pythonCommand
+from .ServerSettings import Server
 
 SILENCE_SECONDS = 20.0
 START_SECONDS = 120.0  # importing torch from a cold disk
+TOKEN_VARIABLE = "SAM2ANNOTATE_TOKEN"  # of `SAM2AnnotateLib.remote`, which is imported in its own process only
 _WATCH_MILLISECONDS = 2000
 _END_MILLISECONDS = 3000
 TURN_SECONDS = 0.010  # of handing on messages in one turn of the event loop
@@ -69,17 +71,22 @@ class WorkerProcess:
         """Whether a process is there."""
         return self._process is not None
 
-    def start(self) -> None:
+    def start(self, server: Server | None = None) -> None:
         """Start a process, if there is none.
+
+        Args:
+            server: who is to run the model; the process then only speaks to it. None: the process runs it.
 
         Raises:
             WorkerError: if it cannot be started.
         """
         if self._process is not None:
             return
-        command = self._command if self._command is not None else moduleCommand(pythonCommand(), "SAM2AnnotateLib.worker")
+        command = self._ownCommand() if server is None else _relayCommand(server)
         self.client.forget_process()
         process = qt.QProcess()
+        if server is not None:
+            process.setProcessEnvironment(_environmentWith(server.token))
         process.setWorkingDirectory(str(Path(SAM2AnnotateLib.__file__).parents[1]))  # so that this very library is found
         process.setStandardErrorFile(str(self.logFile), qt.QIODevice.Append)
         process.connect("readyReadStandardOutput()", self._read)
@@ -101,6 +108,11 @@ class WorkerProcess:
 
     def close(self) -> None:
         """End the process and remove what was laid down for it."""
+        self.end()
+        self.client.close()
+
+    def end(self) -> None:
+        """Let the process end itself, without a word to `onEnd`; what was laid down stays. Does nothing if there is none."""
         process = self._process
         if process is not None:
             self.client.shut_down()
@@ -108,7 +120,9 @@ class WorkerProcess:
             if not process.waitForFinished(_END_MILLISECONDS):
                 process.kill()
                 process.waitForFinished(_END_MILLISECONDS)
-        self.client.close()
+
+    def _ownCommand(self) -> list[str]:
+        return self._command if self._command is not None else moduleCommand(pythonCommand(), "SAM2AnnotateLib.worker")
 
     def _forget(self):
         process, self._process = self._process, None
@@ -192,3 +206,17 @@ class WorkerProcess:
         if now - self._heard > patience:
             self.kill()
             self._onEnd(WorkerError(f"The model's process has been silent for {patience:.0f} s and was ended. Finished slices are kept."))
+
+
+def _relayCommand(server: Server) -> list[str]:
+    if not server.address:
+        raise WorkerError("No server is known to this computer yet. Choose the model 'On a server...' and give its address and token.")
+    authority = ["--ca-file", server.caFile] if server.caFile else []
+    return moduleCommand(pythonCommand(), "SAM2AnnotateLib.remote", server.address, *authority)
+
+
+def _environmentWith(token: str):
+    """This process's variables and a token: a command line is seen by everybody."""
+    environment = qt.QProcessEnvironment.systemEnvironment()
+    environment.insert(TOKEN_VARIABLE, token)
+    return environment

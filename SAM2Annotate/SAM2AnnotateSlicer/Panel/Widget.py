@@ -502,6 +502,7 @@ class Widget:
             (logic.propagated, self._onPropagated),
             (logic.message, self.say),
             (logic.service.stateChanged, self.object.showModelState),
+            (logic.service.noticed, self.say),
             (self.boxTool.activeChanged, self.refreshViews),
         )
 

@@ -71,7 +71,7 @@ class Workspace:
         """Work with another parameter node; None while the scene is closed."""
         self._parameters = parameters
         if parameters is not None:
-            self.service.use(ModelChoice(parameters.model, parameters.device))
+            self.service.use(ModelChoice.of(parameters.model, parameters.device))
 
     @property
     def volumeNode(self):

@@ -1,26 +1,24 @@
 """Read Slicer's ``.seg.nrrd``: layers, names, terminology, reviews. Imports cases, review.stored_object, volume_io, geometry.
 
 What Slicer reads is read here: files of Slicer 4.10 and older, too, which state neither values nor layers (component n is segment n), and
-label maps of that name that state no segments at all. A file is unpacked once, a plane at a time: a hundred components of an image take no
-more memory than what is drawn in them.
+label maps of that name that state no segments at all.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import InputError, VolumeError
-from ...geometry import Volume, VolumeGrid
+from ...geometry import VolumeGrid
 from ...review.stored_object import TAG, unpack_object
-from ...volume_io.nrrd import NrrdHeader, nrrd_grid, read_header, voxels_by_plane
+from ...volume_io.nrrd import NrrdHeader, nrrd_grid, read_header, read_voxels
 from ..cases.case import SegmentReview, SourceSegment
-from ..cases.masks import cut_to_content, part_of
+from ..cases.masks import cut_to_content
 
 _GEOMETRY = "Reference image geometry"
 _PARAMETERS = "Segmentation_ConversionParameters"
@@ -67,16 +65,12 @@ def read_seg_nrrd(path: Path, annotated_grid: VolumeGrid | None = None) -> tuple
             f"'{path}' holds no binary labelmaps (array of {len(header.sizes)} dimensions, {header.kind}). Save it as such in Slicer."
         )
     grid, _ = nrrd_grid(header)
+    voxels = read_voxels(header)
+    layers = np.moveaxis(voxels, voxels.ndim - 1 - others[0], 0) if others else voxels[np.newaxis]  # (layer, k, j, i)
     stated = _reference_grid(header.pairs)
     reviewed_on = stated or annotated_grid or grid
-    found = _segments_stated(header)
-    layers = header.sizes[others[0]] if others else 1
-    drawn = [_Drawn(*_place(one, layers, path)) for one in found]
-    for layer, k, plane in _planes(header):
-        for one in drawn:
-            if one.layer == layer:
-                one.add(k, plane)
-    return tuple(_segment(one, mask.volume(grid), reviewed_on, path) for one, mask in zip(found, drawn, strict=True)), stated
+    segments = tuple(_segment(one, layers, grid, reviewed_on, path) for one in _segments_stated(header))
+    return segments, stated
 
 
 def _segments_stated(header: NrrdHeader) -> list[_Stored]:
@@ -88,65 +82,16 @@ def _segments_stated(header: NrrdHeader) -> list[_Stored]:
     return [found[number] for number in sorted(found)]
 
 
-class _Drawn:
-    """The voxels of one value in one layer, collected plane by plane."""
-
-    def __init__(self, layer: int, value: int):
-        self.layer, self._value = layer, value
-        self._planes: dict[int, tuple[slice, slice, np.ndarray]] = {}  # by k: rows, columns, the bits between
-
-    def add(self, k: int, plane: np.ndarray) -> None:
-        """(j, i) values of a plane."""
-        mask = plane == self._value
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if rows.size:
-            j, i = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-            self._planes[k] = j, i, np.packbits(mask[j, i])
-
-    def volume(self, grid: VolumeGrid) -> Volume:
-        """As `cut_to_content` gives it; the planes are let go."""
-        if not self._planes:
-            return cut_to_content(grid, np.zeros((1, 1, 1), dtype=bool))
-        k0, k1 = min(self._planes), max(self._planes) + 1
-        j0, j1 = min(j.start for j, _, _ in self._planes.values()), max(j.stop for j, _, _ in self._planes.values())
-        i0, i1 = min(i.start for _, i, _ in self._planes.values()), max(i.stop for _, i, _ in self._planes.values())
-        mask = np.zeros((k1 - k0, j1 - j0, i1 - i0), dtype=bool)
-        for k, (j, i, bits) in self._planes.items():
-            shape = j.stop - j.start, i.stop - i.start
-            part = np.unpackbits(bits, count=math.prod(shape)).reshape(shape)
-            mask[k - k0, j.start - j0 : j.stop - j0, i.start - i0 : i.stop - i0] = part
-        self._planes = {}
-        return Volume(part_of(grid, (slice(k0, k1), slice(j0, j1), slice(i0, i1))), mask)
-
-
-def _planes(header: NrrdHeader) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Layer, k and the (j, i) values of each plane of each layer, as they come from the file."""
-    others = header.other_axes
-    if not others:
-        for k, plane in enumerate(voxels_by_plane(header, 2)):
-            yield 0, k, plane
-    elif others[0] == 3:  # layer behind layer
-        for n, plane in enumerate(voxels_by_plane(header, 2)):
-            yield n // header.sizes[2], n % header.sizes[2], plane
-    else:  # all layers of a plane together
-        for k, block in enumerate(voxels_by_plane(header, 3)):
-            for layer, plane in enumerate(np.moveaxis(block, 2 - others[0], 0)):
-                yield layer, k, plane
-
-
-def _place(stored: _Stored, layers: int, path: Path) -> tuple[int, int]:
-    """Layer and value of a segment; in files of Slicer 4.10 and older its layer is its number, and its value 1."""
+def _segment(stored: _Stored, layers: np.ndarray, grid: VolumeGrid, reviewed_on: VolumeGrid, path: Path) -> SourceSegment:
+    """One segment; in files of Slicer 4.10 and older its layer is its number, and its value 1."""
     try:
         value = int(stored.pairs.get("LabelValue", "1"))
-        layer = int(stored.pairs.get("Layer", str(stored.number) if layers > 1 else "0"))
+        layer = int(stored.pairs.get("Layer", str(stored.number) if len(layers) > 1 else "0"))
     except ValueError as exc:
         raise VolumeError(f"'{path}' is damaged: the segment '{stored.name}' names no value, or no layer ({exc}).") from exc
-    if not 0 <= layer < layers or (layers == 1 and stored.number > 0 and "LabelValue" not in stored.pairs):
+    if not 0 <= layer < len(layers) or (len(layers) == 1 and stored.number > 0 and "LabelValue" not in stored.pairs):
         raise VolumeError(f"'{path}' is damaged: the segment '{stored.name}' names no value, or a layer that is not there.")
-    return layer, value
-
-
-def _segment(stored: _Stored, mask: Volume, reviewed_on: VolumeGrid, path: Path) -> SourceSegment:
+    mask = cut_to_content(grid, layers[layer] == value)
     packed = stored.tags.get(TAG)
     try:
         review = None if packed is None else SegmentReview.of(unpack_object(packed, stored.name), reviewed_on, stored.name)

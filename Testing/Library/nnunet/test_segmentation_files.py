@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import tracemalloc
 from pathlib import Path
 
@@ -254,57 +253,6 @@ def test_a_file_of_slicer_4_10_is_read_by_the_number_of_its_segments(tmp_path):
     assert [(one.name, int(one.mask.array_kji.sum())) for one in found] == [("liver", 18), ("tumor", 1)]
     alone = seg_nrrd(tmp_path / "one.seg.nrrd", LAYERS[..., 0], {"Segment0_ID": "S0", "Segment0_Name": "liver"})
     assert [(one.name, int(one.mask.array_kji.sum())) for one in read_segments(alone).segments] == [("liver", 18)]
-
-
-def with_layers_along(axis: int, path: Path, voxels: np.ndarray, pairs: dict[str, str], encoding: str = "raw") -> Path:
-    """A file of (k, j, i, layer) voxels whose layers are the given axis of the file, the fastest being 0."""
-    moved = np.moveaxis(voxels, 3, 3 - axis)
-    directions = ["(1,0,0)", "(0,1,0)", "(0,0,2)"]
-    directions.insert(axis, "none")
-    header = (
-        f"NRRD0004\ntype: uchar\ndimension: 4\nspace: left-posterior-superior\nsizes: {' '.join(map(str, moved.shape[::-1]))}\n"
-        f"space directions: {' '.join(directions)}\nencoding: {encoding}\nspace origin: (0,0,0)\n"
-    )
-    data = np.ascontiguousarray(moved).tobytes()
-    pack = {"raw": bytes, "gzip": gzip.compress, "hex": lambda data: data.hex().encode()}[encoding]
-    path.write_bytes((header + "".join(f"{key}:={value}\n" for key, value in pairs.items()) + "\n").encode() + pack(data))
-    return path
-
-
-@pytest.mark.parametrize("encoding", ["raw", "gzip", "hex"])
-@pytest.mark.parametrize("axis", [0, 1, 2, 3])
-def test_layers_are_read_along_whatever_axis_they_lie(axis, encoding, tmp_path):
-    rng = np.random.default_rng(axis)
-    layers = rng.integers(0, 3, (4, 5, 6, 3)).astype(np.uint8)
-    layers[2] = 0  # a plane that nothing is drawn on
-    pairs = {}
-    for n, (layer, value) in enumerate(((0, 1), (2, 2), (2, 1), (1, 1))):
-        pairs |= {f"Segment{n}_ID": f"S{n}", f"Segment{n}_Layer": str(layer), f"Segment{n}_LabelValue": str(value)}
-    path = with_layers_along(axis, tmp_path / "a.seg.nrrd", layers, pairs, encoding)
-    for segment, (layer, value) in zip(read_segments(path).segments, ((0, 1), (2, 2), (2, 1), (1, 1)), strict=True):
-        expected = layers[..., layer] == value
-        grid = VolumeGrid((4, 5, 6), np.diag([-1.0, -1, 2, 1]))
-        block, part = laid_onto(segment.mask, grid)
-        found = np.zeros(grid.shape_kji, dtype=bool)
-        found[block] = part
-        assert np.array_equal(found, expected)
-
-
-@pytest.mark.parametrize("axis", [0, 3])
-def test_memory_does_not_grow_with_the_components_of_slicer_4_10(axis, tmp_path):
-    peaks = []
-    for count in (2, 60):
-        layers = np.zeros((30, 96, 96, count), dtype=np.uint8)
-        for n in range(count):
-            layers[n % 28 : n % 28 + 2, 10:20, 10:20, n] = 1
-        pairs = {f"Segment{n}_ID": f"S{n}" for n in range(count)}
-        path = with_layers_along(axis, tmp_path / f"{count}.seg.nrrd", layers, pairs, "gzip")
-        del layers
-        tracemalloc.start()
-        assert [int(one.mask.array_kji.sum()) for one in read_segments(path).segments] == [200] * count
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[1] < peaks[0] + 3e6  # all components unpacked are 16.6 MB
 
 
 @pytest.mark.parametrize("kind", ["named by --name", "by numbers"])

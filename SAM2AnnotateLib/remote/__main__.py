@@ -1,0 +1,5 @@
+"""``python -m SAM2AnnotateLib.remote ADDRESS``: the relay, on standard input and output."""
+
+from .relay import main
+
+raise SystemExit(main())
