@@ -6,12 +6,15 @@ over neighboring slices in one direction with a memory of its own, as a fresh SA
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from ..prompts import SlicePrompt
+from .adapter import Adapter
+from .learning import LearningRun, LearningSettings, Lesson, Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +67,7 @@ class Track(Protocol):
 
 
 class SegmentationEngine(Protocol):
-    """A loaded model."""
+    """A loaded model, with or without what it learned of one object."""
 
     @property
     def name(self) -> str:
@@ -82,11 +85,39 @@ class SegmentationEngine(Protocol):
     def memory_reach(self) -> int:
         """Number of preceding slices whose masks a step looks at."""
 
+    @property
+    def architecture(self) -> str:
+        """The architecture's name, for an adapter's card."""
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights as they came, which an adapter is bound to."""
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """What was learned and is used here; None for the model as it came."""
+
     def encode(self, frame: np.ndarray) -> Embedding:
         """Encode one uint8 frame of any size."""
 
     def start_track(self, frame_shape_rc: tuple[int, int], slice_count: int, reverse: bool) -> Track:
         """A fresh memory for frames of this size, in a stack of `slice_count` slices; `reverse` if positions fall."""
 
+    def with_adapter(self, adapter: Adapter | None) -> SegmentationEngine:
+        """This model with an adapter, or without one; this one stays as it is.
+
+        Both share weights and `fingerprint`: what one encodes, the other takes. Slices that are seen with a prompt and without memory are
+        answered as learned; passes from slice to slice go by the memory as it came.
+
+        Raises:
+            CheckpointError: if the adapter is of another model.
+        """
+
+    def propose(self, embedding: Embedding, frame_shape_rc: tuple[int, int], place: Place | None = None) -> SlicePrediction:
+        """The object on a frame without any prompt. Raises EngineError without an adapter."""
+
+    def start_learning(self, lessons: Sequence[Lesson], settings: LearningSettings) -> LearningRun:
+        """Begin to learn; this engine stays as it is. Raises InputError if no lesson holds the object."""
+
     def describe(self) -> dict:
-        """Name, hash, device, precision and image size, for the record."""
+        """Name, hash, device, precision and image size, and the adapter's name and hash if there is one, for the record."""

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import CheckpointError, EngineError, InputError
 from ..optional_imports import import_for
 from ..processors import cores_here, wait_patiently
+from .adapter import Adapter
 from .checkpoints import Checkpoint, file_sha256, find_checkpoint, require_local_file, verify_file
 from .engine import SegmentationEngine
 from .model_configs import ARCHITECTURES, Architecture, model_config
@@ -32,6 +33,7 @@ def load_engine(
     precision: str = "auto",
     image_size: int | None = None,
     spare_cores: int = 0,
+    adapter: Adapter | str | Path | None = None,
 ) -> SegmentationEngine:
     """Load a SAM 2 model.
 
@@ -42,14 +44,17 @@ def load_engine(
         precision: ``fp32`` repeats stock SAM 2 exactly; ``bf16`` is autocast; ``auto`` takes bf16 where the hardware has it and the
             model is large enough to gain (not the bundled one on a CPU). Both but ``fp32`` keep embeddings in 16 bit.
         image_size: pixels per side, a multiple of 32; by default the checkpoint's own, on a CPU at most 512.
+        adapter: what was learned of an object, or its file; it must be of these weights.
         spare_cores: of more than two cores, how many are left to others; the variable OMP_NUM_THREADS overrules it.
 
     Raises:
-        CheckpointError: unknown name, file missing, truncated, altered, or of another architecture.
+        CheckpointError: unknown name, file missing, truncated, altered, or of another architecture; an adapter that is damaged or of
+            other weights.
         EngineError: the device cannot be used.
         InputError: precision or image size is none of those.
         MissingPackageError: torch or sam2 is not installed.
     """
+    learned = adapter if isinstance(adapter, Adapter) or adapter is None else Adapter.load(adapter)
     wait_patiently()
     torch = import_for("Running SAM 2", "torch", INSTALL_HINT)
     import_for("Running SAM 2", "sam2", INSTALL_HINT)
@@ -57,6 +62,8 @@ def load_engine(
     file = require_local_file(known)
     verify_file(known, file)
     weights_sha256 = known.sha256 or file_sha256(file)  # where the hash is known, `verify_file` has just compared it
+    if learned is not None:
+        learned.require_base(weights_sha256, known.name)
     tensors = _read_tensors(torch, file)
     name = known.architecture or _tell_architecture(tensors, file)
     if name not in ARCHITECTURES:
@@ -74,7 +81,8 @@ def load_engine(
         model = model.to(device).eval()
     except (RuntimeError, AssertionError) as exc:  # torch asserts that it was built for the device
         raise EngineError(f"The device '{device}' cannot be used: {str(exc).splitlines()[0]}") from exc
-    return Sam2Engine(model, known.name, weights_sha256, Compute(device, bf16, half_embeddings=precision != "fp32"))
+    compute = Compute(device, bf16, half_embeddings=precision != "fp32")
+    return Sam2Engine(model, known.name, weights_sha256, compute, name).with_adapter(learned)
 
 
 def _build(torch, shape: Architecture, size: int):

@@ -7,9 +7,10 @@ those of `SAM2VideoPredictor` to the bit; tests compare them. (x, y) pixels star
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +20,18 @@ from PIL import Image
 
 from ..errors import EngineError
 from ..prompts import SlicePrompt
+from .adapter import Adapter, described
 from .engine import Embedding, SlicePrediction
+from .learning import LearningSettings, Lesson, Place, require_lessons
+from .sam2_heads import LearnedHeads
+from .sam2_learning import Sam2LearningRun
 
 # ImageNet statistics that every SAM 2 checkpoint was trained with (sam2/utils/misc.py).
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # The bound that SAM2VideoPredictor sets for a mask that goes back into the decoder together with points.
 _SKETCH_LOGIT_BOUND = 32.0
+# What SAM 2 puts in place of a mask where it says "no object" (sam2/modeling/sam2_base.py).
+_ABSENT_LOGIT = -1024.0
 
 
 @dataclass(frozen=True)
@@ -50,10 +57,14 @@ class Sam2Engine:
         name: of the checkpoint.
         weights_sha256: of its file.
         compute: where and how.
+        architecture: a name of `ARCHITECTURES`.
     """
 
-    def __init__(self, model: torch.nn.Module, name: str, weights_sha256: str, compute: Compute):
+    def __init__(self, model: torch.nn.Module, name: str, weights_sha256: str, compute: Compute, architecture: str = ""):
         self._model, self._name, self._weights_sha256, self.compute = model, name, weights_sha256, compute
+        self._architecture = architecture
+        self._adapter: Adapter | None = None
+        self._heads: LearnedHeads | None = None
         self._positions: list[torch.Tensor] | None = None
         self._mean = torch.tensor(_MEAN)[:, None, None]
         self._std = torch.tensor(_STD)[:, None, None]
@@ -67,6 +78,21 @@ class Sam2Engine:
     def image_size(self) -> int:
         """Pixels per side that frames are resampled to."""
         return int(self._model.image_size)
+
+    @property
+    def architecture(self) -> str:
+        """The architecture's name."""
+        return self._architecture
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of the weights as they came."""
+        return self._weights_sha256
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """What was learned and is used here."""
+        return self._adapter
 
     @property
     def memory_reach(self) -> int:
@@ -87,7 +113,74 @@ class Sam2Engine:
             "device": self.compute.device,
             "precision": "bf16" if self.compute.bf16 else "fp32",
             "embeddings": "float16" if self.compute.half_embeddings else "float32",
+            **described(self._adapter),
         }
+
+    def with_adapter(self, adapter: Adapter | None) -> Sam2Engine:
+        """The same model, its prompt encoder and mask decoder as learned."""
+        changed = copy.copy(self)
+        changed._adapter, changed._heads = adapter, None
+        if adapter is not None:
+            adapter.require_base(self._weights_sha256, self._name)
+            with self._computing(torch.no_grad):
+                changed._heads = LearnedHeads(self._model)
+                changed._heads.take(adapter)
+        return changed
+
+    def propose(self, embedding: Embedding, frame_shape_rc: tuple[int, int], place: Place | None = None) -> SlicePrediction:
+        """The object without a prompt, as learned."""
+        if self._heads is None:
+            raise EngineError("Nothing was learned of an object: without a prompt there is nothing to look for.", "Load an adapter.")
+        with self._running():
+            top, *fine = self._memoryless(embedding)
+            return self._prediction(
+                *self._heads(top[None].float(), [level[None].float() for level in fine], None, None, place), frame_shape_rc
+            )
+
+    def start_learning(self, lessons: Sequence[Lesson], settings: LearningSettings) -> Sam2LearningRun:
+        """Begin to train a copy of prompt encoder and mask decoder."""
+        require_lessons(lessons)
+        with self._computing(torch.no_grad):
+            heads = LearnedHeads(self._model)
+        return Sam2LearningRun(
+            heads, lessons, self._levels_of, settings, self.image_size, self.compute.device, lambda: self._computing(torch.enable_grad)
+        )
+
+    def answers(self, prompt: SlicePrompt) -> bool:
+        """Whether a prompt is answered as learned."""
+        return self._adapter is not None and self._adapter.serves("point" if prompt.box is None else "box")
+
+    def _levels_of(self, lesson: Lesson) -> tuple[torch.Tensor, ...]:
+        """The features that a lesson's decoder runs take, top first, on their own (C, H, W)."""
+        if not lesson.memory:
+            with torch.no_grad():
+                return tuple(level.clone() for level in self._memoryless(lesson.embedding))
+        reverse = all(one.position > lesson.position for one in lesson.memory)
+        count = 1 + max(lesson.position, *(one.position for one in lesson.memory))
+        track = Sam2Track(self, lesson.mask.shape, count, reverse)
+        for one in lesson.memory:
+            track.condition(one.position, one.embedding, SlicePrompt(mask=one.mask))
+        remembered = track.remembered(lesson.position, lesson.embedding)
+        return (remembered.clone(), *(level.clone() for level in self._memoryless(lesson.embedding)[1:]))
+
+    def _memoryless(self, embedding: Embedding) -> list[torch.Tensor]:
+        """Top features with what stands for "no memory", then the finer levels, coarse to fine reversed as the decoder takes them."""
+        levels = [torch.from_numpy(array).to(self.compute.device) for array in embedding.arrays]
+        top = levels[-1].float() + self._model.no_mem_embed.detach().float().reshape(-1, 1, 1)
+        return [top, *levels[:-1]]
+
+    def _prediction(
+        self, low_res: torch.Tensor, ious: torch.Tensor, object_logits: torch.Tensor, frame_shape_rc: tuple[int, int]
+    ) -> SlicePrediction:
+        """What the learned heads say, at the frame's resolution; nothing where they say that the object is not there."""
+        logits = torch.where(object_logits[:, :, None, None] > 0, low_res.float(), torch.full_like(low_res.float(), _ABSENT_LOGIT))
+        if tuple(logits.shape[-2:]) != tuple(frame_shape_rc):
+            logits = F.interpolate(logits, size=tuple(frame_shape_rc), mode="bilinear", align_corners=False)
+        return SlicePrediction(
+            logits=logits[0, 0].cpu().numpy(),
+            predicted_iou=float(ious.float().clamp(0, 1).max()),
+            object_score=float(object_logits.float().sigmoid().max()),
+        )
 
     def encode(self, frame: np.ndarray) -> Embedding:
         """Resample one uint8 frame (rows, cols) to the model's size, as `load_video_frames` of sam2 does, and encode it."""
@@ -117,9 +210,14 @@ class Sam2Engine:
 
     @contextmanager
     def _running(self) -> Iterator[None]:
+        with self._computing(torch.inference_mode):
+            yield
+
+    @contextmanager
+    def _computing(self, gradients: Callable[[], AbstractContextManager]) -> Iterator[None]:
         device = torch.device(self.compute.device).type
         try:
-            with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=self.compute.bf16):
+            with gradients(), torch.autocast(device, torch.bfloat16, enabled=self.compute.bf16):
                 yield
         except (torch.OutOfMemoryError, MemoryError) as exc:
             raise EngineError(
@@ -150,6 +248,8 @@ class Sam2Track:
             if prompt.mask is not None:
                 outputs = self._run(position, features, mask_inputs=self._mask_inputs(prompt.mask))
             final = prompt.final_mask
+            if final is None and self._engine.answers(prompt):
+                return self._as_learned(position, features, embedding, prompt, outputs)
             if final is None:
                 sketch = None if outputs is None else outputs[3].clamp(-_SKETCH_LOGIT_BOUND, _SKETCH_LOGIT_BOUND)
                 outputs = self._run(position, features, point_inputs=self._point_inputs(prompt), sketch=sketch)
@@ -157,6 +257,36 @@ class Sam2Track:
             if final is not None:
                 return SlicePrediction(np.where(final, np.float32(10), np.float32(-10)), 1.0, float(final.any()))
             return self._prediction(outputs)
+
+    def _as_learned(self, position: int, features, embedding: Embedding, prompt: SlicePrompt, drawn) -> SlicePrediction:
+        """What the adapter makes of a prompt. The memory takes it as a mask that was given: it stays as it came."""
+        engine = self._engine
+        top, *fine = engine._memoryless(embedding)
+        sketch = None if drawn is None else drawn[3].clamp(-_SKETCH_LOGIT_BOUND, _SKETCH_LOGIT_BOUND)
+        points = self._point_inputs(prompt)
+        said = engine._heads(
+            top[None].float(), [level[None].float() for level in fine], (points["point_coords"], points["point_labels"]), sketch
+        )
+        prediction = engine._prediction(*said, self._shape_rc)
+        outputs = self._run(position, features, mask_inputs=self._mask_inputs(prediction.mask))
+        self._due.append((position, features, outputs, True))
+        return prediction
+
+    def remembered(self, position: int, embedding: Embedding) -> torch.Tensor:
+        """(C, S/16, S/16) features of a slice with what the memory adds, before any decoder."""
+        with self._engine._running():
+            self._encode_due()
+            vision, places, sizes = self._engine.features(embedding)
+            return self._model._prepare_memory_conditioned_features(
+                frame_idx=position,
+                is_init_cond_frame=False,
+                current_vision_feats=vision[-1:],
+                current_vision_pos_embeds=places[-1:],
+                feat_sizes=sizes[-1:],
+                output_dict=self._memory,
+                num_frames=self._slice_count,
+                track_in_reverse=self._reverse,
+            )[0]
 
     def remember(self, position: int, embedding: Embedding, mask: np.ndarray) -> None:
         """Put an earlier mask into the memory."""

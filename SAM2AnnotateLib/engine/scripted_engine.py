@@ -2,18 +2,24 @@
 
 It segments by a plain rule, so that what it should answer can be worked out by hand: on the prompted slice, the pixels in the box (or near
 the clicks) that are as bright as its center; from slice to slice, the pixels within `reach` of the last mask that are as bright as that.
+
+It learns two numbers: the object's gray (median over the lessons' masks) and its size (longest side of their boxes, in pixels). With that,
+the gray of a prompt's center no longer counts, clicks reach as far as the object is large, and `propose` finds that gray anywhere.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..errors import EngineError
+from ..errors import CheckpointError, EngineError
 from ..prompts import SlicePrompt
+from .adapter import Adapter, described
 from .engine import Embedding, SlicePrediction
+from .learning import LearningSettings, Lesson, Place, require_lessons
 
 
 class ScriptedEngine:
@@ -24,13 +30,23 @@ class ScriptedEngine:
         tolerance: gray levels by which a pixel may differ from the object's own gray.
         reach: pixels that an object's outline may move between neighboring slices.
         fail_at: called with the position of every step; raise in it to act out a fault, such as running out of memory.
+        fail_learning_at: called with the number of every step of learning, from 1; likewise.
     """
 
-    def __init__(self, image_size: int = 256, tolerance: int = 20, reach: int = 3, fail_at: Callable[[int], None] | None = None):
+    def __init__(
+        self,
+        image_size: int = 256,
+        tolerance: int = 20,
+        reach: int = 3,
+        fail_at: Callable[[int], None] | None = None,
+        fail_learning_at: Callable[[int], None] | None = None,
+    ):
         self.image_size, self.tolerance, self.reach, self.fail_at = image_size, tolerance, reach, fail_at
+        self.fail_learning_at = fail_learning_at
         self.encoded_frames = 0
+        self.adapter: Adapter | None = None
 
-    name = "scripted"
+    name = architecture = "scripted"
     memory_reach = 6
 
     @property
@@ -41,7 +57,38 @@ class ScriptedEngine:
     def describe(self) -> dict:
         """For the record."""
         settings = {"model": self.name, "weights_sha256": self.fingerprint, "image_size": self.image_size}
-        return {**settings, "device": "cpu", "precision": "exact"}
+        return {**settings, "device": "cpu", "precision": "exact", **described(self.adapter)}
+
+    @property
+    def weights_sha256(self) -> str:
+        """The settings are the weights."""
+        return self.fingerprint
+
+    def with_adapter(self, adapter: Adapter | None) -> ScriptedEngine:
+        """The same rule, with a gray and a size that were learned."""
+        changed = copy.copy(self)
+        changed.adapter = adapter
+        if adapter is not None:
+            adapter.require_base(self.fingerprint, self.name)
+            if {name: array.shape for name, array in adapter.tensors.items()} != {"gray": (1,), "size": (1,)}:
+                raise CheckpointError("The scripted model's adapter holds 'gray' and 'size', one number each.")
+        return changed
+
+    def propose(self, embedding: Embedding, frame_shape_rc: tuple[int, int], place: Place | None = None) -> SlicePrediction:
+        """All pixels of the learned gray."""
+        if self.adapter is None:
+            raise EngineError("Nothing was learned of an object: without a prompt there is nothing to look for.", "Load an adapter.")
+        return ScriptedTrack._prediction(np.abs(embedding.arrays[0].astype(float) - self.learned("gray")) <= self.tolerance)
+
+    def start_learning(self, lessons: Sequence[Lesson], settings: LearningSettings) -> ScriptedLearningRun:
+        """Learns all there is in its first step."""
+        require_lessons(lessons)
+        return ScriptedLearningRun(self, lessons)
+
+    def learned(self, name: str) -> float:
+        """``gray`` or ``size`` of the adapter."""
+        assert self.adapter is not None
+        return float(self.adapter.tensors[name][0])
 
     def encode(self, frame: np.ndarray) -> Embedding:
         """The frame itself."""
@@ -53,6 +100,28 @@ class ScriptedEngine:
     def start_track(self, frame_shape_rc: tuple[int, int], slice_count: int, reverse: bool) -> ScriptedTrack:
         """A fresh memory."""
         return ScriptedTrack(self, frame_shape_rc)
+
+
+class ScriptedLearningRun:
+    """Learning in one step; the loss falls as 1, 1/2, 1/3."""
+
+    def __init__(self, engine: ScriptedEngine, lessons: Sequence[Lesson]):
+        self._engine, self._lessons, self._steps = engine, [lesson for lesson in lessons if lesson.mask.any()], 0
+
+    def step(self, done: float = 0.0) -> float:
+        """One more."""
+        self._steps += 1
+        if self._engine.fail_learning_at is not None:
+            self._engine.fail_learning_at(self._steps)
+        return 1.0 / self._steps
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Gray and size; nothing before the first step."""
+        if not self._steps:
+            return {}
+        gray = np.median(np.concatenate([lesson.embedding.arrays[0][lesson.mask] for lesson in self._lessons]))
+        size = max(int(np.ptp(np.flatnonzero(lesson.mask.any(axis=axis)))) + 1 for lesson in self._lessons for axis in (0, 1))
+        return {"gray": np.array([gray], dtype=np.float32), "size": np.array([size], dtype=np.float32)}
 
 
 class ScriptedTrack:
@@ -87,6 +156,9 @@ class ScriptedTrack:
         allowed = np.zeros(self._shape_rc, dtype=bool) if prompt.box or prompt.points else np.ones(self._shape_rc, dtype=bool)
         if prompt.mask is not None:
             allowed |= prompt.mask
+        learned = prompt.final_mask is None and self._engine.adapter is not None
+        learned = learned and self._engine.adapter.serves("point" if prompt.box is None else "box")
+        reach = int(self._engine.learned("size")) if learned else 4 * self._engine.reach
         centers = []
         if prompt.box is not None:
             inside = prompt.box.clipped(self._shape_rc)
@@ -95,12 +167,14 @@ class ScriptedTrack:
         for point in prompt.points:
             spot = np.zeros(self._shape_rc, dtype=bool)
             spot[point.row, point.col] = True
-            spot = _dilated(spot, 4 * self._engine.reach)
+            spot = _dilated(spot, reach if point.positive else 4 * self._engine.reach)
             if point.positive:
                 allowed |= spot
                 centers.append((point.row, point.col))
             else:
                 allowed &= ~spot
+        if learned:
+            return allowed & (np.abs(frame.astype(float) - self._engine.learned("gray")) <= self._engine.tolerance)
         grays = [float(frame[row, col]) for row, col in centers] or [float(frame[prompt.mask].mean())]
         return allowed & np.any([np.abs(frame.astype(float) - gray) <= self._engine.tolerance for gray in grays], axis=0)
 

@@ -130,7 +130,8 @@ class GrowingView:
     def _holding(self, marks: Sequence[SlicePrompt], crop: Box2D | None) -> Box2D:
         """`crop` if it holds all that is marked, with room around; else one around all of that."""
         if crop is None and all(prompt.box is None and prompt.mask is None for prompt in marks):
-            return self._policy.whole_slice(self._shape_rc, self._spacing_rc_mm)
+            around = self._around_clicks(marks)
+            return around if around is not None else self._policy.whole_slice(self._shape_rc, self._spacing_rc_mm)
         boxes = [box for box in (prompt.bounding_box() for prompt in marks) if box is not None]
         if not boxes:
             return crop if crop is not None else Box2D(0, self._shape_rc[0], 0, self._shape_rc[1])
@@ -140,6 +141,17 @@ class GrowingView:
         if crop is None:
             return self._policy.crop_around(whole, self._shape_rc, self._spacing_rc_mm)
         return self._policy.grown(crop, whole, self._shape_rc, self._spacing_rc_mm)
+
+    def _around_clicks(self, marks: Sequence[SlicePrompt]) -> Box2D | None:
+        """A crop around clicks as large as the object was learned to be; None without an adapter that knows."""
+        adapter = self._encoder.engine.adapter
+        box = marks[0].bounding_box() if len(marks) == 1 else None
+        if adapter is None or not adapter.serves("point") or adapter.card.object_size_mm <= 0 or box is None:
+            return None
+        row, col = (box.row_start + box.row_stop - 1) // 2, (box.col_start + box.col_stop - 1) // 2
+        size_mm = adapter.card.object_size_mm
+        crop = self._policy.crop_around_click(row, col, size_mm, self._shape_rc, self._spacing_rc_mm)
+        return self._policy.grown(crop, box, self._shape_rc, self._spacing_rc_mm)
 
     def _inside(self, prompt: SlicePrompt) -> SlicePrompt:
         """The prompt in rows and columns of the crop; a click beside the object that lies outside says nothing about the crop."""

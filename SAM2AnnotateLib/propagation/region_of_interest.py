@@ -97,6 +97,14 @@ class RegionPolicy:
             ranges.append((start, start + count))
         return Box2D(*ranges[0], *ranges[1])
 
+    def crop_around_click(
+        self, row: int, col: int, size_mm: float, frame_shape_rc: tuple[int, int], spacing_rc_mm: tuple[float, float]
+    ) -> Box2D:
+        """The crop for an object whose longer side is known and that was clicked on somewhere, at (row, col)."""
+        rows, cols = (max(1, round(size_mm / mm)) for mm in spacing_rc_mm)
+        box = Box2D(row - rows // 2, row - rows // 2 + rows, col - cols // 2, col - cols // 2 + cols)
+        return self.crop_around(box.clipped(frame_shape_rc), frame_shape_rc, spacing_rc_mm, at_least_mm=size_mm)
+
     def whole_slice(self, frame_shape_rc: tuple[int, int], spacing_rc_mm: tuple[float, float]) -> Box2D:
         """The largest crop: all of the slice, and for all kinds but ``full`` square in mm."""
         return self.crop_around(Box2D(0, frame_shape_rc[0], 0, frame_shape_rc[1]), frame_shape_rc, spacing_rc_mm)

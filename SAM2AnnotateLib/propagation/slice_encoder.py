@@ -34,8 +34,13 @@ class SliceEncoder:
             raise InputError(f"The stack {stack.shape_src} is not one of the volume {volume.grid}.")
         self.engine, self.stack, self.mapping = engine, stack, mapping
         self.store = EmbeddingStore() if store is None else store
+        self.volume = volume
         self._frames = stack.view(volume.array_kji)
         self._key = (engine.fingerprint, volume.token, stack, mapping.lower, mapping.upper)
+
+    def with_engine(self, engine: SegmentationEngine) -> SliceEncoder:
+        """The same volume and store for another engine, such as this one with an adapter: embeddings are shared if fingerprints are."""
+        return SliceEncoder(engine, self.volume, self.stack, self.mapping, self.store)
 
     @property
     def slice_count(self) -> int:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 import numpy as np
 
-from ..engine import Embedding, SegmentationEngine, SlicePrediction, Track
+from ..engine import Adapter, Embedding, LearningRun, LearningSettings, Lesson, Place, SegmentationEngine, SlicePrediction, Track
 from ..prompts import SlicePrompt
 from .embedding_files import EmbeddingFiles
 from .packed_mask import PackedMask
@@ -111,9 +111,38 @@ class ReplayEngine:
         """The model's."""
         return self._engine.memory_reach
 
+    @property
+    def architecture(self) -> str:
+        """The model's."""
+        return self._engine.architecture
+
+    @property
+    def weights_sha256(self) -> str:
+        """The model's."""
+        return self._engine.weights_sha256
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """The model's."""
+        return self._engine.adapter
+
     def describe(self) -> dict:
         """The model's."""
         return self._engine.describe()
+
+    def with_adapter(self, adapter: Adapter | None) -> ReplayEngine:
+        """One that knows no answers yet, but the same embeddings."""
+        changed = ReplayEngine(self._engine.with_adapter(adapter), self._files)
+        changed._alive = self._alive
+        return changed
+
+    def propose(self, embedding: Embedding, frame_shape_rc: tuple[int, int], place: Place | None = None) -> SlicePrediction:
+        """The model's, computed each time: no simulation asks twice."""
+        return self._engine.propose(embedding, frame_shape_rc, place)
+
+    def start_learning(self, lessons: Sequence[Lesson], settings: LearningSettings) -> LearningRun:
+        """The model's."""
+        return self._engine.start_learning(lessons, settings)
 
     def encode(self, frame: np.ndarray) -> KnownEmbedding:
         """As long as anybody holds it, the same one; else from the files, or by the model."""

@@ -38,6 +38,9 @@ ROOMS = (
     ("propagation", "setup_plan"),
     ("review",),
     ("annotator",),  # a single file: the steps of an annotation, joined
+    ("adaptation",),
+    ("auto_prompts",),
+    ("prototypes",),
     ("pictures", "simulation", "worker"),
     ("training", "benchmark", "nnunet", "remote"),
     ("study",),
@@ -55,7 +58,7 @@ INNER_ROOMS = {
 DOORS = {"nnunet": ("plan.py", "verify.py")}
 MOST_FILES = 22
 MAY_IMPORT_ON_THEIR_LEVEL = {*ROOMS[0]}
-MAY_IMPORT_TORCH = {"engine", "training", "benchmark"}
+MAY_IMPORT_TORCH = {"engine", "auto_prompts", "training", "benchmark"}
 # Runs in nnU-Net's process, which subclassing its trainer takes; nothing else imports it.
 MAY_IMPORT_TORCH_TOO = {Path("nnunet/runs/own_trainer.py")}
 MODEL_PACKAGES = {"torch", "torchvision", "sam2"}

@@ -1,0 +1,60 @@
+"""From annotated slices to lessons: what parts of a slice the model is shown to learn from. Imports engine, propagation and geometry.
+
+They are the parts that it will be asked about: around a box, around a click (as large as the object is), around all annotated slices of the
+volume, as a pass through it shows them, and the whole slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..engine import Lesson
+from ..geometry import Box2D
+from ..propagation import RegionPolicy, SliceEncoder
+from ..propagation.region_of_interest import cut
+from .annotated_slice import AnnotatedSlice
+
+# How often each part is drawn, against the others.
+_WEIGHTS = {"box": 3.0, "click": 2.0, "union": 2.0, "whole": 1.0}
+
+
+def object_size_mm(slices: Sequence[AnnotatedSlice]) -> float:
+    """Typical longer side of the object's box: three slices in four are no larger."""
+    return float(np.quantile([one.longer_side_mm for one in slices if one.holds_object], 0.75))
+
+
+def union_box(slices: Sequence[AnnotatedSlice], encoder: SliceEncoder) -> Box2D | None:
+    """Around the object on all slices of one volume; None if no slice of it holds the object."""
+    boxes = [one.box for one in slices if one.encoder.volume is encoder.volume and one.encoder.stack == encoder.stack and one.holds_object]
+    whole = boxes[0] if boxes else None
+    for box in boxes[1:]:
+        whole = whole.union(box) if whole is not None else box
+    return whole
+
+
+def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.random.Generator) -> Iterator[Lesson]:
+    """The lessons of annotated slices; encodes what is not encoded yet, one embedding a lesson.
+
+    Args:
+        slices: of one or several volumes; at least one holds the object.
+        policy: which part of a slice the model sees.
+        rng: draws the clicks that parts are shown around.
+    """
+    size_mm = object_size_mm(slices)
+    for one in slices:
+        shape_rc, spacing_rc_mm = one.encoder.stack.frame_shape_rc, one.encoder.stack.frame_spacing_rc_mm
+        union = union_box(slices, one.encoder)
+        crops: dict[Box2D, tuple[str, tuple[str, ...]]] = {}
+        if one.holds_object:
+            crops[policy.crop_around(one.box, shape_rc, spacing_rc_mm)] = ("box", ("box", "point", "both"))
+            row, col = np.argwhere(one.mask)[rng.integers(int(one.mask.sum()))]
+            around = policy.crop_around_click(int(row), int(col), size_mm, shape_rc, spacing_rc_mm)
+            crops.setdefault(around, ("click", ("point", "none")))
+        if union is not None:
+            crops.setdefault(policy.crop_around(union, shape_rc, spacing_rc_mm), ("union", ("none", "box", "point")))
+        crops.setdefault(policy.whole_slice(shape_rc, spacing_rc_mm), ("whole", ("none", "point", "box")))
+        for crop, (name, kinds) in crops.items():
+            mask = cut(one.mask, crop)
+            yield Lesson(one.encoder.embedding(one.position, crop), mask, kinds, one.place, one.position, (), _WEIGHTS[name])
