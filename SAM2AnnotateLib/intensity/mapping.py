@@ -75,7 +75,7 @@ def choose_mapping(volume: Volume, window: str = "auto", object_values: np.ndarr
     if text == "mr":
         return _mr_mapping(volume, "1st to 99th percentile asked for")
     if text == "auto":
-        is_ct, evidence = _looks_like_ct(volume)
+        is_ct, evidence = looks_like_ct(volume)
         if not is_ct:
             return _mr_mapping(volume, f"taken for MR: {evidence}")
         preset, seen = _ct_preset_for(object_values)
@@ -116,7 +116,7 @@ def _ct_preset_for(object_values: np.ndarray | None) -> tuple[str, str]:
     return name, f"median in the box {median:g} HU"
 
 
-def _looks_like_ct(volume: Volume) -> tuple[bool, str]:
+def looks_like_ct(volume: Volume) -> tuple[bool, str]:
     """CT by modality, or by values: HU begin far below zero, with air, but not below what scanners store."""
     if volume.modality:
         return volume.modality.upper() == "CT", f"DICOM modality {volume.modality}"

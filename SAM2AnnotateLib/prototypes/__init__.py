@@ -1,0 +1,26 @@
+"""What was annotated once, kept as pictures, and found again on other volumes. Imports annotator, propagation, engine, below."""
+
+from .extents import ExtentProposal, propose_extent
+from .library import PrototypeLibrary, default_library_folder
+from .making import prototype_from, prototype_of_slices
+from .proposal import NotFound, ProposalOptions, ProposedObject, as_annotated, drained
+from .propose import encoder_for, propose
+from .prototype import Prototype, PrototypeSlice
+
+__all__ = [
+    "ExtentProposal",
+    "NotFound",
+    "ProposalOptions",
+    "ProposedObject",
+    "Prototype",
+    "PrototypeLibrary",
+    "PrototypeSlice",
+    "as_annotated",
+    "default_library_folder",
+    "drained",
+    "encoder_for",
+    "propose",
+    "propose_extent",
+    "prototype_from",
+    "prototype_of_slices",
+]
