@@ -63,10 +63,13 @@ WHEELS = (
     "PyYAML",
     "jinja2",
     "websockets>=15",
+    "fastapi>=0.115",
+    "uvicorn>=0.36",
     "pytest",
     "pytest-xdist",
     "ruff",
     "mypy",
+    "bandit",
 )
 # Slicer's non-Qt half, a Qt to stand in for the other half, and CMake for the packaging: for the tests of the Slicer module.
 SLICER_TESTS = ("slicer-core>=5.13", "PySide6-Essentials>=6.8", "cmake")

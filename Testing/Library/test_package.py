@@ -42,7 +42,7 @@ ROOMS = (
     ("auto_prompts",),
     ("prototypes",),
     ("pictures", "simulation", "worker"),
-    ("training", "benchmark", "nnunet", "remote"),
+    ("training", "benchmark", "nnunet", "remote", "server"),
     ("study",),
     ("self_check",),  # a single file
     ("cli",),
