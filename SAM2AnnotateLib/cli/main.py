@@ -9,11 +9,11 @@ import sys
 from .. import __version__
 from ..errors import Cancelled, SAM2AnnotateError
 from ..processors import wait_patiently
-from . import benchmark, demo, dicom_seg, models, nnunet, offline_folder, score, segment, self_check, serve, study
+from . import benchmark, demo, dicom_seg, dicom_seg_job, models, nnunet, offline_folder, score, segment, self_check, serve, study
 from .json_lines import say_failed
 from .one_line_parser import ERROR_PREFIX, OneLineParser
 
-_COMMANDS = (segment, score, nnunet, dicom_seg, study, serve, models, offline_folder, self_check, benchmark, demo)
+_COMMANDS = (segment, score, nnunet, dicom_seg, dicom_seg_job, study, serve, models, offline_folder, self_check, benchmark, demo)
 _EXIT_BAD_INPUT, _EXIT_STOPPED = 2, 130
 
 

@@ -4,11 +4,11 @@ Nothing here installs: a plan is data, and `cli`, tests or the Slicer module car
 atomic_files and the checkpoints of engine.
 """
 
-from .install_plan import InstallStep, plan
+from .install_plan import InstallStep, optional_step, plan
 from .offline_folder import OfflineFolder
 from .packages import InstalledPackage, installed_packages, replaced_packages, write_constraints
 from .pip_failures import explain_pip_failure
-from .requirements import REQUIREMENTS, Requirement, RequirementState, RequirementStatus, inspect, missing
+from .requirements import REQUIREMENTS, Requirement, RequirementState, RequirementStatus, inspect, inspect_optional, missing
 from .resume_marker import ResumeMarker
 
 __all__ = [
@@ -22,8 +22,10 @@ __all__ = [
     "ResumeMarker",
     "explain_pip_failure",
     "inspect",
+    "inspect_optional",
     "installed_packages",
     "missing",
+    "optional_step",
     "plan",
     "replaced_packages",
     "write_constraints",

@@ -88,6 +88,13 @@ def plan(
     return steps
 
 
+def optional_step(status: RequirementStatus) -> InstallStep:
+    """The call of pip that installs something optional, with what it needs, as wheels."""
+    again = ("--ignore-installed", "--no-deps") if status.state is RequirementState.DAMAGED else ()
+    wanted = status.requirement
+    return InstallStep(wanted.name, wanted.name, (*_WHEELS_ONLY, *again, wanted.specifier), COMMON_VARIABLES, wanted.size_text)
+
+
 def _repair(name: str, specifier: str, sources: Sequence[str], common: tuple[tuple[str, str], ...]) -> InstallStep:
     """pip takes a half-written package for installed and cannot remove it, so it is written over. What it needs comes with later steps."""
     options = ("--no-build-isolation",) if name in {*_SOURCES, "antlr4-python3-runtime"} else _WHEELS_ONLY

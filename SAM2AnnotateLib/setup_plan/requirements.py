@@ -85,6 +85,9 @@ REQUIREMENTS = (
     Requirement("rf-sam-2", "sam2", "SAM 2 itself", 0.2, oldest="1.0.3", below="2", instead=_SAM2_AS_SOURCE),
 )
 
+# What one button of the panel takes, and nothing else: installed only when the user says so.
+OPTIONAL = (Requirement("highdicom", "highdicom", "writes DICOM segmentations; optional", 4),)
+
 
 class RequirementState(Enum):
     """How a Python stands to a requirement."""
@@ -112,6 +115,11 @@ def inspect(installed: Mapping[str, InstalledPackage]) -> tuple[RequirementStatu
 def missing(installed: Mapping[str, InstalledPackage]) -> tuple[RequirementStatus, ...]:
     """The requirements that are not ready."""
     return tuple(status for status in inspect(installed) if status.state is not RequirementState.READY)
+
+
+def inspect_optional(installed: Mapping[str, InstalledPackage]) -> tuple[RequirementStatus, ...]:
+    """How a Python with these packages stands to what is optional."""
+    return tuple(_status(one, installed) for one in OPTIONAL)
 
 
 def _chosen(requirement: Requirement, installed: Mapping[str, InstalledPackage]) -> Requirement:

@@ -104,11 +104,7 @@ def read_dicom(path: Path, series: str | None = None, number: int | None = None)
     import_for("Reading DICOM", "pydicom", INSTALL)
     with reading(path, "DICOM series"):  # a value is converted when it is asked for, and a damaged one raises then
         chosen = _chosen_series(path, _series_of(path), series)
-        if chosen.classes <= set(_SEGMENTATIONS):
-            raise VolumeError(f"'{path}' holds a DICOM segmentation, no image. Give it where a segmentation is asked for.")
-        _require_one_patient(chosen)
-        frames = [frame for file, header in _without_copies(chosen.headers) for frame in frames_of(file, header)]
-        volumes = _volumes(path, frames)
+        volumes = _volumes_of(path, chosen)
         if number is None and len(volumes) > 1:
             raise VolumeError(
                 f"The DICOM series in '{path}' holds {len(volumes)} volumes{_why(volumes)}: {_listed(volumes)}.",
@@ -117,6 +113,38 @@ def read_dicom(path: Path, series: str | None = None, number: int | None = None)
         if number is not None and not 1 <= number <= len(volumes):
             raise VolumeError(f"There is no volume {number} in '{path}'; the series holds {len(volumes)}: {_listed(volumes)}.")
         return _built(path, volumes[(number or 1) - 1][1], chosen)
+
+
+def read_dicom_files(files: Sequence[Path]) -> DicomVolume:
+    """Read one volume from the files of one series, wherever they lie; else as `read_dicom`."""
+    import_for("Reading DICOM", "pydicom", INSTALL)
+    if not files:
+        raise VolumeError("Expected the files of a DICOM series, got none.")
+    folder = files[0].parent
+    headers = []
+    for file in files:
+        try:
+            header = header_of(file)
+        except OSError as exc:
+            raise VolumeError(f"'{file}' could not be read: {exc.strerror or exc}.") from exc
+        if header is None or not is_image(header):
+            raise VolumeError(f"'{file}' is no DICOM image.")
+        headers.append((file, header))
+    with reading(folder, "DICOM series"):
+        found = _by_series(headers)
+        if len(found) > 1:
+            raise VolumeError(f"The files are of several DICOM series: {_series_listed(found)}.")
+        volumes = _volumes_of(folder, found[0])
+        if len(volumes) > 1:
+            raise VolumeError(f"The files of the DICOM series hold {len(volumes)} volumes{_why(volumes)}: {_listed(volumes)}.")
+        return _built(folder, volumes[0][1], found[0])
+
+
+def _volumes_of(path: Path, chosen: _Series) -> list[tuple[str, list[Frame]]]:
+    if chosen.classes <= set(_SEGMENTATIONS):
+        raise VolumeError(f"'{path}' holds a DICOM segmentation, no image. Give it where a segmentation is asked for.")
+    _require_one_patient(chosen)
+    return _volumes(path, [frame for file, header in _without_copies(chosen.headers) for frame in frames_of(file, header)])
 
 
 def _series_of(path: Path) -> list[_Series]:
@@ -129,6 +157,10 @@ def _series_of(path: Path) -> list[_Series]:
         if int(header.get("NumberOfFrames") or 1) < 2 and "PerFrameFunctionalGroupsSequence" not in header:
             raise VolumeError(f"'{path}' is one image of a DICOM series. Give the folder that holds the series.")
         headers = [(path, header)]
+    return _by_series(headers)
+
+
+def _by_series(headers: Sequence[tuple[Path, Any]]) -> list[_Series]:
     by_uid: dict[str, list[tuple[Path, Any]]] = {}
     for file, header in headers:
         with reading(file, "DICOM file"):

@@ -30,7 +30,7 @@ _DRAW_KEYS = frozenset({"Return", "Enter"})
 # What is done to the slice shown, so that the user must have seen it; and what shows another one.
 DECISIONS = frozenset({"accept", "acceptUpTo", "correct", "noObject", "unlock", "firstSlice", "lastSlice"})
 # What may open a dialog, while which the views go on being drawn.
-ASKING = frozenset({"discard", "exportNnunet", "loadProposals", "nextVolume", "save", "setUp", "terminology", "worklist"})
+ASKING = frozenset({"discard", "exportNnunet", "loadProposals", "nextVolume", "save", "saveDicom", "setUp", "terminology", "worklist"})
 MOVES = frozenset({"goToCenter", "nextDoubtful", "sliceUp", "sliceDown"})
 
 
@@ -218,6 +218,11 @@ def controls() -> tuple[Control, ...]:
             _("Write image and segments as a case of an nnU-Net data set, and check the data set."),
         ),
         Control(
+            "saveDicom",
+            ("volume", "segmentation", "fromDicom", "noOwnExporter", "decided", "notCorrecting"),
+            _("Write the segments as DICOM SEG of the series that the volume was loaded from, coded as their terminology says."),
+        ),
+        Control(
             "loadProposals",
             ("volume", "decided", "notCorrecting"),
             _("Bring what a trained nnU-Net predicted on this volume as segments to review, slice by slice."),
@@ -284,6 +289,8 @@ def _unmet(state: PanelState) -> dict[str, str]:
         "scene": (state.hasScene, _("The scene is being closed.")),
         "volume": (state.hasVolume, _("Choose a volume first, or press 'Try it on a sample'.")),
         "segmentation": (state.hasSegmentation, _("There is no segmentation yet.")),
+        "fromDicom": (state.fromDicom, _("The volume was loaded from no DICOM series, to which a DICOM segmentation refers.")),
+        "noOwnExporter": (not state.ownExporter, state.ownExporter),
         "newSegment": (state.newSegment, _("A segment is chosen. Press 'Next object' for a new one.")),
         "recoverable": (state.recoverable, _("There is nothing to recover.")),
         "decided": (not state.recoverable, _("Press 'Recover' or 'Discard' at the top first: new work would replace that journal.")),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from SAM2AnnotateLib.errors import SAM2AnnotateError
 from SAM2AnnotateLib.review import SliceStatus
 
+from ..Dicom.SeriesFiles import comesFromDicom, slicersOwnExporter
 from ..Review.Logic import AnnotationLogic
 from ..Told import told
 
@@ -18,6 +19,8 @@ class PanelState:
     Args:
         hasScene: False while the scene is being closed.
         hasVolume, hasSegmentation: whether one is chosen.
+        fromDicom: whether the volume was loaded from a DICOM series.
+        ownExporter: where Slicer's own exporter of DICOM segmentations is; empty if it is not installed.
         newSegment: whether the next object gets a new segment.
         recoverable: whether work from before a crash waits for a decision.
         hasObject: whether an object is marked, with volume and segment in the scene.
@@ -40,6 +43,8 @@ class PanelState:
     hasScene: bool = True
     hasVolume: bool = False
     hasSegmentation: bool = False
+    fromDicom: bool = False
+    ownExporter: str = ""
     newSegment: bool = False
     recoverable: bool = False
     hasObject: bool = False
@@ -75,6 +80,8 @@ def readState(logic: AnnotationLogic, position: int | None, recoverable: bool, o
     common = {
         "hasVolume": hasVolume,
         "hasSegmentation": parameters.segmentation is not None,
+        "fromDicom": hasVolume and comesFromDicom(parameters.volume),
+        "ownExporter": slicersOwnExporter(),
         "recoverable": recoverable,
         "otherVolume": otherVolume,
         "running": logic.running,

@@ -83,9 +83,9 @@ class Widget:
         self.review = ReviewSection(ui, logic, self.views, self.attempt, self.say, self.box.following, self._leaveKeys)
         self.masks = MaskSection(ui, logic, self.say)
         self.saving = SaveSection(ui, logic, self.views, self.say)
-        self.dataSets = DataSetTools(logic, self.views, self.say, self._whySceneStays, self._onCaseOpened)
+        self.dataSets = DataSetTools(logic, self.views, self.say, self._whySceneStays, self._onCaseOpened, installer)
         if not dialogs:
-            self.saving.confirm = lambda _question: True
+            self.saving.confirm = self.dataSets.confirm = lambda _question: True
         sections = (IMAGE, BOX, PROPAGATE, REVIEW, SAVE, SETTINGS)
         self.folding = Folding({name: getattr(ui, f"{name}Section") for name in sections})
         self._controls = {control.name: control for control in controls()}
@@ -342,6 +342,7 @@ class Widget:
             "nextVolume": saving.nextVolume,
             "worklist": self.dataSets.cases.open,
             "exportNnunet": self.dataSets.export.open,
+            "saveDicom": self.dataSets.saveDicom,
             "loadProposals": self.dataSets.loadProposals,
         }
 

@@ -17,10 +17,13 @@ _OTHER_SUFFIXES = (".seg.nhdr", ".seg.vtm", ".nii.gz", ".nrrd", ".nhdr", ".nii",
 
 def withSuffix(path: str) -> str:
     """The path with `SUFFIX`, in place of another one of pictures or segmentations."""
-    if path.lower().endswith(SUFFIX):
-        return path
-    other = next((suffix for suffix in _OTHER_SUFFIXES if path.lower().endswith(suffix)), "")
-    return path[: len(path) - len(other)] + SUFFIX
+    return withoutSuffix(path) + SUFFIX
+
+
+def withoutSuffix(path: str) -> str:
+    """The path without a suffix of pictures or segmentations."""
+    other = next((suffix for suffix in (SUFFIX, *_OTHER_SUFFIXES) if path.lower().endswith(suffix)), "")
+    return path[: len(path) - len(other)]
 
 
 def storedPath(node) -> str:

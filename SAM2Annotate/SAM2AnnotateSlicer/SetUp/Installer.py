@@ -24,12 +24,15 @@ from SAM2AnnotateLib.setup_plan import (
     InstalledPackage,
     InstallStep,
     OfflineFolder,
+    RequirementState,
     RequirementStatus,
     ResumeMarker,
     explain_pip_failure,
     inspect,
+    inspect_optional,
     installed_packages,
     missing,
+    optional_step,
     plan,
     replaced_packages,
     write_constraints,
@@ -119,17 +122,11 @@ class Installer:
 
     def describe(self) -> list[SetUpRow]:
         """Every package that is needed, and how it stands."""
-        return [
-            SetUpRow(
-                status.requirement.name,
-                status.requirement.why,
-                status.state.value,
-                status.version or "",
-                status.requirement.size_text,
-                str(self.packageFolder),
-            )
-            for status in inspect(self._installed())
-        ]
+        return [self._row(status) for status in inspect(self._installed())]
+
+    def describeOptional(self) -> list[SetUpRow]:
+        """Every package that one button takes, and nothing else."""
+        return [self._row(status) for status in inspect_optional(self._installed())]
 
     def describeModels(self) -> list[SetUpRow]:
         """Every model that is known by name, and whether its weights are here."""
@@ -173,6 +170,29 @@ class Installer:
             self._install(report, offlineFolder, cpuTorch)
         finally:
             self._installing = False
+
+    def installOptional(self, name: str) -> None:
+        """Install one of the optional packages; it blocks until pip is done. The caller has asked the user.
+
+        Raises:
+            SAM2AnnotateError: with what to do. Packages that were there are as they were, unless the message says otherwise.
+        """
+        if self.busy:
+            raise InputError("A set-up is under way. Wait until it has ended.")
+        before = self._installed()
+        status = next(one for one in inspect_optional(before) if one.requirement.name == name)
+        if status.state is RequirementState.READY:
+            return
+        self._requireWritable()
+        self._installing = True
+        try:
+            with tempfile.TemporaryDirectory(prefix="sam2annotate-", ignore_cleanup_errors=True) as temporary:
+                self._do(optional_step(status), write_constraints(Path(temporary) / "constraints.txt", before), offline=False)
+                self._requireUnchanged(before)
+        finally:
+            self._installing = False
+        if any(one.requirement.name == name and one.state is not RequirementState.READY for one in inspect_optional(self._installed())):
+            raise MissingPackageError(f"pip ended well, but {name} is still missing. Restart Slicer and try again.")
 
     def downloadModel(self, name: str, progress: ProgressCallback, done: Callable[[SAM2AnnotateError | None], None]) -> None:
         """Get a model's weights without blocking; `done` is called with None or the error. Raises WorkerError if it does not start."""
@@ -239,6 +259,10 @@ class Installer:
         ResumeMarker.clear()
         # Slicer's process has an earlier build in memory; the worker, a process of its own, has not.
         self._restartNeeded = bool(loaded)
+
+    def _row(self, status: RequirementStatus) -> SetUpRow:
+        wanted = status.requirement
+        return SetUpRow(wanted.name, wanted.why, status.state.value, status.version or "", wanted.size_text, str(self.packageFolder))
 
     def _do(self, step: InstallStep, constraints: Path, offline: bool) -> None:
         torchInstaller = self._findTorchInstaller() if step.name == "torch" and not offline else None

@@ -6,6 +6,7 @@ Nothing is installed or downloaded before a click. The page keeps no truth of it
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import qt
@@ -58,7 +59,8 @@ class SetUpPage:
     def refresh(self) -> None:
         """Show how things stand."""
         self._packages = self.installer.describe()
-        _fill(self.ui.packagesTable, self._packages, lambda row: [row.name, _stateText(row), row.size, row.where])
+        optional = [replace(row, state="optional" if row.state == "missing" else row.state) for row in self.installer.describeOptional()]
+        _fill(self.ui.packagesTable, [*self._packages, *optional], lambda row: [row.name, _stateText(row), row.size, row.where])
         chosen = self._chosenModel()
         self._models = self.installer.describeModels()
         _fill(self.ui.modelsTable, self._models, lambda row: [row.name, _stateText(row), row.size, row.purpose])
@@ -271,6 +273,7 @@ def _stateText(row: SetUpRow) -> str:
         "missing": _("missing"),
         "damaged": _("incomplete, will be repaired"),
         "unfit": _("version does not fit"),
+        "optional": _("not needed but for 'Save as DICOM SEG...', which offers it"),
         "bundled": _("bundled"),
         "not downloaded": _("not downloaded"),
     }

@@ -16,6 +16,7 @@ from SAM2AnnotateLib.nnunet.sources import read_image
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.review.doubts import session_doubts
 
+from ..Dicom.SeriesFiles import FOLDER, INSTANCES
 from ..Review.AnnotatedSegment import AnnotatedSegment
 from ..Review.Logic import AnnotationLogic
 from ..Scene.SceneBridge import segmentationName
@@ -197,6 +198,8 @@ def _loadSeries(case: WorklistCase):
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(image.volume.grid.ijk_to_ras))
     slicer.util.updateVolumeFromArray(node, image.volume.array_kji)
     node.CreateDefaultDisplayNodes()
+    node.SetAttribute(FOLDER, str(case.path))
+    node.SetAttribute(INSTANCES, " ".join(dict.fromkeys(one.sop_uid for one in image.slices)))
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
     if image.volume.modality:

@@ -25,7 +25,7 @@ from dicom_files import (
 from patients import an_oblique_rotation
 
 from SAM2AnnotateLib.errors import VolumeError
-from SAM2AnnotateLib.volume_io import is_dicom_folder, read_dicom, read_volume
+from SAM2AnnotateLib.volume_io import is_dicom_folder, read_dicom, read_dicom_files, read_volume
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -320,6 +320,21 @@ def test_a_damaged_compressed_slice_is_refused(tmp_path):
     write(image, folder / "i2.dcm")
     with pytest.raises(VolumeError, match="i2.dcm"):
         read_volume(folder)
+
+
+def test_files_of_one_series_are_read_wherever_they_lie(tmp_path):
+    folder = a_stack(tmp_path / "s", STORED)
+    (tmp_path / "elsewhere").mkdir()
+    moved = shutil.move(folder / "i2.dcm", tmp_path / "elsewhere" / "x")
+    files = [Path(moved), *sorted(folder.iterdir())]
+    found = read_dicom_files(files)
+    assert np.array_equal(found.volume.array_kji, STORED) and found.slices[2].path == Path(moved)
+    with pytest.raises(VolumeError, match="got none"):
+        read_dicom_files([])
+    with pytest.raises(VolumeError, match="'.*gone.dcm' could not be read"):
+        read_dicom_files([*files, folder / "gone.dcm"])
+    with pytest.raises(VolumeError, match="of several DICOM series: 1.2.3"):
+        read_dicom_files([*files, *a_stack(tmp_path / "o", STORED, series="1.2.3").iterdir()])
 
 
 def test_a_folder_of_folders_says_where_the_series_lie(tmp_path):

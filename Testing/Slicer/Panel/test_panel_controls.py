@@ -34,6 +34,8 @@ ACCEPTED = PanelState(status=SliceStatus.ACCEPTED, lockedCount=1, undoLabel="acc
 RUNNING = PanelState(status=SliceStatus.EMPTY, running=True, **OBJECT)
 CORRECTING = PanelState(status=SliceStatus.PROPOSED, correcting=True, **OBJECT)
 OUTSIDE = PanelState(**OBJECT)
+DICOM = PanelState(fromDicom=True, status=SliceStatus.PROPOSED, acceptable=1, **OBJECT)
+OWN_EXPORTER = PanelState(fromDicom=True, ownExporter="Use Slicer's own.", **OBJECT)
 RECOVERABLE = PanelState(status=SliceStatus.PROPOSED, acceptable=1, recoverable=True, **OBJECT)
 ALWAYS = {"setUp", "follow", "worklist"}
 SCENE = ALWAYS | {"volume", "model", "keepOff", "afterAccept", "trySample"}
@@ -52,6 +54,7 @@ ENABLED = {
     "empty": (EMPTY, SCENE),
     "volume": (VOLUME, CHOOSING | {"segmentName", "terminology", "drawBox"}),
     "marked": (MARKED, WITH_OBJECT | {"drawBox", "propagate", "accept", "acceptUpTo", "correct", "noObject"}),
+    "from DICOM": (DICOM, WITH_OBJECT | {"saveDicom", "drawBox", "propagate", "accept", "acceptUpTo", "correct", "noObject"}),
     "accepted": (ACCEPTED, WITH_OBJECT | {"propagate", "correct", "noObject", "unlock", "undo"}),
     "running": (RUNNING, WITH_OBJECT | {"drawBox", "cancel", "correct", "noObject"}),
     "correcting": (
@@ -122,6 +125,8 @@ def test_exactly_the_controls_that_make_sense_are_enabled(name):
         ("undo", MARKED, "nothing to take back"),
         ("save", EMPTY, "no segmentation"),
         ("nextVolume", MARKED, "only volume"),
+        ("saveDicom", MARKED, "loaded from no DICOM series"),
+        ("saveDicom", OWN_EXPORTER, "Use Slicer's own."),
         ("recover", MARKED, "nothing to recover"),
     ],
 )

@@ -26,6 +26,7 @@ BROUGHT_BY = {  # what each call of pip is to leave behind
     "hydra-core": {"hydra_core": "1.3.8"},
     "iopath": {"iopath": "0.1.10"},
     "rf-sam-2": {"rf-sam-2": "1.0.3"},
+    "highdicom": {"highdicom": "0.28.2"},
 }
 
 
@@ -121,6 +122,29 @@ def test_a_fresh_slicer_is_described_and_completed(site):
     assert installer.missing() == ()
     assert installer.pending() is None
     assert not installer.restartNeeded
+
+
+def test_what_is_optional_is_installed_only_when_asked_for(site):
+    pip = FakePip(site)
+    installer = anInstaller(site, pip)
+    assert [(row.name, row.state) for row in installer.describeOptional()] == [("highdicom", "missing")]
+    installer.install()
+    assert "highdicom" not in " ".join(pip.asked()) and installer.missing() == ()  # the set-up is whole without it
+    installer.installOptional("highdicom")
+    assert pip.asked()[-1] == "highdicom" and "--only-binary" in pip.calls[-1] and "numpy==1.26.4" in pip.constraints[-1]
+    assert [row.state for row in installer.describeOptional()] == ["ready"]
+    calls = len(pip.calls)
+    installer.installOptional("highdicom")
+    assert len(pip.calls) == calls
+
+
+def test_something_optional_that_cannot_be_had_is_told_and_the_set_up_stays_whole(site):
+    with pytest.raises(MissingPackageError, match="highdicom is still missing"):
+        anInstaller(site, FakePip.doNothing).installOptional("highdicom")
+    failing = FakePip(site, {"highdicom": "ERROR: No matching distribution found for highdicom"})
+    with pytest.raises(MissingPackageError):
+        anInstaller(site, failing).installOptional("highdicom")
+    assert not anInstaller(site).busy
 
 
 def test_every_call_of_pip_is_given_slicers_packages_as_pins(site):
