@@ -1,0 +1,84 @@
+"""Prototypes through a small head: what each rung of the ladder does, on pictures that can be worked out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from auto_phantoms import Ball, fitted
+
+from SAM2AnnotateLib.auto_prompts import SapOptions, SapPrompter
+
+pytest.importorskip("torch")
+from SAM2AnnotateLib.auto_prompts.sap_network import Example, SapNetwork, SapSettings
+
+
+def _examples(count: int, seed: int = 0):
+    """Four noisy channels on a grid of 16; the object's channel changes halfway along the stack."""
+    rng = np.random.default_rng(seed)
+    examples = []
+    for number in range(count):
+        place = number / max(1, count - 1)
+        maps, share = rng.normal(0, 0.3, (4, 16, 16)).astype(np.float32), np.zeros((16, 16), dtype=np.float32)
+        row, col = rng.integers(2, 8, 2)
+        share[row : row + 5, col : col + 6] = 1
+        maps[0 if place < 0.5 else 1][share > 0] += 2
+        maps[1 if place < 0.5 else 0][share.T > 0] += 0.5
+        examples.append(Example(maps, share, place))
+    return examples
+
+
+def _trained(examples, **settings):
+    network = SapNetwork(examples, SapSettings(width=8, **settings))
+    losses = list(network.train())
+    return network, losses
+
+
+def test_training_lowers_the_loss_and_finds_the_object_on_a_slice_between():
+    examples = _examples(8)
+    network, losses = _trained(examples[::2], steps=60, learning_rate=3e-3)
+    assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
+    asked = examples[3]
+    found = network.likelihood(asked.maps, asked.place) > 0.5
+    assert 2 * (found & (asked.share > 0)).sum() / (found.sum() + (asked.share > 0).sum()) > 0.7
+
+
+def test_one_annotated_slice_is_enough():
+    examples = _examples(1)
+    network, _ = _trained(examples, steps=40, learning_rate=3e-3)
+    assert (network.likelihood(examples[0].maps, 0.0) > 0.5)[examples[0].share > 0].mean() > 0.8
+
+
+def test_the_bias_against_false_positives_makes_fewer_cells_the_object():
+    examples = _examples(6) + [Example(one.maps[::-1].copy(), np.zeros_like(one.share), 1.2) for one in _examples(2, seed=4)]
+    sizes = {}
+    for bias in (0.1, 0.95):
+        network, _ = _trained(examples, steps=40, learning_rate=3e-3, false_positive_share=bias)
+        sizes[bias] = sum(float(network.likelihood(one.maps, one.place).sum()) for one in _examples(6, seed=9))
+    assert sizes[0.95] < sizes[0.1]
+
+
+@pytest.mark.parametrize("settings", [{"sigma": None, "false_positive_share": None}, {"local": True}, {"alignment": 0.0}])
+def test_every_rung_runs(settings):
+    network, losses = _trained(_examples(4), steps=4, **settings)
+    assert np.isfinite(losses).all()
+    assert network.likelihood(_examples(1)[0].maps, 0.5).shape == (16, 16)
+
+
+def test_an_object_smaller_than_half_a_cell_counts_as_its_fullest_cell():
+    example = _examples(1)[0]
+    tiny = np.zeros_like(example.share)
+    tiny[4, 5], tiny[4, 6] = 0.3, 0.1
+    network = SapNetwork([Example(example.maps, tiny, 0.5)], SapSettings(width=8))
+    assert network._target.sum() == 1 == network._target[0, 4, 5]
+
+
+def test_top_k_leaves_out_a_decoy_of_the_same_gray():
+    ball = Ball(decoy_gray=180)
+    slices = ball.annotated(4, 6, 8, 10)
+    network = {"steps": 40, "width": 8, "sigma": None, "false_positive_share": None}
+    every = fitted(SapPrompter(options=SapOptions(network=network, keep_parts=None)), slices)
+    best = fitted(SapPrompter(options=SapOptions(network=network, keep_parts=1)), slices)
+    decoy = (slice(5, 15), slice(5, 15))
+    assert every.coarse_masks(ball.encoder, [7])[7].mask[decoy].any()
+    kept = best.coarse_masks(ball.encoder, [7])[7]
+    assert not kept.mask[decoy].any() and kept.rejected[decoy].any()
