@@ -7,7 +7,7 @@ the stack a slice lies. Every slice is looked at alone, neighbors are heard, and
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -136,8 +136,7 @@ class LearnedDecoder:
 
     def _learned(
         self, slices: Sequence[AnnotatedSlice], looks: Mapping[str, Sequence[Box2D]], cancel: CancelToken | None
-    ) -> Iterator[Progress]:
-        """Returns the adapter."""
+    ) -> Generator[Progress, None, Adapter]:
         options, rng = self._options, np.random.default_rng(self._options.seed)
         engine = slices[0].encoder.engine.with_adapter(None)
         if any(one.encoder.engine.fingerprint != engine.fingerprint for one in slices):

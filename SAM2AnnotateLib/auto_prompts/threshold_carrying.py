@@ -166,7 +166,8 @@ def _gray(encoder: SliceEncoder, position: int) -> np.ndarray:
     """(rows, cols) float32 gray of a whole slice, the mean over 3 x 3 pixels."""
     rows, cols = encoder.stack.frame_shape_rc
     padded = np.pad(encoder.picture(position, Box2D(0, rows, 0, cols)).astype(np.float32), 1, mode="edge")
-    return sum(padded[r : r + rows, c : c + cols] for r in range(3) for c in range(3)) / np.float32(9)
+    shifts = [padded[r : r + rows, c : c + cols] for r in range(3) for c in range(3)]
+    return np.asarray(np.mean(shifts, axis=0), dtype=np.float32)
 
 
 def _laid_onto(mask: np.ndarray, shape_rc: tuple[int, int]) -> np.ndarray:

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +132,7 @@ def methods(ladder: Sequence[str]) -> dict[str, Callable[[], AutoPrompter]]:
     """How each method is made, by name; of the ladder the rungs asked for."""
     made: dict[str, Callable[[], AutoPrompter]] = {"threshold": lambda: ThresholdCarrying(settings=CarryingSettings())}
     for rung in ladder:
-        made[f"SAP-Net: {rung}"] = lambda rung=rung: SapPrompter(options=LADDER[rung])
+        made[f"SAP-Net: {rung}"] = partial(SapPrompter, options=LADDER[rung])
     made["learned decoder, slice by slice"] = lambda: LearnedDecoder(options=DecoderOptions(anchors=0, neighbors=False))
     made["learned decoder"] = LearnedDecoder
     return made
@@ -227,10 +228,8 @@ def _without(engine: SegmentationEngine, cases: Path, name: str, label: int) -> 
 
 def table(rows: Sequence[AutoRow]) -> str:
     """Markdown tables: DSC by method, and what was refused."""
-    lines = [
-        "| part | taught | method | volumes | mean slice DSC | mean 3-D DSC | lowest | not found, of slices with it | refused, of slices without it |"
-    ]
-    lines.append("|---|---|---|---|---|---|---|---|---|")
+    columns = "part | taught | method | volumes | mean slice DSC | mean 3-D DSC | lowest | with it, not found | without it, refused"
+    lines = [f"| {columns} |", "|---" * 9 + "|"]
     for part, taught, method in dict.fromkeys((row.part, row.taught, row.method) for row in rows):
         some = [row for row in rows if (row.part, row.taught, row.method) == (part, taught, method)]
         slice_dsc, volume_dsc = ([getattr(row, name) for row in some] for name in ("slice_dsc", "volume_dsc"))

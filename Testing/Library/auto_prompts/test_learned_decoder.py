@@ -40,10 +40,10 @@ def test_on_a_large_slice_the_object_is_looked_at_closely():
 
 
 def test_memory_finds_what_the_decoder_is_blind_for_and_it_is_doubted():
-    ball = Ball(darker=dict.fromkeys(range(7, 15), 50))  # two grays: what is learned lies between, and fits neither
+    ball = Ball(darker=dict.fromkeys(range(7, 15), 80))  # two grays: what is learned lies between, and fits neither
     slices = ball.annotated(5, 9)
-    blind = fitted(LearnedDecoder(options=DecoderOptions(steps=3, anchors=0, neighbors=False)), slices)
-    told = fitted(LearnedDecoder(options=DecoderOptions(steps=3, memory_share=0.7)), slices)
+    blind = fitted(LearnedDecoder(options=DecoderOptions(steps=3, variants=0, anchors=0, neighbors=False)), slices)
+    told = fitted(LearnedDecoder(options=DecoderOptions(steps=3, variants=0, memory_share=0.7)), slices)
     assert not any(one.result.mask.any() for one in blind.propose(ball.encoder, [6, 8]))
     for one in told.propose(ball.encoder, [6, 8]):
         assert dice(one.result.mask, ball.truth[one.position]) > 0.9

@@ -72,13 +72,12 @@ def test_an_object_smaller_than_half_a_cell_counts_as_its_fullest_cell():
     assert network._target.sum() == 1 == network._target[0, 4, 5]
 
 
-def test_top_k_leaves_out_a_decoy_of_the_same_gray():
-    ball = Ball(decoy_gray=180)
-    slices = ball.annotated(4, 6, 8, 10)
+def test_top_k_leaves_out_a_decoy_of_the_same_gray_that_another_volume_has():
+    ball, slices = Ball(decoy_gray=180, seed=2), Ball().annotated(4, 6, 8, 10)
     network = {"steps": 40, "width": 8, "sigma": None, "false_positive_share": None}
     every = fitted(SapPrompter(options=SapOptions(network=network, keep_parts=None)), slices)
     best = fitted(SapPrompter(options=SapOptions(network=network, keep_parts=1)), slices)
     decoy = (slice(5, 15), slice(5, 15))
     assert every.coarse_masks(ball.encoder, [7])[7].mask[decoy].any()
     kept = best.coarse_masks(ball.encoder, [7])[7]
-    assert not kept.mask[decoy].any() and kept.rejected[decoy].any()
+    assert not kept.mask[decoy].any() and (kept.mask & ball.truth[7]).sum() > 0.7 * ball.truth[7].sum()
