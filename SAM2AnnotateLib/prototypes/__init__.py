@@ -2,7 +2,8 @@
 
 from .extents import ExtentProposal, propose_extent
 from .library import PrototypeLibrary, default_library_folder
-from .making import prototype_from, prototype_of_slices
+from .making import mapping_for, modality_of, prototype_from, prototype_of_slices
+from .packed import prototype_from_bytes, prototype_to_bytes
 from .proposal import NotFound, ProposalOptions, ProposedObject, as_annotated, drained
 from .propose import encoder_for, propose
 from .prototype import Prototype, PrototypeSlice
@@ -19,8 +20,12 @@ __all__ = [
     "default_library_folder",
     "drained",
     "encoder_for",
+    "mapping_for",
+    "modality_of",
     "propose",
     "propose_extent",
     "prototype_from",
+    "prototype_from_bytes",
     "prototype_of_slices",
+    "prototype_to_bytes",
 ]

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from ..errors import InputError
 from ..geometry import Extent
 from ..intensity import IntensityMapping
-from ..json_input import Fields, read_json
+from ..json_input import Fields, parse_json
 from ..optional_imports import import_for
 from .prototype import Prototype, PrototypeSlice
 
@@ -40,14 +41,19 @@ _NAMES = (
 def write_case(prototype: Prototype, folder: Path) -> None:
     """Write a prototype into a new folder. Raises OSError."""
     folder.mkdir()
+    for name, content in contents_of(prototype).items():
+        (folder / name).write_bytes(content)
+
+
+def contents_of(prototype: Prototype) -> dict[str, bytes]:
+    """The files of a prototype, by name; what was learned is not among them."""
+    files: dict[str, bytes] = {}
     rows = []
     for one in prototype.slices:
-        files = {_picture_name(one.position): one.picture, _mask_name(one.position): np.where(one.mask, np.uint8(255), np.uint8(0))}
-        digests = []
-        for name, pixels in files.items():
-            content = _png(pixels)
-            (folder / name).write_bytes(content)
-            digests.append(hashlib.sha256(content).hexdigest())
+        masks = np.where(one.mask, np.uint8(255), np.uint8(0))
+        names = _picture_name(one.position), _mask_name(one.position)
+        files |= {name: _png(pixels) for name, pixels in zip(names, (one.picture, masks), strict=True)}
+        digests = [hashlib.sha256(files[name]).hexdigest() for name in names]
         rows.append({"position": one.position, "picture_sha256": digests[0], "mask_sha256": digests[1]})
     card = {
         "about": _ABOUT,
@@ -64,7 +70,7 @@ def write_case(prototype: Prototype, folder: Path) -> None:
         "slices": rows,
     }
     text = json.dumps({**card, "digest": _digest(card)}, indent=1, ensure_ascii=True)
-    (folder / CARD_FILE).write_text(text + "\n", encoding="utf-8")
+    return {CARD_FILE: f"{text}\n".encode(), **files}
 
 
 def read_case(folder: Path, name: str) -> Prototype:
@@ -79,36 +85,50 @@ def read_case(folder: Path, name: str) -> Prototype:
     """
     if folder.is_symlink():
         raise InputError(f"'{folder}' is a link, which may lead out of the library. Put what it links to in its place.")
-    _content(folder / CARD_FILE, _LARGEST_CARD_BYTES)  # a card too large, or no file, is refused before it is read as JSON
-    fields = Fields(read_json(folder / CARD_FILE, "the prototype's card"), f"the prototype's card '{folder / CARD_FILE}'")
+    return prototype_of(lambda file, most_bytes: _content(folder / file, most_bytes), str(folder), name)
+
+
+def prototype_of(content: Callable[[str, int], bytes], where: str, name: str | None = None) -> Prototype:
+    """The prototype that files tell of.
+
+    Args:
+        content: the bytes of a file by its name, at most so many; raises InputError.
+        where: the files are, for messages.
+        name: of the object, as it should be; None if the card alone tells it.
+
+    Raises:
+        InputError: in one line, if a file is missing, damaged, foreign, or was changed by hand.
+    """
+    what = f"the prototype's card '{where}/{CARD_FILE}'"
+    fields = Fields(parse_json(content(CARD_FILE, _LARGEST_CARD_BYTES), what), what)
     if fields.whole("format", 0) != _FORMAT:
         raise InputError(
-            f"The prototype '{folder}' is of format {fields.whole('format')}, this version reads {_FORMAT}. Update SAM2Annotate."
+            f"The prototype '{where}' is of format {fields.whole('format')}, this version reads {_FORMAT}. Update SAM2Annotate."
         )
     fields.require_only(*_NAMES)
     if fields.text("digest") != _digest({key: value for key, value in fields.values.items() if key != "digest"}):
-        raise InputError(f"The card '{folder / CARD_FILE}' was changed after it was written. Remove this prototype and add it anew.")
-    if fields.text("name") != name:
+        raise InputError(f"The card of '{where}' was changed after it was written. Remove this prototype and add it anew.")
+    if name is not None and fields.text("name") != name:
         raise InputError(
-            f"The prototype in '{folder}' is of '{fields.text('name')[:60]}', not of '{name}': was the folder renamed? Name it back."
+            f"The prototype in '{where}' is of '{fields.text('name')[:60]}', not of '{name}': was the folder renamed? Name it back."
         )
     rows, cols = _wholes(fields, "frame_shape_rc", 2, 1)
     listed = fields.objects("slices")
     if not 0 < len(listed) <= _MOST_KEPT_SLICES or rows * cols * len(listed) > _MOST_PIXELS:
         raise InputError(
-            f"The prototype '{folder}' states {len(listed)} slices of {rows} x {cols}: it is damaged. Remove it and add it anew."
+            f"The prototype '{where}' states {len(listed)} slices of {rows} x {cols}: it is damaged. Remove it and add it anew."
         )
     slices = []
     for row in listed:
         position = row.whole("position", 0)
-        picture = _pixels(folder / _picture_name(position), (rows, cols), row.text("picture_sha256"))
-        mask = _pixels(folder / _mask_name(position), (rows, cols), row.text("mask_sha256"))
+        picture = _pixels(content, where, _picture_name(position), (rows, cols), row.text("picture_sha256"))
+        mask = _pixels(content, where, _mask_name(position), (rows, cols), row.text("mask_sha256"))
         slices.append(PrototypeSlice(position, picture, mask > 0))
     mapping = fields.object("mapping")
     first, last = _wholes(fields, "extent", 2, 0)
     try:
         return Prototype(
-            name,
+            fields.text("name"),
             tuple(slices),
             Extent(first, last),
             fields.whole("slice_count", 1),
@@ -119,7 +139,7 @@ def read_case(folder: Path, name: str) -> Prototype:
             fields.text("terminology"),
         )
     except InputError as exc:
-        raise InputError(f"The prototype '{folder}' contradicts itself: {exc} Remove it and add it anew.") from exc
+        raise InputError(f"The prototype '{where}' contradicts itself: {exc} Remove it and add it anew.") from exc
 
 
 def _picture_name(position: int) -> str:
@@ -137,16 +157,16 @@ def _png(pixels: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def _pixels(path: Path, shape_rc: tuple[int, int], sha256: str) -> np.ndarray:
+def _pixels(content: Callable[[str, int], bytes], where: str, file: str, shape_rc: tuple[int, int], sha256: str) -> np.ndarray:
     """(rows, cols) uint8 of a PNG file, which must be of this content and shape."""
-    content = _content(path, _LARGEST_FILE_BYTES)
-    if hashlib.sha256(content).hexdigest() != sha256:
+    path, packed = f"{where}/{file}", content(file, _LARGEST_FILE_BYTES)
+    if hashlib.sha256(packed).hexdigest() != sha256:
         raise InputError(
             f"The prototype's picture '{path}' was changed or damaged after it was written. Remove this prototype and add it anew."
         )
     image = import_for("Reading a prototype", "PIL.Image", "pip install Pillow")
     try:
-        with image.open(io.BytesIO(content), formats=("PNG",)) as opened:
+        with image.open(io.BytesIO(packed), formats=("PNG",)) as opened:
             if opened.mode != "L" or (opened.height, opened.width) != shape_rc:
                 raise ValueError(f"it is {opened.height} x {opened.width} of mode {opened.mode}, not {shape_rc[0]} x {shape_rc[1]} gray")
             return np.array(opened, dtype=np.uint8)

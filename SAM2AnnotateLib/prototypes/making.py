@@ -1,16 +1,15 @@
-"""Prototypes from what was annotated. Imports propagation, intensity, geometry and the prototype beside it."""
+"""Prototypes from what was annotated. Imports intensity, geometry and the prototype beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from ..errors import InputError, PromptError
 from ..geometry import Box2D, Extent, SliceStack, Volume
 from ..intensity import IntensityMapping, choose_mapping
-from ..intensity.mapping import looks_like_ct
-from ..propagation import SliceEncoder
+from ..intensity.mapping import CT_PRESETS, looks_like_ct
 from .prototype import Prototype, PrototypeSlice
 
 # Enough to learn from later, and little enough to look through: slices with the object, those beside its ends, and others without it.
@@ -51,13 +50,20 @@ def prototype_from(
 
 
 def prototype_of_slices(
-    volume: Volume, encoder: SliceEncoder, name: str, masks: Mapping[int, np.ndarray], extent: Extent, terminology: str = ""
+    volume: Volume,
+    stack: SliceStack,
+    mapping: IntensityMapping,
+    name: str,
+    masks: Mapping[int, np.ndarray],
+    extent: Extent,
+    terminology: str = "",
 ) -> Prototype:
     """A prototype of the slices that a person locked, as the panel keeps one.
 
     Args:
-        volume: the image of the encoder.
-        encoder: its stack and gray.
+        volume: the image.
+        stack: how it is sliced.
+        mapping: its gray.
         name: of the object; a plain name.
         masks: (rows, cols) bool by position; an empty one says that the object is not on that slice.
         extent: positions of the object's first and last slice.
@@ -70,9 +76,26 @@ def prototype_of_slices(
     if not shown:
         raise InputError(f"None of the slices of '{name}' shows the object: there is nothing to keep as a prototype.")
     largest = max(shown, key=lambda position: int(masks[position].sum()))
-    kept = chosen_positions(sorted(shown), extent, encoder.slice_count, largest, encoder.stack.frame_shape_rc, among=set(masks))
+    kept = chosen_positions(sorted(shown), extent, stack.shape_src[0], largest, stack.frame_shape_rc, among=set(masks))
     chosen = {position: masks[position] for position in kept}
-    return _made(volume, encoder.stack, encoder.mapping, name, chosen, extent, terminology)
+    return _made(volume, stack, mapping, name, chosen, extent, terminology)
+
+
+def mapping_for(volume: Volume, prototypes: Sequence[Prototype]) -> IntensityMapping:
+    """The gray in which a volume is to be looked at for an object: the same preset, percentiles of its own for MR, else the same bounds.
+
+    Raises:
+        InputError: if there is no prototype.
+    """
+    if not prototypes:
+        raise InputError("There is no prototype to look for. Add one first.")
+    mapping = prototypes[0].mapping
+    return choose_mapping(volume, mapping.name) if mapping.name in (*CT_PRESETS, "mr") else mapping
+
+
+def modality_of(volume: Volume) -> str:
+    """``CT`` or ``MR``, as a volume is taken for: what a prototype of it says, and what it is looked for on."""
+    return "CT" if looks_like_ct(volume)[0] else "MR"
 
 
 def chosen_positions(
@@ -121,5 +144,6 @@ def _made(
 ) -> Prototype:
     frames = stack.view(volume.array_kji)
     slices = [PrototypeSlice(p, mapping.to_uint8(frames[p]), np.array(masks[p], dtype=bool)) for p in sorted(masks)]
-    modality = "CT" if looks_like_ct(volume)[0] else "MR"
-    return Prototype(name, tuple(slices), extent, stack.shape_src[0], stack.spacing_src_mm, stack.plane, mapping, modality, terminology)
+    return Prototype(
+        name, tuple(slices), extent, stack.shape_src[0], stack.spacing_src_mm, stack.plane, mapping, modality_of(volume), terminology
+    )

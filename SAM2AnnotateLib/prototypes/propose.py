@@ -16,8 +16,6 @@ import numpy as np
 from ..engine import EmbeddingStore, SegmentationEngine, SlicePrediction
 from ..errors import InputError
 from ..geometry import Box2D, Extent, SliceStack, Volume
-from ..intensity import IntensityMapping, choose_mapping
-from ..intensity.mapping import CT_PRESETS
 from ..progress import CancelToken, Progress
 from ..prompts import SlicePrompt
 from ..propagation import RegionPolicy, SliceEncoder, SliceResult
@@ -25,6 +23,7 @@ from ..propagation.carrying import overlap
 from ..propagation.region_of_interest import paste
 from .joining import AREA_BOUND, large_parts, one_run, smoothed
 from .likeness import Likeness, cells
+from .making import mapping_for
 from .place import by_place, find_place, likely_extent
 from .proposal import NotFound, ProposalOptions, ProposedObject
 from .prototype import Prototype
@@ -56,15 +55,8 @@ def encoder_for(
     Raises:
         InputError: if there is no prototype.
     """
-    first = _require_some(prototypes)
-    return SliceEncoder(engine, volume, SliceStack.along(volume.grid, first.plane), mapping_like(volume, first.mapping), store)
-
-
-def mapping_like(volume: Volume, mapping: IntensityMapping) -> IntensityMapping:
-    """The gray of another volume for this one: the same preset, percentiles of its own for MR, else the same bounds."""
-    if mapping.name in (*CT_PRESETS, "mr"):
-        return choose_mapping(volume, mapping.name)
-    return mapping
+    plane = _require_some(prototypes).plane
+    return SliceEncoder(engine, volume, SliceStack.along(volume.grid, plane), mapping_for(volume, prototypes), store)
 
 
 def propose(

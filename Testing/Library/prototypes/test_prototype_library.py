@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -13,7 +15,15 @@ from prototype_balls import WINDOW, a_ball
 
 from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.geometry import Extent, SliceStack
-from SAM2AnnotateLib.prototypes import PrototypeLibrary, default_library_folder, prototype_from
+from SAM2AnnotateLib.intensity import choose_mapping
+from SAM2AnnotateLib.prototypes import (
+    PrototypeLibrary,
+    default_library_folder,
+    prototype_from,
+    prototype_from_bytes,
+    prototype_of_slices,
+    prototype_to_bytes,
+)
 from SAM2AnnotateLib.prototypes.making import chosen_positions
 
 
@@ -207,3 +217,51 @@ def test_the_users_own_library_is_where_the_variable_says(monkeypatch, tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is no folder"):
         PrototypeLibrary(tmp_path / "file")
+
+
+def test_a_prototype_travels_as_bytes(a_prototype):
+    data = prototype_to_bytes(a_prototype)
+    back = prototype_from_bytes(data)
+    assert prototype_to_bytes(back) == data and back.name == "ball" and len(back.slices) == len(a_prototype.slices)
+
+
+def _zipped(files, compression=zipfile.ZIP_STORED):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as packed:
+        for name, content in files.items():
+            packed.writestr(name, content)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"PK" + bytes(1000),
+        _zipped({"card.json": b"{}"}),
+        _zipped({"card.json": b" " * 100_000}, zipfile.ZIP_DEFLATED),
+        _zipped({"other": b""}),
+    ],
+)
+def test_foreign_bytes_get_one_clear_line(data):
+    with pytest.raises(InputError) as refused:
+        prototype_from_bytes(data)
+    assert "\n" not in str(refused.value)
+
+
+def test_damaged_bytes_get_one_clear_line(a_prototype):
+    data = prototype_to_bytes(a_prototype)
+    for damaged in (data[:-200], data[:5000] + bytes([data[5000] ^ 1]) + data[5001:]):
+        with pytest.raises(InputError, match=r"damaged or none of ours|was changed"):
+            prototype_from_bytes(damaged)
+
+
+def test_what_a_panel_keeps_are_the_slices_that_a_person_is_done_with():
+    volume, mask = a_ball()
+    stack = SliceStack.along(volume.grid, "axial")
+    masks = {position: mask[position] for position in (2, 5, 8, 10)}
+    kept = prototype_of_slices(volume, stack, choose_mapping(volume, WINDOW), "ball", masks, Extent(4, 12))
+    assert [one.position for one in kept.slices] == [2, 5, 8, 10] and not kept.slices[0].mask.any()
+    assert [kept.place(position) for position in (2, 4, 8, 12)] == [None, 0.0, 0.5, 1.0]
+    with pytest.raises(InputError, match="shows the object: there is nothing to keep"):
+        prototype_of_slices(volume, stack, choose_mapping(volume, WINDOW), "ball", {2: mask[2]}, Extent(4, 12))
