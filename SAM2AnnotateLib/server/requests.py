@@ -25,6 +25,7 @@ _LONGEST_TEXT = 1000
 _LARGEST_NUMBER = 1 << 31
 _LARGEST_REQUEST = 1 << 53
 _MOST_PIXELS = 1 << 26
+_FILES = ("data", "prototypes")  # fields that hold files' bytes
 _FILE = re.compile(r"[A-Za-z0-9+/]*={0,2}")  # base64: what a long text may be
 
 
@@ -51,8 +52,11 @@ def _require_kinds(message: Message) -> None:
     if not 0 < _whole(message.request, 0, _LARGEST_REQUEST, f"{name}: request") < _LARGEST_REQUEST:
         raise WorkerError(f"{name}: a request has a number above 0, got {message.request}.")
     for field, kind in typing.get_type_hints(type(message)).items():
+        value = getattr(message, field)
+        if field not in _FILES and isinstance(value, str) and len(value) > _LONGEST_TEXT:
+            raise WorkerError(f"{name}: {field}: a text of {len(value)} letters.")
         if field != "request":
-            _require(getattr(message, field), kind, f"{name}: {field}")
+            _require(value, kind, f"{name}: {field}")
 
 
 def _require(value: Any, kind: Any, where: str) -> None:
