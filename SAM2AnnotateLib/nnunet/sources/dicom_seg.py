@@ -17,6 +17,7 @@ import numpy as np
 from ...errors import VolumeError
 from ...geometry import Volume, VolumeGrid
 from ...volume_io import SliceSource
+from ...volume_io.dicom_files import header_of
 from ...volume_io.dicom_frames import Frame, frames_of
 from ...volume_io.dicom_pixels import StoredFrames
 from ...volume_io.translate import reading
@@ -50,7 +51,8 @@ def read_dicom_seg(
         image_slices: the image's slices along k, if it is a DICOM series: a frame may name its slice.
 
     Raises:
-        VolumeError: if the file is no DICOM SEG, is damaged, fractional, or does not say where its frames lie.
+        VolumeError: if the file is no DICOM SEG, is damaged, holds fractions, does not say where its frames lie, or lies in another frame
+            of reference than the image without naming its slices.
         MissingPackageError: if pydicom is not installed.
     """
     stored = StoredFrames(path)
@@ -59,21 +61,27 @@ def read_dicom_seg(
         if content.get("SOPClassUID") not in (_SEGMENTATION, _LABELMAP) or "SegmentSequence" not in content:
             raise VolumeError(f"The DICOM file '{path}' could not be read as a segmentation: it is none.")
         kind = str(content.get("SegmentationType", ""))
-        if kind == "FRACTIONAL":
-            raise VolumeError(f"'{path}' is a fractional segmentation. Export a binary one: a label has no fractions.")
+        if kind not in ("BINARY", "FRACTIONAL", "LABELMAP") and int(content.get("BitsAllocated", 1)) != 1:
+            raise VolumeError(f"The DICOM segmentation '{path}' does not say what its values mean (Segmentation Type '{kind}').")
+        whole = int(content.get("MaximumFractionalValue") or 255) if kind == "FRACTIONAL" else None
         if "TotalPixelMatrixRows" in content:
             raise VolumeError(f"'{path}' segments a slide of a microscope, which is no volume.")
         frames = frames_of(path, content)
         places, grid = _places(path, frames, content, image_grid, image_slices)
         segments = []
         labels = _labels(stored, places, grid) if kind == "LABELMAP" else None
+        numbers = [] if labels is not None else [_number_of(path, content, n) for n in range(len(frames))]
+        found = set(np.unique(labels.array_kji).tolist()) - {0} if labels is not None else set(numbers)
+        found.discard(int(content.get("PixelPaddingValue") or 0))  # the background of a label map, if it is not 0
+        if unknown := found - {int(one.SegmentNumber) for one in content.SegmentSequence}:
+            raise VolumeError(f"The DICOM segmentation '{path}' draws segment {min(unknown)} and does not describe it: it is damaged.")
         for described in content.SegmentSequence:
             number = int(described.SegmentNumber)
             name = str(described.get("SegmentLabel", "") or f"Segment {number}")
             if labels is not None:
                 mask = cut_to_content(labels.grid, labels.array_kji == number)
             else:
-                mask = _mask(path, stored, [n for n in range(len(frames)) if _number_of(path, content, n) == number], places, grid)
+                mask = _mask(path, stored, [n for n, one in enumerate(numbers) if one == number], places, grid, whole)
             if labels is None or number != 0:
                 segments.append(SourceSegment(name, mask, _codes(described), None, _terminology(described)))
         patient = str(content.get("PatientID", "") or "").strip() or None
@@ -101,8 +109,14 @@ def _places(
     if image_grid is not None:
         on_image = [_place_on(image_grid, frame) for frame in frames]
         named = {(one.sop_uid, one.frame): k for k, one in enumerate(image_slices)}
+        elsewhere = _other_frame_of_reference(content, image_slices)
         for n, frame in enumerate(frames):
             k = _slice_named(content, n, named)
+            if k is None and elsewhere:
+                raise VolumeError(
+                    f"The DICOM segmentation '{path}' lies in another frame of reference than the image ({elsewhere}), and its frame "
+                    f"{n + 1} names no slice of the image: where it lies there is not known. Give the image that was segmented."
+                )
             if k is None:
                 continue
             if frame.position_lps is None:  # it names its slice, and says nothing else
@@ -119,6 +133,16 @@ def _places(
         if len(whole) == len(frames):
             return whole, image_grid
     return _places_of_their_own(path, frames)
+
+
+def _other_frame_of_reference(content, image_slices: Sequence[SliceSource]) -> str:
+    """The segmentation's frame of reference if the image states another one; else empty."""
+    stated = str(content.get("FrameOfReferenceUID", "") or "")
+    if not stated or not image_slices:
+        return ""
+    image = header_of(image_slices[0].path)
+    other = "" if image is None else str(image.get("FrameOfReferenceUID", "") or "")
+    return stated if other and other != stated else ""
 
 
 def _size(frame: Frame) -> tuple[int, int]:
@@ -231,8 +255,15 @@ def _slice_distance(path: Path, frame: Frame, along: np.ndarray) -> float:
 # --- masks
 
 
-def _mask(path: Path, stored: StoredFrames, numbers: list[int], places: list[_Place], grid: VolumeGrid) -> Volume:
-    """One segment, cut to what it holds."""
+def _mask(path: Path, stored: StoredFrames, numbers: list[int], places: list[_Place], grid: VolumeGrid, whole: int | None = None) -> Volume:
+    """One segment, cut to what it holds.
+
+    Args:
+        whole: of a fractional segmentation: the value of a pixel that wholly belongs to it.
+
+    Raises:
+        VolumeError: if a pixel belongs to it in part, or two frames contradict each other.
+    """
     pieces: list[tuple[int, np.ndarray]] = []
     seen: dict[tuple, int] = {}
     for n in numbers:
@@ -240,7 +271,14 @@ def _mask(path: Path, stored: StoredFrames, numbers: list[int], places: list[_Pl
         if key in seen and not np.array_equal(stored.frame(n), stored.frame(seen[key])):
             raise VolumeError(f"The frames {seen[key] + 1} and {n + 1} of '{path}' are of one slice and one segment, but differ.")
         seen[key] = n
-        rows, columns = np.nonzero(stored.frame(n))
+        values = stored.frame(n)
+        if whole is not None and not np.isin(values, (0, whole)).all():
+            kind = str(stored.dataset.get("SegmentationFractionalType", "")).lower() or "fraction"
+            raise VolumeError(
+                f"'{path}' is a fractional segmentation, and its frame {n + 1} holds the {kind} "
+                f"{float(values[~np.isin(values, (0, whole))][0]) / whole:.3g}: a label has no fractions. Export a binary one."
+            )
+        rows, columns = np.nonzero(values)
         if rows.size:
             pieces.append((n, np.stack([rows, columns]).astype(np.uint16 if max(stored.rows, stored.columns) < 1 << 16 else np.uint32)))
     if not pieces:

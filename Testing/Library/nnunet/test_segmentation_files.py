@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_files import a_slice, a_stack, item, read_back, write
+from dicom_files import SERIES, a_slice, a_stack, item, read_back, write
 from patients import all_48_orientations
 
 from SAM2AnnotateLib.errors import SAM2AnnotateError, VolumeError
@@ -26,6 +26,7 @@ def a_dicom_seg(path: Path, masks: dict[str, np.ndarray], z_mm, change=None, **m
     frames = [(number, k) for number, mask in enumerate(masks.values(), start=1) for k in range(len(z_mm)) if mask[k].any()]
     planes = np.array([list(masks.values())[number - 1][k] for number, k in frames], dtype=np.uint8)
     image = a_slice(planes[0], 1, sop_class=SEGMENTATION, modality="SEG", series="1.2.66")
+    image.FrameOfReferenceUID = f"{SERIES}.9"  # the image's
     for keyword in (
         "ImagePositionPatient",
         "ImageOrientationPatient",
@@ -208,6 +209,75 @@ def test_every_form_of_a_code_is_read(code, read_as, tmp_path):
     image = read_back(path)
     image.SegmentSequence[0].SegmentedPropertyTypeCodeSequence = [item(**code)]
     assert read_segments(write(image, path)).segments[0].codes == read_as
+
+
+def of_kind(folder: Path, kind: str, array: np.ndarray, names=("a", "b"), **further):
+    """A segmentation by highdicom of a series of as many slices as the array has; its path, and the image."""
+    highdicom, codes = pytest.importorskip("highdicom"), pytest.importorskip("pydicom.sr.codedict").codes
+    series = a_stack(folder / "ct", np.zeros(array.shape[:3], np.int16))
+    seg = highdicom.seg
+    described = [
+        seg.SegmentDescription(n, name, codes.SCT.Tissue, codes.SCT.Liver, seg.SegmentAlgorithmTypeValues.MANUAL)
+        for n, name in enumerate(names, start=1)
+    ]
+    files = [read_back(path) for path in sorted(series.iterdir())]
+    made = seg.Segmentation(
+        files, array, seg.SegmentationTypeValues[kind], described, highdicom.UID(), 2, highdicom.UID(), 1, "M", "M", "1", "1", **further
+    )
+    made.save_as(folder / "s.dcm")
+    return folder / "s.dcm", read_image(series)
+
+
+A, B = (np.random.default_rng(seed).random((4, 9, 8)) > 0.6 for seed in (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "array", "expected"),
+    [
+        ("LABELMAP", np.where(A, 1, np.where(B, 2, 0)).astype(np.uint8), (A, B & ~A)),
+        ("BINARY", np.stack([A, B], axis=-1).astype(np.uint8), (A, B)),  # they overlap
+        ("FRACTIONAL", np.stack([A, B], axis=-1).astype(float), (A, B)),  # all or nothing
+    ],
+)
+@pytest.mark.parametrize("with_image", [True, False])
+def test_every_kind_of_segmentation_is_read_as_it_was_made(kind, array, expected, with_image, tmp_path):
+    path, image = of_kind(tmp_path, kind, array)
+    found = read_segments(path, None, *((image.volume.grid, image.slices) if with_image else ()))
+    assert [one.name for one in found.segments] == ["a", "b"]
+    for segment, mask in zip(found.segments, expected, strict=True):
+        assert np.array_equal(on_image(segment, image.volume.grid), mask)
+
+
+@pytest.mark.parametrize(("fraction", "kind"), [(0.5, "PROBABILITY"), (0.25, "OCCUPANCY")])
+def test_a_pixel_that_belongs_in_part_is_refused_with_what_it_is(fraction, kind, tmp_path):
+    seg = pytest.importorskip("highdicom").seg
+    path, _ = of_kind(tmp_path, "FRACTIONAL", A * fraction, ("a",), fractional_type=seg.SegmentationFractionalTypeValues[kind])
+    with pytest.raises(VolumeError, match=rf"holds the {kind.lower()} 0\.{str(fraction)[2:]}\d*: a label has no fractions"):
+        read_segments(path)
+
+
+def test_another_frame_of_reference_counts_only_where_the_images_slices_are_named(tmp_path):
+    path, image = of_kind(tmp_path, "BINARY", A.astype(np.uint8), ("a",))
+    content = read_back(path)
+    content.FrameOfReferenceUID = "1.2.3.4"
+    write(content, path)
+    (found,) = read_segments(path, None, image.volume.grid, image.slices).segments
+    assert np.array_equal(on_image(found, image.volume.grid), A)
+    for frame in content.PerFrameFunctionalGroupsSequence:
+        del frame.DerivationImageSequence
+    write(content, path)
+    with pytest.raises(VolumeError, match="in another frame of reference than the image .1.2.3.4., and its frame 1 names no slice"):
+        read_segments(path, None, image.volume.grid, image.slices)
+    assert read_segments(path).segments[0].mask.array_kji.sum() == A.sum()  # without the image nothing contradicts
+
+
+def test_what_is_drawn_and_not_described_is_not_dropped(tmp_path):
+    for kind, array in (("BINARY", A.astype(np.uint8)), ("LABELMAP", A.astype(np.uint8))):
+        path, _ = of_kind(tmp_path / kind, kind, array, ("a",))
+        content = read_back(path)
+        content.SegmentSequence[-1].SegmentNumber = 3
+        with pytest.raises(VolumeError, match="draws segment 1 and does not describe it"):
+            read_segments(write(content, path))
 
 
 def test_memory_does_not_grow_with_the_number_of_segments(tmp_path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,13 +131,74 @@ def test_an_enhanced_image_gets_a_segmentation_of_its_frames(tmp_path):
     require_valid(tmp_path / "s.dcm")
 
 
-def test_slicer_core_reads_it_where_it_can(series, tmp_path):
-    """Its DICOM half needs Qt and plugins; what it has is ITK's reader, which gives the frames."""
-    sitk = pytest.importorskip("SimpleITK")
+def test_slicer_core_reads_its_frames(series, tmp_path):
+    """The wheel has no reader of DICOM SEG (in Slicer that is QuantitativeReporting, which runs dcmqi, below). What it has is its reader of
+    images, on GDCM: it gives the frames, one behind the other, and not where each lies."""
+    slicer, support = pytest.importorskip("slicer"), pytest.importorskip("vtk.util.numpy_support")
     image = read_dicom(series)
-    write_dicom_seg([DicomSegment("one", a_mask(1))], image.slices, tmp_path / "s.dcm")
-    frames = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "s.dcm")))
-    assert int((frames != 0).sum()) == int(a_mask(1).sum())
+    masks = [a_mask(1), a_mask(2)]
+    write_dicom_seg([DicomSegment(str(n), mask) for n, mask in enumerate(masks)], image.slices, tmp_path / "s.dcm")
+    storage, node = slicer.vtkMRMLVolumeArchetypeStorageNode(), slicer.vtkMRMLScalarVolumeNode()
+    storage.SetFileName(str(tmp_path / "s.dcm"))
+    assert storage.ReadData(node) == 1
+    frames = support.vtk_to_numpy(node.GetImageData().GetPointData().GetScalars()).reshape(node.GetImageData().GetDimensions()[::-1])
+    expected = [plane for mask in masks for plane in mask if plane.any()]
+    assert sorted(frame.tobytes() for frame in (frames != 0)) == sorted(plane.tobytes() for plane in expected)
+
+
+def dcmqi(program: str, *arguments: str) -> str:
+    """Run one of dcmqi's programs, which Slicer's own plugin for DICOM SEG runs (PyPI: dcmqi)."""
+    found = shutil.which(program) or shutil.which(program, path=str(Path(sys.executable).parent))
+    if found is None:
+        pytest.skip("needs dcmqi, an independent reader and writer of DICOM SEG (pip install dcmqi, 52 MB)")
+    done = subprocess.run([found, *arguments], capture_output=True, text=True, errors="replace", timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def on_image(path: Path, image) -> np.ndarray:
+    """A label map's voxels at the image's, by their centers."""
+    labels = read_volume(path)
+    ijk = image.volume.grid.ijk_from_ras(labels.grid.ras_from_ijk(np.argwhere(labels.array_kji)[:, ::-1]))
+    assert np.abs(ijk - np.rint(ijk)).max() < 1e-2
+    found = np.zeros(image.volume.grid.shape_kji, dtype=bool)
+    found[tuple(np.rint(ijk).astype(int)[:, ::-1].T)] = True
+    return found
+
+
+@pytest.mark.parametrize("number", [0, 13, 29, 47])
+def test_what_slicers_plugin_runs_reads_the_same_voxels_names_and_codes(number, tmp_path):
+    image = read_dicom(a_series_in(all_48_orientations()[number], tmp_path / "ct"))
+    masks = [np.random.default_rng(n).random(image.volume.grid.shape_kji) < 0.2 for n in (1, 2)]  # they overlap
+    masks[0][2] = False
+    write_dicom_seg(
+        [DicomSegment("one", masks[0], kind=LIVER, kind_modifier=LEFT), DicomSegment("two", masks[1])], image.slices, tmp_path / "s.dcm"
+    )
+    dcmqi("segimage2itkimage", *("--inputDICOM", str(tmp_path / "s.dcm"), "--outputDirectory", str(tmp_path), "--outputType", "nrrd"))
+    for n, mask in enumerate(masks, start=1):
+        assert np.array_equal(on_image(tmp_path / f"{n}.nrrd", image), mask)
+    about = json.loads((tmp_path / "meta.json").read_text())["segmentAttributes"]
+    (one,), (two,) = about
+    assert (one["SegmentLabel"], two["SegmentLabel"]) == ("one", "two")
+    assert one["SegmentedPropertyTypeCodeSequence"]["CodeValue"] == "10200004"
+    assert one["SegmentedPropertyTypeModifierCodeSequence"]["CodeValue"] == "7771000"
+
+
+def test_what_slicers_plugin_runs_writes_is_read(series, tmp_path):
+    image = read_dicom(series)
+    masks = [a_mask(1), a_mask(2) & ~a_mask(1)]
+    attributes = []
+    for n, mask in enumerate(masks, start=1):
+        write_volume(Volume(image.volume.grid, mask), tmp_path / f"{n}.nrrd")
+        coded = {"CodeValue": "10200004", "CodingSchemeDesignator": "SCT", "CodeMeaning": "Liver"}
+        kinds = {"SegmentedPropertyCategoryCodeSequence": coded, "SegmentedPropertyTypeCodeSequence": coded}
+        attributes.append([{"labelID": 1, "SegmentLabel": f"s{n}", "SegmentAlgorithmType": "MANUAL", **kinds}])
+    about = {"ContentCreatorName": "A", "SeriesDescription": "S", "SeriesNumber": "7", "InstanceNumber": "1", "BodyPartExamined": ""}
+    (tmp_path / "meta.json").write_text(json.dumps({**about, "segmentAttributes": attributes}))
+    lists = ("--inputImageList", ",".join(str(tmp_path / f"{n}.nrrd") for n in (1, 2)), "--inputDICOMDirectory", str(series))
+    dcmqi("itkimage2segimage", *lists, "--inputMetadata", str(tmp_path / "meta.json"), "--outputDICOM", str(tmp_path / "theirs.dcm"))
+    for found, mask in zip(placed(tmp_path / "theirs.dcm", image), masks, strict=True):
+        assert np.array_equal(found, mask)
 
 
 def test_nothing_segmented_another_size_and_a_failed_write_leave_the_older_file(series, tmp_path, monkeypatch):
