@@ -6,9 +6,10 @@ the stack a slice lies. Every slice is looked at alone, neighbors are heard, and
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,7 @@ from .features import feature_maps
 from .likeness import Likeness, share_on_grid
 from .looks import ObjectSize, close_look, joined, whole_look
 from .mask_prompts import best_parts
-from .proposals import AutoProposal, key_of, not_found, object_slices, place_in_volume, wanted_positions
+from .proposals import AutoProposal, is_elsewhere, key_of, not_found, object_slices, place_in_volume, wanted_positions
 
 if TYPE_CHECKING:
     from ..adaptation import AnnotatedSlice
@@ -36,6 +37,9 @@ _MOST_GROWTH = 1.5
 _SMOOTHED_SHARE = 0.03
 # Slices surer than this share of the surest may be remembered for the others.
 _SURE_SHARE = 0.6
+_FEWEST_STEPS, _MOST_STEPS = 300, 1000
+# The least doubt on a volume that has not the object.
+_ABSENT_DOUBT = 0.75
 # Annotated slices that what was found is compared with, at most.
 _MOST_COMPARED = 64
 
@@ -45,7 +49,7 @@ class DecoderOptions:
     """How the decoder learns and how slices come to agree.
 
     Args:
-        steps: of learning, each of `batch` looks at slices.
+        steps: of learning, each of `batch` looks at slices; None takes twice as many as there are looks, but 300 to 1000.
         batch: see `steps`.
         variants: further looks at each annotated slice: shifted, scaled, in another window; fewer where there are many slices.
         most_looks: looks in all, which bounds memory and the time to encode.
@@ -57,7 +61,7 @@ class DecoderOptions:
         seed: of every draw.
     """
 
-    steps: int = 1000
+    steps: int | None = None
     batch: int = 4
     variants: int = 4
     most_looks: int = 1200
@@ -88,6 +92,12 @@ class LearnedDecoder:
         self._slices: list[AnnotatedSlice] = []
         self._size: ObjectSize | None = None
         self._likeness: dict[str, Likeness] = {}
+
+    def with_options(self, options: DecoderOptions) -> LearnedDecoder:
+        """The same method, with what was learnt, and other ways to make slices agree; how it learnt stays as it was."""
+        changed = copy.copy(self)
+        changed._options = options
+        return changed
 
     def fit(self, slices: Sequence[AnnotatedSlice], cancel: CancelToken | None = None) -> Iterator[Progress]:
         """Learn from the annotated slices; see `AutoPrompter`."""
@@ -127,10 +137,16 @@ class LearnedDecoder:
         if self._options.anchors and self._options.memory_share:
             maps = self._remembered(encoder, crop, maps, scores, ious, cancel)
         seconds = (time.perf_counter() - started) / len(wanted)
+        proposals = []
         for position in wanted:
             if cancel is not None:
                 cancel.raise_if_cancelled()
-            yield self._proposal(encoder, position, crop, maps, scores[position], ious[position], seconds)
+            proposals.append(self._proposal(encoder, position, crop, maps, scores[position], ious[position], seconds))
+        if key_of(encoder) not in annotated_boxes(self._slices):
+            found = [one.doubt for one in proposals if one.result.mask.any()]
+            if found and is_elsewhere(found):
+                proposals = [replace(one, doubt=max(one.doubt, _ABSENT_DOUBT)) for one in proposals]
+        yield from proposals
 
     # -- learning ----------------------------------------------------------------------------------------------------------------
 
@@ -158,11 +174,12 @@ class LearnedDecoder:
                     yield Progress(len(lessons), total, "slices encoded")
         settings = LearningSettings(batch=options.batch, seed=options.seed, shares={"none": 1.0})
         run = engine.start_learning(lessons, settings)
-        for step in range(options.steps):
+        steps = min(max(2 * len(lessons), _FEWEST_STEPS), _MOST_STEPS) if options.steps is None else options.steps
+        for step in range(steps):
             if cancel is not None:
                 cancel.raise_if_cancelled()
-            run.step(step / options.steps)
-            yield Progress(step + 1, options.steps, "steps of learning")
+            run.step(step / steps)
+            yield Progress(step + 1, steps, "steps of learning")
         return Adapter(run.tensors(), card_of(slices, engine))
 
     def _compared(self, slices: Sequence[AnnotatedSlice], crops: Sequence[Box2D], cancel: CancelToken | None) -> Likeness:

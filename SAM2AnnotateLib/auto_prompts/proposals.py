@@ -121,6 +121,17 @@ def place_in_volume(encoder: SliceEncoder, position: int) -> float:
     return position / max(1, encoder.slice_count - 1)
 
 
+def is_elsewhere(doubts: Sequence[float]) -> bool:
+    """Whether a volume that nobody annotated has not the object: most of what was found there is doubted.
+
+    A model that has learnt one object finds something on some slices of any volume, and now and then it looks alike by chance.
+
+    Args:
+        doubts: of the slices on which something was found.
+    """
+    return sum(doubt > MOST_DOUBT for doubt in doubts) * 2 >= len(doubts)
+
+
 def not_found(encoder: SliceEncoder, position: int, crop: Box2D, seconds: float, doubt: float = 1.0) -> AutoProposal:
     """A proposal of nothing."""
     empty = np.zeros(encoder.stack.frame_shape_rc, dtype=bool)

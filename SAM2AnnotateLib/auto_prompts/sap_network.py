@@ -40,11 +40,11 @@ class SapSettings:
 
     steps: int = 300
     width: int = 32
-    sigma: float | None = 0.15
+    sigma: float | None = 0.05
     false_positive_share: float | None = 0.7
     local: bool = False
     alignment: float = 1.0
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     seed: int = 0
 
 

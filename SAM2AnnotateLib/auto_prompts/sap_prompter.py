@@ -6,9 +6,10 @@ a crop of the size that the annotated slices were learnt in.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from .features import GRID, feature_maps, resampled
 from .likeness import Likeness, share_on_grid
 from .looks import ObjectSize, close_look, joined, whole_look
 from .mask_prompts import best_parts, prompt_from_mask
-from .proposals import AutoProposal, key_of, not_found, object_slices, place_in_volume, wanted_positions
+from .proposals import MOST_DOUBT, AutoProposal, is_elsewhere, key_of, not_found, object_slices, place_in_volume, wanted_positions
 
 if TYPE_CHECKING:
     from ..adaptation import AnnotatedSlice
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _INSTALL = "pip install torch"
 # A coarse mask beyond this many times the largest annotated area is something else.
 _MOST_GROWTH = 1.5
+# The least doubt on a volume that has not the object.
+_ABSENT_DOUBT = 0.75
 # A likelihood above this makes a cell part of the coarse mask.
 _LIKELY = 0.5
 
@@ -111,6 +114,18 @@ class SapPrompter:
         self._close: _Look | None = None
         self._whole: _Look | None = None
 
+    def with_options(self, options: SapOptions) -> SapPrompter:
+        """The same method, with what was learnt, and other ways to use it.
+
+        Raises:
+            InputError: if the options ask for another network.
+        """
+        if dict(options.network) != dict(self._options.network) or options.elsewhere != self._options.elsewhere:
+            raise InputError("These options ask for another network: make a new method and fit it.")
+        changed = copy.copy(self)
+        changed._options = options
+        return changed
+
     def fit(self, slices: Sequence[AnnotatedSlice], cancel: CancelToken | None = None) -> Iterator[Progress]:
         """Train the head on the annotated slices; see `AutoPrompter`."""
         sap_network = import_for("SAP-Net", "SAM2AnnotateLib.auto_prompts.sap_network", _INSTALL)
@@ -136,43 +151,49 @@ class SapPrompter:
     ) -> Iterator[AutoProposal]:
         """Coarse mask, prompt, mask; see `AutoPrompter`."""
         wanted = wanted_positions(encoder, positions, self._slices)
-        for position, coarse, seconds in self._coarse(encoder, wanted, cancel):
+        started = time.perf_counter()
+        found = self._coarse(encoder, wanted, cancel)
+        seconds = (time.perf_counter() - started) / max(1, len(wanted))
+        for position in wanted:
             if cancel is not None:
                 cancel.raise_if_cancelled()
-            yield self._proposal(encoder, position, coarse, seconds)
+            yield self._proposal(encoder, position, found[position], seconds)
 
     def coarse_masks(self, encoder: SliceEncoder, positions: Sequence[int] | None = None) -> dict[int, Coarse]:
         """The coarse masks alone, by position: what the prompts are made from."""
-        wanted = wanted_positions(encoder, positions, self._slices)
-        return {position: coarse for position, coarse, _ in self._coarse(encoder, wanted, None)}
+        return self._coarse(encoder, wanted_positions(encoder, positions, self._slices), None)
 
     # -- the coarse mask ---------------------------------------------------------------------------------------------------------
 
-    def _coarse(self, encoder: SliceEncoder, positions: Sequence[int], cancel: CancelToken | None) -> Iterator[tuple[int, Coarse, float]]:
+    def _coarse(self, encoder: SliceEncoder, positions: Sequence[int], cancel: CancelToken | None) -> dict[int, Coarse]:
+        """By position; on a volume that nobody annotated by two looks, and doubted as a whole if most of it is."""
         if self._close is None or self._whole is None or self._size is None:
             raise InputError("Nothing was learnt yet: fit the method with annotated slices first.")
-        around = annotated_boxes(self._slices).get(key_of(encoder))
-        whole = whole_look(encoder, self._policy)
-        if around is None:
-            found: dict[int, Coarse] = {}
-            for position in positions:
-                if cancel is not None:
-                    cancel.raise_if_cancelled()
-                found[position] = self._seen(encoder, position, whole, self._whole)
-            believed = [one for one in found.values() if one.mask.any() and one.likeness_doubt < 0.5]
-            if believed and self._whole is not self._close:
-                heaviest = sorted(believed, key=lambda one: -one.certainty)[: max(1, len(believed) // 2)]
-                around = joined([Box2D.around(one.mask) for one in heaviest])
-        if around is None:
-            for position in positions:
-                yield position, found[position], 0.0
-            return
-        crop = close_look(encoder, self._policy, around, self._size.look_mm)
-        look = self._whole if crop == whole else self._close
+        whole, around = whole_look(encoder, self._policy), annotated_boxes(self._slices).get(key_of(encoder))
+        if around is not None:
+            crop = close_look(encoder, self._policy, around, self._size.look_mm)
+            return self._seen_all(encoder, positions, crop, self._whole if crop == whole else self._close, cancel)
+        found = self._seen_all(encoder, positions, whole, self._whole, cancel)
+        believed = [one for one in found.values() if one.mask.any() and one.likeness_doubt <= MOST_DOUBT]
+        if believed and self._whole is not self._close:
+            surest = sorted(believed, key=lambda one: -one.certainty)[: max(1, len(believed) // 2)]
+            crop = close_look(encoder, self._policy, joined([Box2D.around(one.mask) for one in surest]), self._size.look_mm)
+            if crop != whole:
+                found = self._seen_all(encoder, positions, crop, self._close, cancel)
+        doubts = [one.likeness_doubt for one in found.values() if one.mask.any()]
+        if doubts and is_elsewhere(doubts):
+            return {p: replace(one, likeness_doubt=max(one.likeness_doubt, _ABSENT_DOUBT)) for p, one in found.items()}
+        return found
+
+    def _seen_all(
+        self, encoder: SliceEncoder, positions: Sequence[int], crop: Box2D, look: _Look, cancel: CancelToken | None
+    ) -> dict[int, Coarse]:
+        found = {}
         for position in positions:
-            started = time.perf_counter()
-            coarse = self._seen(encoder, position, crop, look)
-            yield position, coarse, time.perf_counter() - started
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            found[position] = self._seen(encoder, position, crop, look)
+        return found
 
     def _seen(self, encoder: SliceEncoder, position: int, crop: Box2D, look: _Look) -> Coarse:
         assert self._size is not None

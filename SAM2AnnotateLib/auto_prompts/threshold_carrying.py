@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 # A mask beyond this many times the largest annotated area has run over into what lies beside the object.
 _MOST_GROWTH = 1.5
-# How far the place is trusted where an annotated slice of another volume is laid onto this one.
-_ELSEWHERE = 0.85
+# How far the place is trusted where an annotated slice of another volume is laid onto this one: so little that all of it stays in doubt, as
+# gray alone does not tell one object from another.
+_ELSEWHERE = 0.5
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,18 +27,18 @@ from ..auto_prompts import (
     SapPrompter,
     ThresholdCarrying,
 )
+from ..auto_prompts.looks import whole_look
 from ..engine import EmbeddingStore, SegmentationEngine, load_engine
 from ..errors import InputError
 from ..geometry import SliceStack
 from ..intensity.mapping import choose_mapping
 from ..metrics import dice
-from ..propagation import SliceEncoder
+from ..propagation import RegionPolicy, SliceEncoder
 from ..volume_io import read_volume, resample_nearest
 
 # None of these trained the bundled model.
 OBJECTS = (
-    ("ct_liver_chaos", 1), ("ct_sarcoma_003", 1), ("mr_sarcoma_003", 1), ("mr_cardiac_3", 1), ("mr_cardiac_3", 2),
-    ("ct_abdomen_ts", 1), ("ct_lung_elastix", 1), ("mr_hippo_001", 0),
+    ("ct_liver_chaos", 1), ("ct_sarcoma_003", 1), ("mr_sarcoma_003", 1), ("mr_cardiac_3", 1), ("mr_cardiac_3", 2), ("ct_abdomen_ts", 1),
 )  # fmt: skip
 TEACHERS = ("hippocampus_015", "hippocampus_052", "hippocampus_060", "hippocampus_065", "hippocampus_070")
 PUPILS = "mr_hippo_*"
@@ -128,20 +127,30 @@ class Case:
         return [AnnotatedSlice(self.encoder, position, self.truth[position]) for position in sorted(set(chosen))]
 
 
-def methods(ladder: Sequence[str]) -> dict[str, Callable[[], AutoPrompter]]:
-    """How each method is made, by name; of the ladder the rungs asked for."""
-    made: dict[str, Callable[[], AutoPrompter]] = {"threshold": lambda: ThresholdCarrying(settings=CarryingSettings())}
-    for rung in ladder:
-        made[f"SAP-Net: {rung}"] = partial(SapPrompter, options=LADDER[rung])
-    made["learned decoder, slice by slice"] = lambda: LearnedDecoder(options=DecoderOptions(anchors=0, neighbors=False))
-    made["learned decoder"] = LearnedDecoder
-    return made
+def each_method(slices: Sequence[AnnotatedSlice], rungs: Sequence[str]) -> Iterator[tuple[str, AutoPrompter, float]]:
+    """Each method by name, fitted, and the processor time that took; those that share what was learnt are fitted once."""
+    carrying = ThresholdCarrying(settings=CarryingSettings())
+    yield "threshold", carrying, _fitted(carrying, slices)
+    networks: dict[tuple, tuple[SapPrompter, float]] = {}
+    for rung in rungs:
+        key = tuple(sorted(LADDER[rung].network.items()))
+        if key not in networks:
+            prompter = SapPrompter(options=LADDER[rung])
+            networks[key] = prompter, _fitted(prompter, slices)
+        prompter, seconds = networks[key]
+        yield f"SAP-Net: {rung}", prompter.with_options(LADDER[rung]), seconds
+    decoder = LearnedDecoder()
+    seconds = _fitted(decoder, slices)
+    yield "learned decoder, slice by slice", decoder.with_options(DecoderOptions(anchors=0, neighbors=False)), seconds
+    yield "learned decoder", decoder, seconds
 
 
 def measured(
     part: str, case: Case, label: int, taught: int, name: str, method: AutoPrompter, positions: Sequence[int], seconds_fit: float
 ) -> Iterator[AutoRow]:
     """Propose and compare; of SAP-Net the coarse masks too."""
+    for position in positions:  # encoded once, for all methods
+        case.encoder.embedding(position, whole_look(case.encoder, RegionPolicy()))
     started = time.process_time()
     proposals = list(method.propose(case.encoder, positions))
     seconds = (time.process_time() - started) / max(1, len(positions))
@@ -184,9 +193,7 @@ def rest_of_volume(
         for count in counts:
             slices = case.annotated(count)
             rest = [position for position in range(len(case.truth)) if position not in {one.position for one in slices}]
-            for method_name, make in methods(rungs).items():
-                method = make()
-                seconds = _fitted(method, slices)
+            for method_name, method, seconds in each_method(slices, rungs if count == max(counts) else rungs[-1:]):
                 yield from measured("volume", case, label, count, method_name, method, rest, seconds)
 
 
@@ -198,9 +205,7 @@ def other_patients(engine: SegmentationEngine, cases: Path, counts: Sequence[int
     absent = [_without(engine, cases, name, label) for name, label in WITHOUT_HIPPOCAMPUS]
     for count in counts:
         slices = [AnnotatedSlice(one.encoder, p, one.truth[p]) for one in teachers[:count] for p in range(len(one.truth))]
-        for method_name, make in methods(rungs).items():
-            method = make()
-            seconds = _fitted(method, slices)
+        for method_name, method, seconds in each_method(slices, rungs if count == max(counts) else rungs[-1:]):
             for case in pupils:
                 yield from measured("patients", case, 0, count, method_name, method, range(len(case.truth)), seconds)
             for case, positions in absent:
@@ -210,9 +215,7 @@ def other_patients(engine: SegmentationEngine, cases: Path, counts: Sequence[int
 def liver_elsewhere(engine: SegmentationEngine, cases: Path, rungs: Sequence[str]) -> Iterator[AutoRow]:
     """A liver learnt from five slices, looked for where there is none."""
     liver = Case.read(engine, only_file(cases / "ct_liver_chaos", "image.*"), only_file(cases / "ct_liver_chaos", "label.*"), 1)
-    for method_name, make in methods(rungs).items():
-        method = make()
-        seconds = _fitted(method, liver.annotated(5))
+    for method_name, method, seconds in each_method(liver.annotated(5), rungs[-1:]):
         for name, label in WITHOUT_LIVER:
             case, positions = _without(engine, cases, name, label)
             yield from measured("absent", case, 1, 5, method_name, method, positions, seconds)

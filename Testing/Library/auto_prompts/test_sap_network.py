@@ -8,7 +8,7 @@ from auto_phantoms import Ball, fitted
 
 from SAM2AnnotateLib.auto_prompts import SapOptions, SapPrompter
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 from SAM2AnnotateLib.auto_prompts.sap_network import Example, SapNetwork, SapSettings
 
 
@@ -48,13 +48,18 @@ def test_one_annotated_slice_is_enough():
     assert (network.likelihood(examples[0].maps, 0.0) > 0.5)[examples[0].share > 0].mean() > 0.8
 
 
-def test_the_bias_against_false_positives_makes_fewer_cells_the_object():
-    examples = _examples(6) + [Example(one.maps[::-1].copy(), np.zeros_like(one.share), 1.2) for one in _examples(2, seed=4)]
-    sizes = {}
-    for bias in (0.1, 0.95):
-        network, _ = _trained(examples, steps=40, learning_rate=3e-3, false_positive_share=bias)
-        sizes[bias] = sum(float(network.likelihood(one.maps, one.place).sum()) for one in _examples(6, seed=9))
-    assert sizes[0.95] < sizes[0.1]
+def test_the_bias_makes_a_cell_too_many_cost_more_than_a_cell_too_few():
+    target = torch.zeros(1, 16, 16)
+    target[0, 4:8, 4:8] = 1
+    more, fewer = target.clone(), target.clone()
+    more[0, 8:10, 4:8] = 1
+    fewer[0, 6:8, 4:8] = 0
+    costs = {}
+    for share in (0.5, 0.7):
+        network = SapNetwork(_examples(1), SapSettings(width=8, false_positive_share=share))
+        costs[share] = [float(network._biased_dice(torch.stack([1 - one, one], 1) * 40, target)) for one in (more, fewer)]
+    assert costs[0.7][0] > costs[0.5][0] and costs[0.7][1] < costs[0.5][1]
+    assert costs[0.7][0] > costs[0.7][1]
 
 
 @pytest.mark.parametrize("settings", [{"sigma": None, "false_positive_share": None}, {"local": True}, {"alignment": 0.0}])
