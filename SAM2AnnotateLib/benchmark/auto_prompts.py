@@ -20,7 +20,6 @@ from ..adaptation import AnnotatedSlice
 from ..auto_prompts import (
     AutoPrompter,
     AutoProposal,
-    CarryingSettings,
     DecoderOptions,
     LearnedDecoder,
     SapOptions,
@@ -52,7 +51,12 @@ LADDER: dict[str, SapOptions] = {
     "+ biased Dice": SapOptions(keep_parts=None),
     "+ top K": SapOptions(),
 }
-PUBLISHED = {"PANet": 73.2, "+ position": 76.0, "+ biased Dice": 79.3, "+ top K": 84.0}
+METHODS = ("threshold", "sap-net", "decoder")
+DECODERS = {
+    "learned decoder, slice by slice": DecoderOptions(anchors=0, neighbors=False),
+    "learned decoder, with neighbors": DecoderOptions(anchors=0),
+    "learned decoder, with neighbors and memory": DecoderOptions(),
+}
 _MOST_ABSENT_SLICES = 24
 
 
@@ -127,22 +131,40 @@ class Case:
         return [AnnotatedSlice(self.encoder, position, self.truth[position]) for position in sorted(set(chosen))]
 
 
-def each_method(slices: Sequence[AnnotatedSlice], rungs: Sequence[str]) -> Iterator[tuple[str, AutoPrompter, float]]:
-    """Each method by name, fitted, and the processor time that took; those that share what was learnt are fitted once."""
-    carrying = ThresholdCarrying(settings=CarryingSettings())
-    yield "threshold", carrying, _fitted(carrying, slices)
-    networks: dict[tuple, tuple[SapPrompter, float]] = {}
-    for rung in rungs:
-        key = tuple(sorted(LADDER[rung].network.items()))
-        if key not in networks:
-            prompter = SapPrompter(options=LADDER[rung])
-            networks[key] = prompter, _fitted(prompter, slices)
-        prompter, seconds = networks[key]
-        yield f"SAP-Net: {rung}", prompter.with_options(LADDER[rung]), seconds
-    decoder = LearnedDecoder()
-    seconds = _fitted(decoder, slices)
-    yield "learned decoder, slice by slice", decoder.with_options(DecoderOptions(anchors=0, neighbors=False)), seconds
-    yield "learned decoder", decoder, seconds
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What is to be compared.
+
+    Args:
+        engine: the model.
+        cases: folder of the cases.
+        methods: some of `METHODS`.
+        rungs: of the ladder.
+    """
+
+    engine: SegmentationEngine
+    cases: Path
+    methods: Sequence[str]
+    rungs: Sequence[str]
+
+    def each_method(self, slices: Sequence[AnnotatedSlice], whole_ladder: bool) -> Iterator[tuple[str, AutoPrompter, float]]:
+        """Each method by name, fitted, and the processor time that took; those that share what was learnt are fitted once."""
+        if "threshold" in self.methods:
+            carrying = ThresholdCarrying()
+            yield "threshold", carrying, _fitted(carrying, slices)
+        networks: dict[tuple, tuple[SapPrompter, float]] = {}
+        for rung in (self.rungs if whole_ladder else self.rungs[-1:]) if "sap-net" in self.methods else ():
+            key = tuple(sorted(LADDER[rung].network.items()))
+            if key not in networks:
+                prompter = SapPrompter(options=LADDER[rung])
+                networks[key] = prompter, _fitted(prompter, slices)
+            prompter, seconds = networks[key]
+            yield f"SAP-Net: {rung}", prompter.with_options(LADDER[rung]), seconds
+        if "decoder" in self.methods:
+            decoder = LearnedDecoder()
+            seconds = _fitted(decoder, slices)
+            for name, options in DECODERS.items():
+                yield name, decoder.with_options(options), seconds
 
 
 def measured(
@@ -184,38 +206,38 @@ def _fitted(method: AutoPrompter, slices: Sequence[AnnotatedSlice]) -> float:
     return time.process_time() - started
 
 
-def rest_of_volume(
-    engine: SegmentationEngine, cases: Path, objects: Sequence[tuple[str, int]], counts: Sequence[int], rungs: Sequence[str]
-) -> Iterator[AutoRow]:
+def rest_of_volume(asked: Asked, objects: Sequence[tuple[str, int]], counts: Sequence[int]) -> Iterator[AutoRow]:
     """Annotate some slices of a volume, propose all others of it."""
     for name, label in objects:
-        case = Case.read(engine, only_file(cases / name, "image.*"), only_file(cases / name, "label.*"), label)
+        case = Case.read(asked.engine, only_file(asked.cases / name, "image.*"), only_file(asked.cases / name, "label.*"), label)
         for count in counts:
             slices = case.annotated(count)
             rest = [position for position in range(len(case.truth)) if position not in {one.position for one in slices}]
-            for method_name, method, seconds in each_method(slices, rungs if count == max(counts) else rungs[-1:]):
+            for method_name, method, seconds in asked.each_method(slices, whole_ladder=count == max(counts)):
                 yield from measured("volume", case, label, count, method_name, method, rest, seconds)
 
 
-def other_patients(engine: SegmentationEngine, cases: Path, counts: Sequence[int], rungs: Sequence[str]) -> Iterator[AutoRow]:
+def other_patients(asked: Asked, counts: Sequence[int]) -> Iterator[AutoRow]:
     """Hippocampi: annotate all slices of some patients, propose those of others, and of volumes that have none."""
+    engine, cases = asked.engine, asked.cases
     study = cases / "hippo_study"
     teachers = [Case.read(engine, study / f"images/{n}.nii.gz", study / f"labels/{n}.nii.gz", 0) for n in TEACHERS[: max(counts)]]
     pupils = [Case.read(engine, only_file(f, "image.*"), only_file(f, "label.*"), 0) for f in sorted(cases.glob(PUPILS))]
     absent = [_without(engine, cases, name, label) for name, label in WITHOUT_HIPPOCAMPUS]
     for count in counts:
         slices = [AnnotatedSlice(one.encoder, p, one.truth[p]) for one in teachers[:count] for p in range(len(one.truth))]
-        for method_name, method, seconds in each_method(slices, rungs if count == max(counts) else rungs[-1:]):
+        for method_name, method, seconds in asked.each_method(slices, whole_ladder=count == max(counts)):
             for case in pupils:
                 yield from measured("patients", case, 0, count, method_name, method, range(len(case.truth)), seconds)
             for case, positions in absent:
                 yield from measured("absent", case, 0, count, method_name, method, positions, seconds)
 
 
-def liver_elsewhere(engine: SegmentationEngine, cases: Path, rungs: Sequence[str]) -> Iterator[AutoRow]:
+def liver_elsewhere(asked: Asked) -> Iterator[AutoRow]:
     """A liver learnt from five slices, looked for where there is none."""
+    engine, cases = asked.engine, asked.cases
     liver = Case.read(engine, only_file(cases / "ct_liver_chaos", "image.*"), only_file(cases / "ct_liver_chaos", "label.*"), 1)
-    for method_name, method, seconds in each_method(liver.annotated(5), rungs[-1:]):
+    for method_name, method, seconds in asked.each_method(liver.annotated(5), whole_ladder=False):
         for name, label in WITHOUT_LIVER:
             case, positions = _without(engine, cases, name, label)
             yield from measured("absent", case, 1, 5, method_name, method, positions, seconds)
@@ -273,15 +295,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--slices", nargs="+", type=int, default=[2, 5], help="annotated slices of a volume")
     parser.add_argument("--patients", nargs="+", type=int, choices=(1, 2, 3, 4, 5), default=[1, 5], help="annotated patients")
     parser.add_argument("--rungs", nargs="+", choices=tuple(LADDER), default=list(LADDER))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--checkpoint", default="bundled")
     parser.add_argument("--csv", type=Path, help="write a row for each volume, as it is done")
     options = parser.parse_args(arguments)
     objects = [(c, int(v)) for c, _, v in (one.rpartition(":") for one in options.objects)] if options.objects else OBJECTS
-    engine = load_engine(options.checkpoint)
+    asked = Asked(load_engine(options.checkpoint), options.cases, options.methods, options.rungs)
     work: dict[str, Callable[[], Iterator[AutoRow]]] = {
-        "volume": lambda: rest_of_volume(engine, options.cases, objects, options.slices, options.rungs),
-        "patients": lambda: other_patients(engine, options.cases, options.patients, options.rungs),
-        "liver": lambda: liver_elsewhere(engine, options.cases, options.rungs),
+        "volume": lambda: rest_of_volume(asked, objects, options.slices),
+        "patients": lambda: other_patients(asked, options.patients),
+        "liver": lambda: liver_elsewhere(asked),
     }
     rows: list[AutoRow] = []
     for part in options.parts:

@@ -9,7 +9,7 @@ from auto_phantoms import Ball, fitted
 from SAM2AnnotateLib.auto_prompts import SapOptions, SapPrompter
 
 torch = pytest.importorskip("torch")
-from SAM2AnnotateLib.auto_prompts.sap_network import Example, SapNetwork, SapSettings
+from SAM2AnnotateLib.auto_prompts.sap_network import Example, SapNetwork, SapSettings  # noqa: E402
 
 
 def _examples(count: int, seed: int = 0):
