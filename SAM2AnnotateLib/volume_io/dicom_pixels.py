@@ -16,6 +16,7 @@ from .translate import bounded, reading
 _LARGEST_RATIO = 10_000  # a compressed frame does not unpack to more than this many times its size
 _ALWAYS_TAKEN_BYTES = 64 << 20
 _JPEG_END = b"\xff\xd9"
+_PADDING = b"\0\xff"  # what encoders make a frame's length even with
 _FLOAT_ELEMENTS = {"FloatPixelData": "f4", "DoubleFloatPixelData": "f8"}
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _JPEG_FAMILY = "1.2.840.10008.1.2.4."
@@ -138,7 +139,7 @@ class StoredFrames:
             raise VolumeError(f"The DICOM file '{self.path}' states {self.count} frames and holds {len(pieces)}: it is incomplete.")
         size = self.rows * self.columns * max(self._bits, 8) // 8
         for piece in pieces:
-            if self._syntax.startswith(_JPEG_FAMILY) and not piece.rstrip(b"\0").endswith(_JPEG_END):
+            if self._syntax.startswith(_JPEG_FAMILY) and not piece.rstrip(_PADDING).endswith(_JPEG_END):
                 raise VolumeError(f"The DICOM file '{self.path}' is incomplete: a compressed frame breaks off. Copy or download it again.")
             if size > max(_ALWAYS_TAKEN_BYTES, _LARGEST_RATIO * len(piece)):
                 raise VolumeError(f"The DICOM file '{self.path}' is damaged: a frame of {len(piece)} bytes cannot hold {size}.")

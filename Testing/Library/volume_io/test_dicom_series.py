@@ -445,3 +445,9 @@ def test_jpeg_lossless_and_jpeg_2000_are_read_as_they_were_written(tmp_path):
             writer.Execute(image)
         assert read_back(tmp_path / compressor / "0.dcm").file_meta.TransferSyntaxUID.is_compressed
         assert np.array_equal(read_volume(tmp_path / compressor).array_kji, stored)
+        for padding in (b"\xff", b"\0", b"\xff\xff\0"):  # a length is made even by either
+            image = read_back(tmp_path / compressor / "2.dcm")
+            (frame,) = pydicom.encaps.generate_frames(image.PixelData, number_of_frames=1)
+            image.PixelData = pydicom.encaps.encapsulate([frame.rstrip(b"\0") + padding])
+            write(image, tmp_path / compressor / "2.dcm")
+            assert np.array_equal(read_volume(tmp_path / compressor).array_kji, stored)

@@ -1,15 +1,21 @@
 """Every volume that ships with the readers' own packages: read equal to an independent reader, or refused in one true line.
 
-What was read and what was refused, and why, is printed as a table (pytest -s, or among the captured output).
+What was read and what was refused, and why, is printed as a table (pytest -s, or among the captured output). With SAM2ANNOTATE_TEST_INDEX=1
+the test data of further packages are downloaded from the package index (110 MB) and read, too.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
 import sys
+import tarfile
 import warnings
+import zipfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +32,7 @@ sitk = pytest.importorskip("SimpleITK")
 # What a true line says, and what must hold for it to be true.
 REASONS = {
     "no place": r"states no (position|orientation|Pixel Spacing)",
+    "no size": r"expected two positive lengths",
     "no depth": r"single slice and states no Slice Thickness",
     "frames without places": r"does not say where each of them lies",
     "no image in it": r"found none",
@@ -64,9 +71,9 @@ def show(title: str, counts: Counter) -> None:
     sys.stdout.write(f"\n{title}: {sum(counts.values())}\n" + "".join(f"  {number:4d}  {what}\n" for what, number in counts.most_common()))
 
 
-def test_nifti_files_of_nibabel():
+def compare_nifti(files: Sequence[Path]) -> Counter:
     counts: Counter = Counter()
-    for path in shipped(nibabel, ".nii", ".nii.gz"):
+    for path in files:
         try:
             volume = read_volume(path)
         except VolumeError as error:
@@ -83,16 +90,41 @@ def test_nifti_files_of_nibabel():
         np.testing.assert_allclose(volume.grid.ijk_to_ras, image.affine, atol=1e-3)
         np.testing.assert_allclose(volume.array_kji.T, np.squeeze(image.get_fdata()), rtol=1e-6)
         counts["read equal to nibabel"] += 1
+    return counts
+
+
+def test_nifti_files_of_nibabel():
+    counts = compare_nifti(shipped(nibabel, ".nii", ".nii.gz"))
     show("NIfTI", counts)
     assert counts["read equal to nibabel"] >= 3
 
 
+def stored_values(data) -> np.ndarray:
+    """By pydicom; what that cannot unpack by imagecodecs."""
+    try:
+        return data.pixel_array
+    except RuntimeError:
+        imagecodecs = pytest.importorskip("imagecodecs")
+    is_2000 = data.file_meta.TransferSyntaxUID in (pydicom.uid.JPEG2000, pydicom.uid.JPEG2000Lossless)
+    decode = imagecodecs.jpeg2k_decode if is_2000 else imagecodecs.jpeg_decode
+    count = int(data.get("NumberOfFrames") or 1)
+    frames = np.stack([decode(one) for one in pydicom.encaps.generate_frames(data.PixelData, number_of_frames=count)])
+    unused = 8 * frames.itemsize - data.BitsStored
+    return (frames.astype(f"{'i' if data.PixelRepresentation else 'u'}{frames.itemsize}") << unused) >> unused
+
+
 def independent(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Voxels by pydicom's own pipeline, and the matrix to LPS by GDCM (without its slice distance)."""
+    """Voxels by pydicom's own pipeline, and the matrix to LPS by GDCM (without its slice distance); enhanced images by highdicom."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = pydicom.dcmread(path, force=True)
-        array = data.pixel_array.astype(np.float64)
+        if "PerFrameFunctionalGroupsSequence" in data:
+            volume = pytest.importorskip("highdicom").imread(path).get_volume()
+            across, rows, columns, origin = volume.affine[:3].T
+            if across @ np.cross(columns, rows) < 0:
+                return volume.array[::-1], np.column_stack([columns, rows, origin + (len(volume.array) - 1) * across])
+            return volume.array, np.column_stack([columns, rows, origin])
+        array = stored_values(data).astype(np.float64)
         if "DoseGridScaling" in data:
             values = array * float(data.DoseGridScaling)
         else:
@@ -104,15 +136,15 @@ def independent(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return values.reshape((-1, *values.shape[-2:])), np.column_stack([directions[:, :2], reader.GetOrigin()])
 
 
-def test_dicom_files_of_pydicom_and_nibabel(tmp_path):
+def compare_dicom(files: Sequence[Path], folder: Path) -> Counter:
+    """Each file alone, in a folder of its own."""
     counts: Counter = Counter()
-    files = [path for path in (Path(pydicom.__file__).parent / "data").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
-    for number, path in enumerate(sorted(files) + shipped(nibabel, ".dcm")):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        copy = Path(shutil.copy(path, folder))
+    for number, path in enumerate(files):
+        own = folder / str(number)
+        own.mkdir()
+        copy = Path(shutil.copy(path, own))
         try:
-            volume = read_volume(folder)
+            volume = read_volume(own)
         except VolumeError as error:
             counts[f"refused: {reason_of(error)}"] += 1
             continue
@@ -121,8 +153,39 @@ def test_dicom_files_of_pydicom_and_nibabel(tmp_path):
         ours = (np.diag([-1.0, -1, 1, 1]) @ volume.grid.ijk_to_ras)[:3, [0, 1, 3]]
         np.testing.assert_allclose(ours, matrix, atol=1e-3, err_msg=path.name)
         counts["read equal to pydicom (voxels) and GDCM (place)"] += 1
+    return counts
+
+
+def test_dicom_files_of_pydicom_and_nibabel(tmp_path):
+    files = [path for path in (Path(pydicom.__file__).parent / "data").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    counts = compare_dicom(sorted(files) + shipped(nibabel, ".dcm"), tmp_path)
     show("DICOM, each file alone", counts)
     assert counts["read equal to pydicom (voxels) and GDCM (place)"] >= 40
+
+
+@pytest.mark.skipif(os.environ.get("SAM2ANNOTATE_TEST_INDEX") != "1", reason="takes packages from the index: set SAM2ANNOTATE_TEST_INDEX=1")
+@pytest.mark.parametrize(
+    ("package", "read", "refused"),
+    [("nilearn==0.14.1", 4, 0), ("dipy==1.12.1", 4, 5), ("pydicom-data==1.0.0", 10, 58), ("deid-data==0.0.20", 0, 15)],
+)
+def test_volumes_of_packages_on_the_index(package, read, refused, tmp_path):
+    call = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(tmp_path / "packed"), package]
+    subprocess.run(call, check=True, timeout=300)
+    (packed,) = (tmp_path / "packed").iterdir()
+    if packed.suffix == ".whl":
+        zipfile.ZipFile(packed).extractall(tmp_path / "data")
+    else:
+        with tarfile.open(packed) as archive:
+            archive.extractall(tmp_path / "data", filter="data")
+    for inner in list((tmp_path / "data").rglob("*.zip")):
+        zipfile.ZipFile(inner).extractall(inner.with_suffix(""))
+    files = sorted(path for path in (tmp_path / "data").rglob("*") if path.is_file())
+    (tmp_path / "alone").mkdir()
+    counts = compare_nifti([path for path in files if path.name.endswith((".nii", ".nii.gz"))])
+    counts += compare_dicom([path for path in files if path.suffix == ".dcm"], tmp_path / "alone")
+    show(package, counts)
+    assert sum(number for what, number in counts.items() if what.startswith("refused")) == refused
+    assert sum(number for what, number in counts.items() if what.startswith("read equal") and "--volume" not in what) == read
 
 
 def test_dicom_folders_of_pydicom():
