@@ -23,7 +23,7 @@ def engine_from(options: argparse.Namespace):
     from ..engine import load_engine
 
     return load_engine(
-        options.checkpoint,
+        options.checkpoint or "bundled",
         architecture=options.architecture,
         device=options.device,
         precision=options.precision,

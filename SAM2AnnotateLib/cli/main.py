@@ -12,8 +12,23 @@ from ..processors import wait_patiently
 from . import benchmark, demo, dicom_seg, dicom_seg_job, models, nnunet, offline_folder, score, segment, self_check, serve, study
 from .json_lines import say_failed
 from .one_line_parser import ERROR_PREFIX, OneLineParser
+from .server import check as server_check
 
-_COMMANDS = (segment, score, nnunet, dicom_seg, dicom_seg_job, study, serve, models, offline_folder, self_check, benchmark, demo)
+_COMMANDS = (
+    segment,
+    score,
+    nnunet,
+    dicom_seg,
+    dicom_seg_job,
+    study,
+    serve,
+    models,
+    offline_folder,
+    self_check,
+    server_check,
+    benchmark,
+    demo,
+)
 _EXIT_BAD_INPUT, _EXIT_STOPPED = 2, 130
 
 

@@ -6,13 +6,16 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..errors import InputError
+from ..errors import InputError, ServerError
 from ..geometry import SliceStack, VolumeGrid
 from .engine_options import add_engine_options, engine_from
+from .server.check import access_from, add_server_options
 from .values import add_series_options, parse_integers, parse_point, progress_bar, show_notes
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..annotator import AnnotatedObject
     from ..geometry import Volume
+    from ..remote.upload import State
     from ..volume_io import SliceSource
 
 _BOX_FORM = "I0,J0,I1,J1"
@@ -27,6 +31,8 @@ _EXAMPLES = """examples:
   sam2annotate segment ct.nii.gz -o liver.nii.gz --slice 20 --box 34,60,210,190 --extent 2,37 --axis axial --window liver
   sam2annotate segment knee.nrrd -o femur.nrrd --axis sagittal --slice 80 --box 90,40,160,200 --extent 30,120 \\
       --report femur.json --preview femur.png
+  sam2annotate segment ct.nii.gz -o liver.nii.gz --slice 20 --box 34,60,210,190 --extent 2,37 --server https://HOST:8765 \\
+      --token-file my.token
   sam2annotate segment dicom_folder -o mask.nii.gz --slice 12 --point 120,88,+ --point 140,60,- --extent 8,15
 
 Indices are voxel indices on the volume's own grid, zero-based. A box is half-open: its second corner lies one voxel past the
@@ -68,19 +74,33 @@ def add_parser(subparsers) -> None:
     add("--overwrite", action="store_true", help="replace output files that exist")
     add("--cache-mb", type=int, default=2048, metavar="MB", help="memory for encoded slices (default: 2048)")
     add_engine_options(parser)
-    parser.set_defaults(run=run)
+    server = add_server_options(parser)
+    server.add_argument("--server", metavar="URL", help="let this server compute: neither PyTorch nor SAM 2 is needed here then")
+    parser.set_defaults(run=run, checkpoint=None)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     from ..atomic_files import require_writable_folder, sole_writer
 
+    _require_one_machine(options)
     require_writable_folder(options.output)
-    with sole_writer(options.output):
-        return _segment(options)
+    with sole_writer(options.output), ExitStack() as exits:
+        return _segment(options, exits)
 
 
-def _segment(options: argparse.Namespace) -> int:
+def _require_one_machine(options: argparse.Namespace) -> None:
+    """Raise InputError if options for a model on a server and here are mixed."""
+    here = {"--architecture": options.architecture, "--image-size": options.image_size}
+    here |= {"--device": options.device != "auto", "--precision": options.precision != "auto"}
+    named = [name for name, value in here.items() if value]
+    if options.server is None and (options.token_file or options.ca_file):
+        raise InputError("--token-file and --ca-file are for a server; name it with --server URL.")
+    if options.server is not None and named:
+        raise InputError(f"{named[0]} is the server's business: leave it out with --server, or leave out --server.")
+
+
+def _segment(options: argparse.Namespace, exits: ExitStack) -> int:
     from ..annotator import Annotator
     from ..atomic_files import replaced_together, require_writable_folder
     from ..engine import EmbeddingStore
@@ -124,7 +144,7 @@ def _segment(options: argparse.Namespace) -> int:
         volume.grid.require_same(start_mask.grid, f"The image '{options.image}'", f"the mask '{options.mask}'")
     store = EmbeddingStore(limit_bytes=options.cache_mb * 1024**2)
     started = time.perf_counter()
-    engine = engine_from(options)
+    engine = exits.enter_context(_engine(options))
     loaded = time.perf_counter()
     annotator = Annotator(volume, engine, axis=options.axis, window=options.window, roi=options.roi, store=store)
     mask_slice = None
@@ -140,13 +160,20 @@ def _segment(options: argparse.Namespace) -> int:
     for path in outputs:  # after all that may be wrong with the command, so that nothing of it turns up on the second try
         if path.exists() and not options.overwrite:
             raise InputError(f"'{path}' exists already. Choose another name, or add --overwrite to replace it.")
-    stopped = False
+    stopped, failure = False, None
     with progress_bar("Segmenting", " slices") as show:
         try:
-            for _ in item.propagate(progress=show):
-                pass
+            if options.server is None:
+                for _ in item.propagate(progress=show):
+                    pass
+            else:
+                engine.propagate(item, show)
         except KeyboardInterrupt:
             stopped = True
+        except ServerError as exc:
+            if not item.review.results:
+                raise
+            failure = exc  # told when what came before it is kept
     finished = time.perf_counter()
     mask_kji = item.mask_kji()
     report = {"sam2annotate": __version__, "image": str(options.image), "output": str(options.output), **item.report()}
@@ -177,7 +204,32 @@ def _segment(options: argparse.Namespace) -> int:
     )
     if stopped:
         raise KeyboardInterrupt
+    if failure is not None:
+        raise failure
     return 0
+
+
+@contextmanager
+def _engine(options: argparse.Namespace) -> Iterator[Any]:
+    """The model: here, or what stands for the one on a server."""
+    if options.server is None:
+        yield engine_from(options)
+        return
+    from ..remote.segmenting import lent_by
+
+    access = access_from(options.server, options)
+    with lent_by(access, options.checkpoint, _tell) as model:
+        described = model.describe()
+        print(f"server {access.address}: model {model.name} on {described.get('device', '?')}", file=sys.stderr)
+        yield model
+
+
+def _tell(state: State) -> None:
+    """How it stands with the server: what breaks is said in any case, how an upload gets on to a person on a terminal."""
+    if state.state in ("reconnecting", "lost"):
+        print(f"note: {state.text}.", file=sys.stderr)
+    elif state.state == "uploading" and sys.stderr.isatty():
+        print(f"\r\x1b[K{state.text}", end="" if state.done < state.total else "\n", file=sys.stderr, flush=True)
 
 
 def _image(options: argparse.Namespace) -> tuple[Volume, tuple[SliceSource, ...]]:

@@ -13,6 +13,7 @@ import queue
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -124,6 +125,20 @@ class Link:
         """Whether a message, or the end, waits to be received."""
         return not self._incoming.empty()
 
+    def round_trip_seconds(self, patience_seconds: float) -> float:
+        """To the server and back. Raises `broken`, or BrokenLinkError if it takes longer than one has patience."""
+        began = time.perf_counter()
+        try:
+            answered = self._websocket.ping().wait(patience_seconds)
+        except Exception as exc:
+            closed = _closed(exc)
+            if closed is None:
+                raise
+            raise self._ended(closed) from exc
+        if not answered:
+            raise BrokenLinkError(f"The server did not answer within {patience_seconds:.0f} s")
+        return time.perf_counter() - began
+
     def close(self) -> None:
         """End the session on the server, too."""
         with contextlib.suppress(ServerError):  # it is gone already
@@ -224,7 +239,7 @@ def _translated(access: ServerAccess) -> Iterator[None]:
     except OSError as exc:
         raise BrokenLinkError(f"{address} cannot be reached ({exc.strerror or exc})") from exc
     except exceptions.InvalidStatus as exc:
-        raise _not_let_in(access, exc.response.status_code, bytes(exc.response.body or b"")) from exc
+        raise not_let_in(access, exc.response.status_code, bytes(exc.response.body or b"")) from exc
     except (exceptions.InvalidMessage, EOFError) as exc:
         raise BrokenLinkError(f"{address} broke off the greeting") from exc
     except exceptions.ConnectionClosed as exc:
@@ -233,7 +248,8 @@ def _translated(access: ServerAccess) -> Iterator[None]:
         raise ServerError(f"{address} is no SAM2Annotate server ({exc}). Check the address.") from exc
 
 
-def _not_let_in(access: ServerAccess, status: int, body: bytes) -> ServerError:
+def not_let_in(access: ServerAccess, status: int, body: bytes) -> ServerError:
+    """Why a server answers with this HTTP status, from what it says beside it."""
     try:
         told = json.loads(body)
         refusal, problem = wire.Refusal(told["code"]), str(told.get("problem", ""))

@@ -8,11 +8,21 @@ from .install_plan import InstallStep, optional_step, plan
 from .offline_folder import OfflineFolder
 from .packages import InstalledPackage, installed_packages, replaced_packages, write_constraints
 from .pip_failures import explain_pip_failure
-from .requirements import REQUIREMENTS, Requirement, RequirementState, RequirementStatus, inspect, inspect_optional, missing
+from .requirements import (
+    REQUIREMENTS,
+    SERVER_REQUIREMENTS,
+    Requirement,
+    RequirementState,
+    RequirementStatus,
+    inspect,
+    inspect_optional,
+    missing,
+)
 from .resume_marker import ResumeMarker
 
 __all__ = [
     "REQUIREMENTS",
+    "SERVER_REQUIREMENTS",
     "InstallStep",
     "InstalledPackage",
     "OfflineFolder",

@@ -19,7 +19,7 @@ from ..progress import CancelToken, ProgressCallback
 from .install_plan import COMMON_VARIABLES
 from .offline_folder import MANIFEST, OfflineFolder
 from .packages import installed_packages, release_numbers
-from .requirements import REQUIREMENTS
+from .requirements import REQUIREMENTS, SERVER_REQUIREMENTS
 
 # hydra-core (by way of omegaconf) takes no other release of this one, which is published as source alone.
 _SOURCE_BROUGHT_ALONG = "antlr4-python3-runtime==4.9.*"
@@ -84,7 +84,8 @@ def collect_offline_folder(
         target += [argument for tag in platforms for argument in ("--platform", tag)]
     common = dict(COMMON_VARIABLES)
     sources = [one.specifier for one in REQUIREMENTS if one.source_only]
-    wheels = [one.specifier for one in REQUIREMENTS if not one.source_only and one.name not in {"torch", _SAM2, *_PART_OF_SLICER}]
+    all_wheels = {one.name: one for one in (*REQUIREMENTS, *SERVER_REQUIREMENTS) if not one.source_only}
+    wheels = [one.specifier for name, one in all_wheels.items() if name not in {"torch", _SAM2, *_PART_OF_SLICER}]
     sam2 = next(one.specifier for one in REQUIREMENTS if one.name == _SAM2)
     calls = [(["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(path), _SOURCE_BROUGHT_ALONG, *sources], "what is source")]
     if with_torch:

@@ -48,6 +48,7 @@ def plan(
     torch: str | None = None,
     torch_index: str | None = None,
     interrupted: Collection[str] = (),
+    requirements: Sequence[Requirement] = REQUIREMENTS,
 ) -> list[InstallStep]:
     """The calls of pip that complete a Python, in order; none if nothing is missing.
 
@@ -57,11 +58,12 @@ def plan(
         torch: which torch to install ("torch==2.13.0"); None lets pip choose among those that serve.
         torch_index: package index to take torch from (`CPU_TORCH_INDEX`); None means pip's own. Not used with a folder.
         interrupted: canonical names of half-written packages that an earlier set-up brought along, see `ResumeMarker`.
+        requirements: what is to be there: all that a model here takes, or `SERVER_REQUIREMENTS`.
 
     Raises:
         MissingPackageError: if a package is installed in a version that does not serve; it is not ours to replace.
     """
-    lacking = {status.requirement.name: status for status in missing(installed)}
+    lacking = {status.requirement.name: status for status in missing(installed, requirements)}
     _refuse_unfit(lacking.values())
     sources, common = _sources(offline_folder)
 
@@ -82,7 +84,7 @@ def plan(
     if _needs_wheel(installed) and not _SOURCES.isdisjoint(lacking):
         steps.append(InstallStep("wheel", "what builds source packages", (*sources, *_WHEELS_ONLY, "wheel"), common, "0.1 MB"))
     step("torch", "PyTorch", (*_WHEELS_ONLY, *index), "torch")
-    step("wheels", "small packages", _WHEELS_ONLY, "numpy", "safetensors", "Pillow", "tqdm")
+    step("wheels", "small packages", _WHEELS_ONLY, "numpy", "safetensors", "Pillow", "tqdm", "websockets")
     step("sam2-needs", "what sam2 needs", ("--no-build-isolation", "--only-binary", ",".join(_BROUGHT_ALONG)), "hydra-core", "iopath")
     step("sam2", "SAM 2", (*_WHEELS_ONLY, "--no-deps"), "rf-sam-2")  # it names torchvision, which nothing here imports
     return steps

@@ -7,7 +7,7 @@ its video path, the only one used here, never imports it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -89,6 +89,13 @@ REQUIREMENTS = (
 OPTIONAL = (Requirement("highdicom", "highdicom", "writes DICOM segmentations; optional", 4),)
 
 
+# All that it takes where a server runs the model.
+SERVER_REQUIREMENTS = (
+    Requirement("numpy", "numpy", "arrays (part of Slicer)", 22),
+    Requirement("websockets", "websockets", "speaks to the server", 0.3, oldest="15"),
+)
+
+
 class RequirementState(Enum):
     """How a Python stands to a requirement."""
 
@@ -107,14 +114,14 @@ class RequirementStatus:
     version: str | None
 
 
-def inspect(installed: Mapping[str, InstalledPackage]) -> tuple[RequirementStatus, ...]:
-    """How a Python with these packages stands to every requirement, in the order of `REQUIREMENTS`."""
-    return tuple(_status(_chosen(one, installed), installed) for one in REQUIREMENTS)
+def inspect(installed: Mapping[str, InstalledPackage], requirements: Sequence[Requirement] = REQUIREMENTS) -> tuple[RequirementStatus, ...]:
+    """How a Python with these packages stands to every requirement, in their order."""
+    return tuple(_status(_chosen(one, installed), installed) for one in requirements)
 
 
-def missing(installed: Mapping[str, InstalledPackage]) -> tuple[RequirementStatus, ...]:
+def missing(installed: Mapping[str, InstalledPackage], requirements: Sequence[Requirement] = REQUIREMENTS) -> tuple[RequirementStatus, ...]:
     """The requirements that are not ready."""
-    return tuple(status for status in inspect(installed) if status.state is not RequirementState.READY)
+    return tuple(status for status in inspect(installed, requirements) if status.state is not RequirementState.READY)
 
 
 def inspect_optional(installed: Mapping[str, InstalledPackage]) -> tuple[RequirementStatus, ...]:

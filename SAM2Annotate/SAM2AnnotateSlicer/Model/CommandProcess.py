@@ -16,6 +16,7 @@ from SAM2AnnotateLib import errors
 from SAM2AnnotateLib.errors import Cancelled, SAM2AnnotateError, WorkerError
 
 from .PythonCommand import moduleCommand, pythonCommand
+from .ServerSettings import environmentWith
 
 _ERROR_PREFIX = "sam2annotate: error: "
 _END_MILLISECONDS = 3000
@@ -50,8 +51,12 @@ class CommandProcess:
         """Whether a command is running."""
         return self._process is not None
 
-    def start(self, arguments: Sequence[str]) -> None:
+    def start(self, arguments: Sequence[str], token: str = "") -> None:
         """Start the command line ``SAM2AnnotateLib ARGUMENTS --json-lines``. The caller sees to it that none is running.
+
+        Args:
+            arguments: the command and its own.
+            token: of a server that the command is to speak to; it travels apart from them.
 
         Raises:
             WorkerError: if there is no interpreter, it cannot be started, or a command is running.
@@ -60,6 +65,8 @@ class CommandProcess:
             raise WorkerError("A command is running already. Wait until it has ended, or cancel it.")
         python = self._python if self._python is not None else pythonCommand()
         process = qt.QProcess()
+        if token:
+            process.setProcessEnvironment(environmentWith(token))
         process.setWorkingDirectory(str(Path(SAM2AnnotateLib.__file__).parents[1]))  # so that this very library is found
         process.connect("readyReadStandardOutput()", self._readOutput)
         process.connect("readyReadStandardError()", self._readError)

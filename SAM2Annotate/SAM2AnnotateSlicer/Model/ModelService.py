@@ -26,8 +26,9 @@ from SAM2AnnotateLib.worker.messages import Connection, Failed, Finished, Messag
 
 from ..Event import Event
 from ..Words import sentence
+from .ModelNames import isOnServer, nameOf
 from .Patience import Patience
-from .ServerSettings import Server, isOnServer, nameOf, readServer
+from .ServerSettings import Server, readServer
 from .WorkerProcess import WorkerProcess
 
 # A worker that does not stop within this time of being asked to is ended; time in which Slicer itself was busy does not count.

@@ -1,16 +1,18 @@
 """ServerSettings: which server lends its model to this user, kept in Qt's settings of the user's profile. Imports qt.
 
-A scene, a journal and a record say only that a server's model was used, and which one: ``server:NAME``. Where the server is, and the token
-that opens it, are nobody else's business.
+A scene, a journal and a record say only that a server's model was used, and which one (see `ModelNames`). Where the server is, and the
+token that opens it, are nobody else's business.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import qt
 
-PREFIX = "server:"
+TOKEN_VARIABLE = "SAM2ANNOTATE_TOKEN"  # of `SAM2AnnotateLib.remote`, which is imported in processes of its own only
+_MODELS_KEY = "SAM2Annotate/ServerModels"
 _KEYS = {"address": "SAM2Annotate/ServerAddress", "token": "SAM2Annotate/ServerToken", "caFile": "SAM2Annotate/ServerCertificates"}
 
 
@@ -36,30 +38,34 @@ def readServer() -> Server | None:
     return server if server.address else None
 
 
-def keepServer(server: Server) -> None:
-    """Keep it for later sessions."""
+def keepServer(server: Server, models: Sequence[str]) -> None:
+    """Keep it for later sessions, with the names of the models that it lends."""
     settings = qt.QSettings()
     for name, key in _KEYS.items():
         settings.setValue(key, getattr(server, name))
+    settings.setValue(_MODELS_KEY, "\n".join(models))
+
+
+def lentModels() -> list[str]:
+    """The names of the models that the user's server lent when it was asked last; none without a server."""
+    names = str(qt.QSettings().value(_MODELS_KEY) or "")
+    return [name for name in names.split("\n") if name]
 
 
 def forgetServer() -> None:
     """Forget it, the token with it."""
     settings = qt.QSettings()
-    for key in _KEYS.values():
+    for key in (*_KEYS.values(), _MODELS_KEY):
         settings.remove(key)
 
 
-def isOnServer(model: str) -> bool:
-    """Whether a model of the parameter node is a server's."""
-    return model.startswith(PREFIX)
+def settingsFile() -> str:
+    """The file that all of it is kept in."""
+    return qt.QSettings().fileName()
 
 
-def onServer(name: str) -> str:
-    """A model of the server's, as the parameter node has it."""
-    return PREFIX + name
-
-
-def nameOf(model: str) -> str:
-    """A model's name where it runs."""
-    return model.removeprefix(PREFIX)
+def environmentWith(token: str):
+    """This process's environment variables and a token, for a process: a command line is seen by everybody."""
+    environment = qt.QProcessEnvironment.systemEnvironment()
+    environment.insert(TOKEN_VARIABLE, token)
+    return environment

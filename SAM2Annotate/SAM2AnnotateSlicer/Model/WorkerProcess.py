@@ -21,11 +21,10 @@ from SAM2AnnotateLib.worker.client import WorkerClient
 from SAM2AnnotateLib.worker.messages import Message, from_line
 
 from .PythonCommand import moduleCommand, pythonCommand
-from .ServerSettings import Server
+from .ServerSettings import Server, environmentWith
 
 SILENCE_SECONDS = 20.0
 START_SECONDS = 120.0  # importing torch from a cold disk
-TOKEN_VARIABLE = "SAM2ANNOTATE_TOKEN"  # of `SAM2AnnotateLib.remote`, which is imported in its own process only
 _WATCH_MILLISECONDS = 2000
 _END_MILLISECONDS = 3000
 TURN_SECONDS = 0.010  # of handing on messages in one turn of the event loop
@@ -86,7 +85,7 @@ class WorkerProcess:
         self.client.forget_process()
         process = qt.QProcess()
         if server is not None:
-            process.setProcessEnvironment(_environmentWith(server.token))
+            process.setProcessEnvironment(environmentWith(server.token))
         process.setWorkingDirectory(str(Path(SAM2AnnotateLib.__file__).parents[1]))  # so that this very library is found
         process.setStandardErrorFile(str(self.logFile), qt.QIODevice.Append)
         process.connect("readyReadStandardOutput()", self._read)
@@ -213,10 +212,3 @@ def _relayCommand(server: Server) -> list[str]:
         raise WorkerError("No server is known to this computer yet. Choose the model 'On a server...' and give its address and token.")
     authority = ["--ca-file", server.caFile] if server.caFile else []
     return moduleCommand(pythonCommand(), "SAM2AnnotateLib.remote", server.address, *authority)
-
-
-def _environmentWith(token: str):
-    """This process's variables and a token: a command line is seen by everybody."""
-    environment = qt.QProcessEnvironment.systemEnvironment()
-    environment.insert(TOKEN_VARIABLE, token)
-    return environment

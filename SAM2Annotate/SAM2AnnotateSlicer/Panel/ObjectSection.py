@@ -10,6 +10,8 @@ from slicer.i18n import tr as _
 
 from SAM2AnnotateLib.errors import SAM2AnnotateError
 
+from ..Model.ModelNames import onServer
+from ..Model.ServerSettings import lentModels
 from ..Notice import showText
 from ..Review.AnnotatedSegment import tagOf
 from ..Review.Logic import AnnotationLogic
@@ -19,7 +21,9 @@ from ..Told import told
 from ..Views.ViewNavigator import ViewNavigator
 from . import TerminologyChooser
 from .PanelState import PanelState
-from .WidgetText import mappingText, windowChoices, windowText
+from .WidgetText import mappingText, modelText, windowChoices, windowText
+
+ASK_FOR_SERVER = "server..."  # no model: the row of the choice that opens the page
 
 
 class ObjectSection:
@@ -34,12 +38,14 @@ class ObjectSection:
 
     Attributes:
         askTerminology: asks for a terminology entry, as `TerminologyChooser.choose` does.
+        askServer: opens the page of the server that is to run the model.
     """
 
     def __init__(self, ui, logic: AnnotationLogic, views: ViewNavigator, installer: Installer, attempt: Callable):
         self._ui, self._logic, self._views, self._installer = ui, logic, views, installer
         self._attempt = attempt
         self.askTerminology: Callable = TerminologyChooser.choose
+        self.askServer: Callable[[], None] = lambda: None
         for value, text in windowChoices():
             ui.windowComboBox.addItem(text, value)
         self.refreshModels()
@@ -60,6 +66,9 @@ class ObjectSection:
         states = {"ready": _("ready"), "not downloaded": _("not downloaded")}
         for row in self._installer.describeModels():
             box.addItem(f"{row.name} ({states[row.state]})" if row.state in states else row.name, row.name)
+        for name in lentModels():
+            box.addItem(modelText(onServer(name)), onServer(name))
+        box.addItem(_("On a server..."), ASK_FOR_SERVER)
 
     def refresh(self, state: PanelState) -> None:
         """Show how things stand."""
@@ -74,7 +83,7 @@ class ObjectSection:
         ui.segmentationSelector.blockSignals(blocked)
         self._fillSegments(parameters)
         _choose(ui.windowComboBox, parameters.window, windowText)
-        _choose(ui.modelComboBox, parameters.model, str)
+        _choose(ui.modelComboBox, parameters.model, modelText)
         ui.keepOffCheckBox.checked = parameters.overlap is Overlap.KEEP_OFF
         self.refreshWindow(state.hasVolume)
 
@@ -143,7 +152,16 @@ class ObjectSection:
         self._previewAgain()
 
     def _onModel(self, row: int) -> None:
-        self._logic.parameters.model = self._ui.modelComboBox.itemData(row)
+        model = self._ui.modelComboBox.itemData(row)
+        if model == ASK_FOR_SERVER:
+            _choose(self._ui.modelComboBox, self._logic.parameters.model, modelText)
+            self.askServer()
+            return
+        self.useModel(model)
+
+    def useModel(self, model: str) -> None:
+        """Work with another model from now on."""
+        self._logic.parameters.model = model
         self._attempt(self._previewAgain)
 
     def _onKeepOff(self, checked: bool) -> None:

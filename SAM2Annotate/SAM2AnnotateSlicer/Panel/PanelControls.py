@@ -92,7 +92,7 @@ def controls() -> tuple[Control, ...]:
         Control(
             "model",
             ("scene", "notCorrecting"),
-            _("The model that draws the masks. 'bundled' is small and always there; the others are downloaded once, in the set-up."),
+            _("Draws the masks. 'bundled' is small and always there; the others are downloaded once, in the set-up, or run on a server."),
             widgets=("modelComboBox",),
         ),
         Control("setUp", (), _("What is installed, what is missing, and the models.")),

@@ -13,10 +13,12 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..Model import SharedService
+from ..Model.ModelNames import isOnServer, onServer
 from ..Notice import showText
 from ..Review.Logic import AnnotationLogic
 from ..Scene.OneRendering import oneRendering
 from ..SetUp.Installer import Installer
+from ..SetUp.ServerDialog import ServerDialog
 from ..SetUp.SetUpDialog import SetUpDialog
 from ..Turns import forget, inTurnOnce, waits
 from ..Views.BoxTool import BoxTool
@@ -75,10 +77,12 @@ class Widget:
         self.messages = Messages(ui.messageLabel, dialogs, self._situation)
         self.say, self.attempt = self.messages.say, self.messages.attempt
         self.setUp = SetUpDialog(installer, self._onSetUpChanged)
+        self.server = ServerDialog(installer, self._onServerChosen)
         self.boxTool = BoxTool(self._onBox, self.say)
         self.points = PointTool(logic)
         self.views = ViewNavigator(self.boxTool.currentSliceNode)
         self.object = ObjectSection(ui, logic, self.views, installer, self.attempt)
+        self.object.askServer = self.server.open
         self.box = BoxSection(ui, logic, self.views, self.boxTool, self.points, self.attempt, self.say)
         self.review = ReviewSection(ui, logic, self.views, self.attempt, self.say, self.box.following, self._leaveKeys)
         self.masks = MaskSection(ui, logic, self.say)
@@ -166,6 +170,7 @@ class Widget:
         SharedService.panelGone(self.logic.service)
         self.masks.cleanup()
         self.setUp.cleanup()
+        self.server.cleanup()
         self.dataSets.cleanup()
 
     def takeParameters(self) -> None:
@@ -407,6 +412,14 @@ class Widget:
         self.object.refreshModels()
         if self.logic.failure is not None:  # what was missing may be there now
             self.attempt(self.logic.preview)
+        self.refresh()
+
+    def _onServerChosen(self, name: str) -> None:
+        """The user chose a model of a server's; "": the server was forgotten, and the model here is used again."""
+        self.object.refreshModels()
+        if self.logic.hasParameters and (name or isOnServer(self.logic.parameters.model)):
+            self.object.useModel(onServer(name) if name else "bundled")
+            self.logic.setParameters(self.logic.parameters)  # it may be the same name with another address or token
         self.refresh()
 
     # -- showing --------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 from SAM2AnnotateLib.intensity import CT_PRESETS, IntensityMapping
 from SAM2AnnotateLib.review import SliceStatus
 
+from ..Model.ModelNames import isOnServer, nameOf
 from ..Review.Logic import AnnotationLogic
 from ..Scene.GrayWindow import AS_SHOWN
 from ..Scene.ParameterNode import AfterAccept
@@ -111,6 +112,11 @@ def noneLeftText(due: int) -> str:
     return _("No slice is left to look at: all are reviewed. Save, or press 'Next object'.")
 
 
+def modelText(model: str) -> str:
+    """A model's name, and where it runs if that is not here."""
+    return _("{name} (on the server)").format(name=nameOf(model)) if isOnServer(model) else model
+
+
 def togetherText(count: int, dsc: float) -> str:
     """What the button asks that accepts slices together."""
     return _("{count} slices expected above {dsc:g}: accept together").format(count=count, dsc=dsc)
@@ -121,7 +127,7 @@ def summaries(logic: AnnotationLogic, state: PanelState) -> dict[str, str]:
     if not state.hasScene:
         return {}
     parameters, annotated = logic.parameters, logic.current
-    said = {"settings": parameters.model}
+    said = {"settings": modelText(parameters.model)}
     if state.hasVolume:
         name = parameters.volume.GetName()
         said["image"] = f"{name}, {annotated.name}" if state.hasObject else name

@@ -21,9 +21,12 @@ from SAM2AnnotateLib.engine.checkpoints import CHECKPOINTS, cache_folder, local_
 from SAM2AnnotateLib.errors import InputError, MissingPackageError, OutputError, SAM2AnnotateError
 from SAM2AnnotateLib.progress import Progress, ProgressCallback
 from SAM2AnnotateLib.setup_plan import (
+    REQUIREMENTS,
+    SERVER_REQUIREMENTS,
     InstalledPackage,
     InstallStep,
     OfflineFolder,
+    Requirement,
     RequirementState,
     RequirementStatus,
     ResumeMarker,
@@ -40,6 +43,7 @@ from SAM2AnnotateLib.setup_plan import (
 from SAM2AnnotateLib.setup_plan.install_plan import CPU_TORCH_INDEX
 
 from ..Model.CommandProcess import CommandProcess
+from ..Model.ServerSettings import Server
 from .SlicerPip import PipInstall, TorchInstaller, environmentVariables, pyTorchExtension, slicerPipInstall
 
 _PIP_PROBLEMS = (CalledProcessError, RuntimeError, OSError, ImportError, ValueError)  # what slicer.util and PyTorchUtils raise
@@ -120,9 +124,9 @@ class Installer:
         """A set-up that was begun and not finished, for instance before Slicer was restarted."""
         return ResumeMarker.read(str(self.packageFolder))
 
-    def describe(self) -> list[SetUpRow]:
-        """Every package that is needed, and how it stands."""
-        return [self._row(status) for status in inspect(self._installed())]
+    def describe(self, onServer: bool = False) -> list[SetUpRow]:
+        """Every package that is needed, and how it stands; `onServer`: where a server runs the model."""
+        return [self._row(status) for status in inspect(self._installed(), _requirements(onServer))]
 
     def describeOptional(self) -> list[SetUpRow]:
         """Every package that one button takes, and nothing else."""
@@ -139,15 +143,21 @@ class Installer:
             rows.append(SetUpRow(checkpoint.name, checkpoint.license, state, "", size, where))
         return rows
 
-    def missing(self) -> tuple[RequirementStatus, ...]:
+    def missing(self, onServer: bool = False) -> tuple[RequirementStatus, ...]:
         """The packages that are not ready."""
-        return missing(self._installed())
+        return missing(self._installed(), _requirements(onServer))
 
     def usesPyTorchExtension(self) -> bool:
         """Whether PyTorch would come by Slicer's PyTorch extension."""
         return self._findTorchInstaller() is not None
 
-    def install(self, progress: ProgressCallback | None = None, offlineFolder: str | Path | None = None, cpuTorch: bool = False) -> None:
+    def install(
+        self,
+        progress: ProgressCallback | None = None,
+        offlineFolder: str | Path | None = None,
+        cpuTorch: bool = False,
+        onServer: bool = False,
+    ) -> None:
         """Install what is missing; done again after a failure, an interruption or a restart, it goes on where it stopped.
 
         It blocks until pip is done. Call `check` afterwards.
@@ -156,6 +166,7 @@ class Installer:
             progress: told the steps that are done and the title of the next.
             offlineFolder: take everything from this folder, see ``sam2annotate offline-folder``; it is compared with its list first.
             cpuTorch: take the smaller PyTorch without CUDA, if it comes by pip.
+            onServer: install only what it takes where a server runs the model.
 
         Raises:
             SAM2AnnotateError: with what to do. Packages that were there are as they were, unless the message says otherwise.
@@ -167,7 +178,7 @@ class Installer:
         report = progress if progress is not None else _ignore
         self._installing = True
         try:
-            self._install(report, offlineFolder, cpuTorch)
+            self._install(report, offlineFolder, cpuTorch, _requirements(onServer))
         finally:
             self._installing = False
 
@@ -217,6 +228,15 @@ class Installer:
 
         self._start(["self-check", "--checkpoint", checkpoint, "--device", device], None, receive)
 
+    def checkServer(self, server: Server, done: Callable[[SAM2AnnotateError | None, dict | None], None]) -> None:
+        """Connect to a server without blocking; `done` gets the error, or what `sam2annotate server-check` says of the server.
+
+        Raises:
+            WorkerError: if Slicer's Python cannot be started.
+        """
+        authority = ["--ca-file", server.caFile] if server.caFile else []
+        self._start(["server-check", *authority, server.address], None, done, server.token)
+
     def cancel(self) -> None:
         """End the command that is running; its receiver gets `Cancelled`. pip is never ended halfway."""
         self._command.cancel()
@@ -226,7 +246,9 @@ class Installer:
         self._receivers = None
         self._command.kill()
 
-    def _install(self, report: ProgressCallback, offlineFolder: str | Path | None, cpuTorch: bool) -> None:
+    def _install(
+        self, report: ProgressCallback, offlineFolder: str | Path | None, cpuTorch: bool, requirements: Sequence[Requirement]
+    ) -> None:
         marker = self.pending()
         if marker is not None and marker.restart_pending:
             raise InputError("Slicer must be restarted first. Then start the set-up again: it goes on where it stopped.")
@@ -235,12 +257,14 @@ class Installer:
             folder.verify(report)
         before = self._installed()
         interrupted = marker.interrupted_packages(before) if marker is not None else []
-        steps = plan(before, None if folder is None else folder.path, None, CPU_TORCH_INDEX if cpuTorch else None, interrupted)
+        steps = plan(
+            before, None if folder is None else folder.path, None, CPU_TORCH_INDEX if cpuTorch else None, interrupted, requirements
+        )
         if not steps:
             ResumeMarker.clear()
             return
         self._requireWritable()
-        loaded = [status.requirement.name for status in missing(before) if self._isLoaded(status.requirement.import_name)]
+        loaded = [status.requirement.name for status in missing(before, requirements) if self._isLoaded(status.requirement.import_name)]
         known = marker.installed_before if marker is not None else tuple(sorted(name for name, one in before.items() if one.complete))
         place = None if folder is None else str(folder.path)
         with tempfile.TemporaryDirectory(prefix="sam2annotate-", ignore_cleanup_errors=True) as temporary:
@@ -252,7 +276,7 @@ class Installer:
                 self._do(step, constraints, offline=folder is not None)
                 self._requireUnchanged(before)
         report(Progress(len(steps), len(steps), ""))
-        remaining = self.missing()
+        remaining = missing(self._installed(), requirements)
         if remaining:
             names = ", ".join(status.requirement.name for status in remaining)
             raise MissingPackageError(f"pip ended well, but these are still missing: {names}. Restart Slicer and start the set-up again.")
@@ -317,11 +341,11 @@ class Installer:
         file = getattr(sys.modules.get(importName), "__file__", None)
         return file is not None and self.packageFolder in Path(file).parents
 
-    def _start(self, arguments: list[str], progress: ProgressCallback | None, receive: Callable) -> None:
+    def _start(self, arguments: list[str], progress: ProgressCallback | None, receive: Callable, token: str = "") -> None:
         if self.busy:
             raise InputError("A set-up is under way. Wait until it has ended, or cancel it.")
         self._result, self._receivers = None, (progress, receive)
-        self._command.start(arguments)
+        self._command.start(arguments, token)
 
     def _onReport(self, report: dict) -> None:
         if report.get("type") != "progress":
@@ -333,6 +357,10 @@ class Installer:
         receivers, self._receivers = self._receivers, None
         if receivers is not None:
             receivers[1](error, self._result)
+
+
+def _requirements(onServer: bool) -> tuple[Requirement, ...]:
+    return SERVER_REQUIREMENTS if onServer else REQUIREMENTS
 
 
 def _read(logFile: Path) -> str:

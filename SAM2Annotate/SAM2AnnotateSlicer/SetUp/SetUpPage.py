@@ -17,6 +17,8 @@ from SAM2AnnotateLib.errors import SAM2AnnotateError
 from SAM2AnnotateLib.progress import Progress
 
 from ..Event import Event
+from ..Model.ModelNames import isOnServer
+from ..Model.ServerSettings import readServer
 from ..Notice import showText
 from ..PageDialog import enable
 from ..Told import told
@@ -44,6 +46,7 @@ class SetUpPage:
         self.widget = slicer.util.loadUI(str(_UI_FILE))
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self._closed = False
+        self._onServer = False  # whether a server runs the model that is worked with
         self._packages: list[SetUpRow] = []
         self._models: list[SetUpRow] = []
         ui = self.ui
@@ -58,7 +61,7 @@ class SetUpPage:
 
     def refresh(self) -> None:
         """Show how things stand."""
-        self._packages = self.installer.describe()
+        self._packages = self.installer.describe(self._onServer)
         optional = [replace(row, state="optional" if row.state == "missing" else row.state) for row in self.installer.describeOptional()]
         _fill(self.ui.packagesTable, [*self._packages, *optional], lambda row: [row.name, _stateText(row), row.size, row.where])
         chosen = self._chosenModel()
@@ -66,6 +69,9 @@ class SetUpPage:
         _fill(self.ui.modelsTable, self._models, lambda row: [row.name, _stateText(row), row.size, row.purpose])
         if chosen is not None:
             self.chooseModel(chosen.name)
+        here = _("SAM 2 runs in a process of its own, on Slicer's Python. These packages are needed; what is installed is never replaced.")
+        there = _("A server runs the model: no more than these packages is needed here. What is installed is never replaced.")
+        showText(self.ui.introductionLabel, there if self._onServer else here)
         self._updateButtons()
 
     @property
@@ -73,7 +79,10 @@ class SetUpPage:
         return all(row.state == "ready" for row in self._packages)
 
     def chooseModel(self, name: str) -> None:
-        """Select a model's row."""
+        """Select a model's row. Where it is a server's, less needs to be here."""
+        if isOnServer(name) is not self._onServer:
+            self._onServer = isOnServer(name)
+            self.refresh()
         for position, row in enumerate(self._models):
             if row.name == name:
                 self.ui.modelsTable.selectRow(position)
@@ -94,7 +103,13 @@ class SetUpPage:
             self._install(folder)
 
     def onCheck(self) -> None:
-        """Run the bundled model on a phantom."""
+        """Run the bundled model on a phantom, or connect to the server that runs the model."""
+        server = readServer() if self._onServer else None
+        if server is not None:
+            self._say(_("Checking: connecting to {address}...").format(address=server.address))
+            self._showBusy()
+            self._begin(lambda: self.installer.checkServer(server, self._serverChecked))
+            return
         self._say(_("Checking: the bundled model is run on a small phantom..."))
         self._showBusy()
         self._begin(lambda: self.installer.check(self._checked))
@@ -115,7 +130,7 @@ class SetUpPage:
         self._setButtonsBusy(_("Packages are being installed."), canCancel=False)
         problem = remedy = ""
         try:
-            self.installer.install(self._showStep, folder, cpuTorch=bool(self.ui.cpuTorchCheckBox.checked))
+            self.installer.install(self._showStep, folder, cpuTorch=bool(self.ui.cpuTorchCheckBox.checked), onServer=self._onServer)
         except SAM2AnnotateError as error:
             problem = told(
                 error, _("Update or remove the extension that brought it, restart Slicer, then install again. The log says more.")
@@ -155,6 +170,10 @@ class SetUpPage:
             text += " " + _("Restart Slicer before you use other modules that need PyTorch.")
         self._end(text)
 
+    def _serverChecked(self, error: SAM2AnnotateError | None, about: dict | None) -> None:
+        line = told(error, "") if error is not None else (about or {}).get("line", _("The check ended without a result."))
+        self._end(_("Check: {line}").format(line=line))
+
     def _failed(self, error: SAM2AnnotateError) -> None:
         self._log(self.installer.commandLog)
         self._end(told(error, ""))
@@ -192,7 +211,9 @@ class SetUpPage:
         enable(ui.installButton, _("Install the missing packages from the internet. Nothing that is installed is replaced."), allThere)
         enable(ui.offlineButton, _("Install from a folder made with 'sam2annotate offline-folder', and copy the models in it."), "")
         missing = "" if self._ready else _("Packages are missing; install them first.")
-        enable(ui.checkButton, _("Run the bundled model on a small phantom, and say in one line whether all is well."), missing)
+        check = _("Run the bundled model on a small phantom, and say in one line whether all is well.")
+        noServer = _("No server is kept on this computer.") if self._onServer and readServer() is None else ""
+        enable(ui.checkButton, _("Connect to the server that runs the model.") if self._onServer else check, missing or noServer)
         if row is None:
             reason = _("Choose a model in the list first.")
         elif row.state != "not downloaded":
@@ -203,7 +224,8 @@ class SetUpPage:
         noDownload = reason
         byExtension = _("Slicer's PyTorch extension chooses the build.") if self.installer.usesPyTorchExtension() else ""
         torchThere = any(one.name == "torch" and one.state == "ready" for one in self._packages)
-        reason = _("PyTorch is installed.") if torchThere else byExtension
+        notNeeded = _("A server runs the model: PyTorch is not needed here.") if self._onServer else byExtension
+        reason = _("PyTorch is installed.") if torchThere else notNeeded
         enable(ui.cpuTorchCheckBox, _("Take the smaller PyTorch without CUDA (about 200 MB). SAM 2 then runs on the processor."), reason)
         enable(ui.cancelButton, _("Stop the download or check."), _("Nothing is running."))
         self._explain(allThere or missing, noDownload)
