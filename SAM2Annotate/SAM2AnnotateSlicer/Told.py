@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from SAM2AnnotateLib.errors import CheckpointError, EngineError, MissingPackageError, OutputError, SAM2AnnotateError, VolumeError
+from SAM2AnnotateLib.errors import (
+    CheckpointError,
+    EngineError,
+    MissingPackageError,
+    OutputError,
+    SAM2AnnotateError,
+    ServerError,
+    VolumeError,
+)
 
 
 def told(error: SAM2AnnotateError, remedy: str | None = None) -> str:
@@ -16,7 +24,7 @@ def told(error: SAM2AnnotateError, remedy: str | None = None) -> str:
     Args:
         remedy: what to do in place of the library's remedy, if the error has one; by default what the panel offers against its kind.
     """
-    if not error.remedy:
+    if not error.remedy or isinstance(error, ServerError):  # what helps against a server is the same everywhere
         return str(error)
     if remedy is None:
         remedy = next((text for kind, text in _remedies() if isinstance(error, kind)), "")

@@ -22,10 +22,10 @@ _COMMANDS = (
     dicom_seg_job,
     study,
     serve,
+    server_check,
     models,
     offline_folder,
     self_check,
-    server_check,
     benchmark,
     demo,
 )

@@ -48,7 +48,8 @@ class ServerAbout:
         """One line for the user."""
         device = f" on {self.device}" if self.device else ""
         models = ", ".join(self.models)
-        return f"SAM2Annotate {self.version}{device}; models: {models}; round trip {self.round_trip_ms:.0f} ms; you are '{self.user}'"
+        time = f"{self.round_trip_ms:.0f}" if self.round_trip_ms >= 1 else "under 1"
+        return f"SAM2Annotate {self.version}{device}; models: {models}; round trip {time} ms; you are '{self.user}'"
 
 
 def ask_about(access: ServerAccess) -> ServerAbout:

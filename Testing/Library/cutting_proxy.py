@@ -32,7 +32,7 @@ class CuttingProxy:
         self._stopped = False
         self._flowing = threading.Event()
         self._flowing.set()
-        self._cut_after: list[int] = []
+        self._cut_after: tuple[list[int], list[int]] = ([], [])
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._changing = threading.Lock()
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -46,9 +46,9 @@ class CuttingProxy:
         for one in (one for pair in pairs for one in pair):
             _reset(one)
 
-    def cut_after(self, byte_count: int) -> None:
-        """Break everything once, after so many more bytes to the server."""
-        self._cut_after.append(self.passed[0] + byte_count)
+    def cut_after(self, byte_count: int, way: int = 0) -> None:
+        """Break everything once, after so many more bytes to the server (way 0) or from it (1)."""
+        self._cut_after[way].append(self.passed[way] + byte_count)
 
     def stop(self) -> None:
         """Let nothing through, and let nobody know: a cable that hangs loose."""
@@ -99,8 +99,8 @@ class CuttingProxy:
                     time.sleep(len(data) / self.bytes_per_second)
                 sink.sendall(data)
                 self.passed[way] += len(data)
-                if way == 0 and self._cut_after and self.passed[0] >= self._cut_after[0]:
-                    self._cut_after.pop(0)
+                if self._cut_after[way] and self.passed[way] >= self._cut_after[way][0]:
+                    self._cut_after[way].pop(0)
                     self.cut()
         for one in (source, sink):
             with contextlib.suppress(OSError):

@@ -22,6 +22,7 @@ MODULE_FOLDER = HERE.parents[1] / "SAM2Annotate"
 for _folder in (HERE, MODULE_FOLDER):
     if str(_folder) not in sys.path:
         sys.path.insert(0, str(_folder))
+sys.path.append(str(HERE.parent / "Library"))  # a server's process, and a network that can be cut
 
 
 class _SkippedModule(pytest.Module):

@@ -108,6 +108,8 @@ def main(folder: Path, size: tuple[int, int], dark: bool, steps: bool) -> None:
     panel.trigger("worklist")
     picture("worklist", inReadme=False, widget=panel.dataSets.cases.dialog)
     _exportPicture(panel, picture, folder)
+    if steps:
+        _serverPictures(panel, picture)
     unload_module("SAM2Annotate")
 
 
@@ -130,6 +132,33 @@ def _exportPicture(panel, picture, folder: Path) -> None:
             button.click()
             waitFor(lambda: not page.exporter.busy, 120)
         picture("nnunet", widget=panel.dataSets.export.dialog)
+
+
+def _serverPictures(panel, picture) -> None:
+    """The page of the server that runs the model: empty, after a test, after one that failed; and the panel with the server's model."""
+    import tempfile
+
+    sys.path.append(str(ROOT / "Testing" / "Library"))
+    from lent_server import LentServer
+    from worlds import waitFor
+
+    from SAM2AnnotateSlicer.Model.ServerSettings import forgetServer
+
+    panel.object.askServer()
+    page = panel.server.page
+    picture("server-empty", inReadme=False, widget=panel.server.dialog)
+    with tempfile.TemporaryDirectory() as folder, LentServer(Path(folder)) as server:
+        for name, token in (("server-refused", "not-the-token"), ("server-answers", server.token)):
+            page.ui.addressEdit.text, page.ui.tokenEdit.text = server.address, token
+            page.ui.testButton.click()
+            waitFor(lambda: not page.installer.busy, 120)
+            picture(name, inReadme=False, widget=panel.server.dialog)
+        page.ui.useButton.click()
+        waitFor(lambda: not panel.logic.service.busy, 120)
+        picture("server-used", inReadme=False)
+        panel.trigger("setUp")
+        picture("server-setup", inReadme=False, widget=panel.setUp.dialog)
+        forgetServer()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from ..PageDialog import PageDialog
 from .Installer import Installer
 from .ServerPage import ServerPage
 
-_SIZE = (600, 560)
+_SIZE = (600, 520)
 
 
 class ServerDialog(PageDialog):

@@ -17,6 +17,7 @@ from SAM2AnnotateLib.errors import Cancelled, CheckpointError, InputError, Missi
 from SAM2AnnotateLib.progress import CancelToken
 from SAM2AnnotateLib.setup_plan import (
     REQUIREMENTS,
+    SERVER_REQUIREMENTS,
     InstalledPackage,
     OfflineFolder,
     RequirementState,
@@ -197,6 +198,15 @@ def test_names_and_bounds_agree_with_pyproject():
     for name, bounds in extras.items():
         if bounds:
             assert ours[name].specifier == name + bounds
+
+
+def test_where_a_server_runs_the_model_only_websockets_is_added():
+    (step,) = plan(packages(SLICER), requirements=SERVER_REQUIREMENTS)
+    assert step.pip_arguments[-1] == "websockets>=15" and "--only-binary" in step.pip_arguments
+    assert plan(packages({**SLICER, "websockets": "15.0.1"}), requirements=SERVER_REQUIREMENTS) == []
+    assert [one.requirement.name for one in missing(packages(ALL_READY), SERVER_REQUIREMENTS)] == ["websockets"]
+    remote = re.search(r"^remote = \[(.*)\]$", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    assert remote == '"websockets>=15"', "the bound agrees with pyproject's"
 
 
 # -- what is installed ----------------------------------------------------------------------------------------------------------
