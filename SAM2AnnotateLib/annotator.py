@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from .engine import EmbeddingStore, SegmentationEngine
+from .engine import Adapter, EmbeddingStore, SegmentationEngine
 from .errors import InputError, PromptError
 from .geometry import Box2D, Extent, SliceStack, Volume
 from .intensity import IntensityMapping, choose_mapping
@@ -122,9 +122,17 @@ class Annotator:
         if self._encoder is None:
             frame = self.stack.frame(self.volume.array_kji, position)
             values = None if box is None else frame[box.clipped(self.stack.frame_shape_rc).slices_rc]
-            mapping = choose_mapping(self.volume, self._window, values)
+            mapping = as_learned(choose_mapping(self.volume, self._window, values), self._window, self.engine.adapter)
             self._encoder = SliceEncoder(self.engine, self.volume, self.stack, mapping, self._store)
         return self._encoder
+
+
+def as_learned(mapping: IntensityMapping, window: str, adapter: Adapter | None) -> IntensityMapping:
+    """The CT window that an adapter learned with, where nobody asked for one; else `mapping`, as MR has a scale for each volume."""
+    if adapter is None or str(window).strip().lower() != "auto" or mapping.name == "mr" or adapter.card.window_name in ("", "mr"):
+        return mapping
+    lower, upper = adapter.card.window
+    return IntensityMapping(lower, upper, adapter.card.window_name, f"the window that '{adapter.name}' was learned with")
 
 
 class AnnotatedObject:

@@ -1,7 +1,7 @@
 """Learn an object from a few annotated slices, and propose the open ones with what was learned. Imports engine, propagation."""
 
 from .annotated_slice import AnnotatedSlice
-from .learn import learn, learned
+from .learning import learn, learned
 from .options import LearningOptions, LearningOutcome
 from .propose import propose_slices
 

@@ -48,9 +48,8 @@ def scores_of(
     return found
 
 
-def mean_by_kind(found: Sequence[Sequence[tuple[str, float]]]) -> dict[str, float]:
-    """Mean DSC of each kind over all turns."""
-    rows = [row for turn in found for row in turn]
+def mean_by_kind(rows: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """Mean DSC of each kind."""
     return {kind: float(np.mean([value for other, value in rows if other == kind])) for kind in sorted({kind for kind, _ in rows})}
 
 

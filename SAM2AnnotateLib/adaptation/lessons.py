@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..engine import Lesson
-from ..geometry import Box2D
+from ..geometry import Box2D, Extent
 from ..propagation import RegionPolicy, SliceEncoder
 from ..propagation.region_of_interest import cut
 from .annotated_slice import AnnotatedSlice
@@ -25,6 +25,12 @@ def object_size_mm(slices: Sequence[AnnotatedSlice]) -> float:
     return float(np.quantile([one.longer_side_mm for one in slices if one.holds_object], 0.75))
 
 
+def positions_beyond(extent: Extent, slice_count: int) -> list[int]:
+    """Up to four slices beyond an extent that teach that the object is not there: on each side the next, and one further off."""
+    wanted = (extent.first - 4, extent.first - 1, extent.last + 1, extent.last + 4)
+    return [position for position in wanted if 0 <= position < slice_count]
+
+
 def union_box(slices: Sequence[AnnotatedSlice], encoder: SliceEncoder) -> Box2D | None:
     """Around the object on all slices of one volume; None if no slice of it holds the object."""
     boxes = [one.box for one in slices if one.encoder.volume is encoder.volume and one.encoder.stack == encoder.stack and one.holds_object]
@@ -34,8 +40,8 @@ def union_box(slices: Sequence[AnnotatedSlice], encoder: SliceEncoder) -> Box2D 
     return whole
 
 
-def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.random.Generator) -> Iterator[Lesson]:
-    """The lessons of annotated slices; encodes what is not encoded yet, one embedding a lesson.
+def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.random.Generator) -> Iterator[tuple[AnnotatedSlice, Lesson]]:
+    """Lessons, each with its slice; encodes what is not encoded yet, one embedding a lesson.
 
     Args:
         slices: of one or several volumes; at least one holds the object.
@@ -57,4 +63,4 @@ def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.r
         crops.setdefault(policy.whole_slice(shape_rc, spacing_rc_mm), ("whole", ("none", "point", "box")))
         for crop, (name, kinds) in crops.items():
             mask = cut(one.mask, crop)
-            yield Lesson(one.encoder.embedding(one.position, crop), mask, kinds, one.place, one.position, (), _WEIGHTS[name])
+            yield one, Lesson(one.encoder.embedding(one.position, crop), mask, kinds, one.place, one.position, (), _WEIGHTS[name])

@@ -15,7 +15,7 @@ class LearningOptions:
     """How to learn.
 
     Args:
-        seconds: of the clock, for all of it, holding out included; not used if `steps` is given.
+        seconds: of training, holding out included; encoding slices and asking about those held out come on top. Not used with `steps`.
         steps: of training in all, holding out included, however long they take: the same on every machine.
         trained: ``decoder`` (prompt encoder and mask decoder) or ``prompt_encoder`` (that alone).
         seed: of every draw.

@@ -5,17 +5,26 @@ from __future__ import annotations
 import argparse
 
 
-def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """``--checkpoint``, ``--device``, ``--precision``, ``--image-size``."""
+def add_engine_options(parser: argparse.ArgumentParser, adapter: bool = True) -> None:
+    """``--checkpoint``, ``--adapter`` unless it makes no sense, ``--device``, ``--precision``, ``--image-size``."""
     group = parser.add_argument_group("model")
     add = group.add_argument
     names = "a name of 'sam2annotate models', or a .pt or .safetensors file"
     add("--checkpoint", default="bundled", metavar="NAME|PATH", help=f"{names} (default: bundled)")
+    if adapter:
+        add_adapter_option(group)
+    else:
+        parser.set_defaults(adapter=None)
     add("--architecture", metavar="NAME", help="for a file that does not tell which architecture its weights are of")
     add("--device", default="auto", help="auto, cuda, mps or cpu (default: auto)")
     add("--precision", default="auto", choices=("auto", "fp32", "bf16"), help="fp32 repeats stock SAM 2 exactly (default: auto)")
     sizes = "the model's own, on a CPU at most 512"
     add("--image-size", type=int, metavar="N", help=f"pixels per side that the model works at (default: {sizes})")
+
+
+def add_adapter_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """``--adapter``."""
+    parser.add_argument("--adapter", metavar="OBJECT", help="what was learned of the object, a file of 'sam2annotate adapt'")
 
 
 def engine_from(options: argparse.Namespace):
@@ -28,4 +37,5 @@ def engine_from(options: argparse.Namespace):
         device=options.device,
         precision=options.precision,
         image_size=options.image_size,
+        adapter=options.adapter,
     )

@@ -46,6 +46,7 @@ class AdapterCard:
         terminology: the object's code, such as ``SCT:10200004:Liver``; None if not known.
         modality: DICOM modality of the images, or None.
         window: (lower, upper) voxel values that were mapped to black and white.
+        window_name: of that window: a CT preset, ``mr`` or ``explicit``; "" if not known.
         plane: ``axial``, ``coronal`` or ``sagittal``.
         spacing_rc_mm: of rows and columns.
         object_size_mm: typical longer side of the object's box on a slice; how large a part a single click shows.
@@ -67,6 +68,7 @@ class AdapterCard:
     terminology: str | None = None
     modality: str | None = None
     window: tuple[float, float] = (0.0, 255.0)
+    window_name: str = ""
     plane: str = "axial"
     spacing_rc_mm: tuple[float, float] = (1.0, 1.0)
     object_size_mm: float = 0.0
@@ -78,7 +80,7 @@ class AdapterCard:
     image_size: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("object_name", "base_sha256", "architecture", "plane", "created"):
+        for name in ("object_name", "base_sha256", "architecture", "window_name", "plane", "created"):
             _require(_is_text(getattr(self, name)), f"'{name}' should be a text of at most {_LONGEST_TEXT} letters")
         for name in ("terminology", "modality"):
             _require(getattr(self, name) is None or _is_text(getattr(self, name)), f"'{name}' should be a short text or nothing")

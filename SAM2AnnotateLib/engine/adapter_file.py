@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import CheckpointError, InputError
 from ..json_input import parse_json
 
-_TYPES = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
+_TYPES: dict[str, np.dtype] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
 _NAMES = {"f2": "F16", "f4": "F32"}
 _LONGEST_HEADER_BYTES = 1 << 20
 _MOST_TENSORS = 4096

@@ -93,7 +93,6 @@ class LearningSettings:
         batch: lessons of one step.
         seed: of every draw.
         shares: how often each of `LESSON_KINDS` is drawn, against the others that a lesson takes.
-        expected_steps: after how many steps the rate should have fallen; None if not known.
     """
 
     trained: str = "decoder"
@@ -101,7 +100,6 @@ class LearningSettings:
     batch: int = 1
     seed: int = 0
     shares: Mapping[str, float] = field(default_factory=lambda: {"box": 0.3, "point": 0.35, "both": 0.1, "none": 0.25})
-    expected_steps: int | None = None
 
     def __post_init__(self) -> None:
         if self.trained not in TRAINED_PARTS:
@@ -114,8 +112,15 @@ class LearningSettings:
 class LearningRun(Protocol):
     """Learning that is under way; the engine that started it stays as it is."""
 
-    def step(self) -> float:
-        """Learn from one draw; the loss. Raises EngineError, such as out of memory."""
+    def step(self, done: float = 0.0) -> float:
+        """Learn from one draw; the loss.
+
+        Args:
+            done: share of the budget that is used, 0..1; the learning rate falls with it.
+
+        Raises:
+            EngineError: if the model fails, such as out of memory.
+        """
 
     def tensors(self) -> dict[str, np.ndarray]:
         """What has changed until now, for an `Adapter`."""

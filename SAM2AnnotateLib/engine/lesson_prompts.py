@@ -23,7 +23,7 @@ class LessonPrompts:
         self._corners_xy = np.array([[cols[0], rows[0]], [cols[-1] + 1, rows[-1] + 1]], dtype=float)
         self._pixels_rc = np.argwhere(mask)
         depths = _depths(mask)[mask]
-        self._deep, self._shallow = np.flatnonzero(depths >= 0.75 * depths.max()), np.flatnonzero(depths <= 0.25 * depths.max())
+        self._deep, self._shallow = np.flatnonzero(depths >= 0.75 * depths.max()), np.flatnonzero(depths <= max(1.0, 0.25 * depths.max()))
 
     def draw(self, rng: np.random.Generator, kind: str) -> tuple[np.ndarray, np.ndarray]:
         """(n, 2) coordinates as (x, y) in pixels of the frame, and (n,) labels: 2 and 3 a box's corners, 1 and 0 clicks.

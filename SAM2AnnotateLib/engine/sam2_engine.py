@@ -133,9 +133,8 @@ class Sam2Engine:
             raise EngineError("Nothing was learned of an object: without a prompt there is nothing to look for.", "Load an adapter.")
         with self._running():
             top, *fine = self._memoryless(embedding)
-            return self._prediction(
-                *self._heads(top[None].float(), [level[None].float() for level in fine], None, None, place), frame_shape_rc
-            )
+            logits, ious, objects = self._heads(top[None].float(), [level[None].float() for level in fine], None, None, place)
+            return self._prediction(logits, ious, objects, frame_shape_rc)
 
     def start_learning(self, lessons: Sequence[Lesson], settings: LearningSettings) -> Sam2LearningRun:
         """Begin to train a copy of prompt encoder and mask decoder."""
@@ -261,13 +260,13 @@ class Sam2Track:
     def _as_learned(self, position: int, features, embedding: Embedding, prompt: SlicePrompt, drawn) -> SlicePrediction:
         """What the adapter makes of a prompt. The memory takes it as a mask that was given: it stays as it came."""
         engine = self._engine
+        assert engine._heads is not None  # an adapter answers
         top, *fine = engine._memoryless(embedding)
         sketch = None if drawn is None else drawn[3].clamp(-_SKETCH_LOGIT_BOUND, _SKETCH_LOGIT_BOUND)
-        points = self._point_inputs(prompt)
-        said = engine._heads(
-            top[None].float(), [level[None].float() for level in fine], (points["point_coords"], points["point_labels"]), sketch
-        )
-        prediction = engine._prediction(*said, self._shape_rc)
+        clicks = self._point_inputs(prompt)
+        points = (clicks["point_coords"], clicks["point_labels"])
+        logits, ious, objects = engine._heads(top[None].float(), [level[None].float() for level in fine], points, sketch)
+        prediction = engine._prediction(logits, ious, objects, self._shape_rc)
         outputs = self._run(position, features, mask_inputs=self._mask_inputs(prediction.mask))
         self._due.append((position, features, outputs, True))
         return prediction

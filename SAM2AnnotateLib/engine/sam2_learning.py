@@ -108,7 +108,8 @@ class Sam2LearningRun:
                 torch.tensor(labels, dtype=torch.int32, device=self._device)[None],
             )
         place = lesson.place if self._rng.random() < 0.7 else None
-        return decoder_loss(*self._heads(top, fine, points, None, place), ready.truth)
+        logits, ious, objects = self._heads(top, fine, points, None, place)
+        return decoder_loss(logits, ious, objects, ready.truth)
 
     def _lesson(self, number: int) -> _Ready:
         ready = self._ready.get(number)

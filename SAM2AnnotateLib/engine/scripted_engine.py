@@ -156,8 +156,8 @@ class ScriptedTrack:
         allowed = np.zeros(self._shape_rc, dtype=bool) if prompt.box or prompt.points else np.ones(self._shape_rc, dtype=bool)
         if prompt.mask is not None:
             allowed |= prompt.mask
-        learned = prompt.final_mask is None and self._engine.adapter is not None
-        learned = learned and self._engine.adapter.serves("point" if prompt.box is None else "box")
+        adapter = None if prompt.final_mask is not None else self._engine.adapter
+        learned = adapter is not None and adapter.serves("point" if prompt.box is None else "box")
         reach = int(self._engine.learned("size")) if learned else 4 * self._engine.reach
         centers = []
         if prompt.box is not None:

@@ -7,7 +7,7 @@ What is not better there than the model as it came is not kept. Then one run lea
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 
 import numpy as np
 
@@ -65,29 +65,35 @@ def learn(
         raise InputError(
             f"Learning takes at least {needed} annotated slices that hold the object, there are {len(present)}. Annotate more."
         )
-    clock = _Budget(options, cancel)
+    lessons: list[tuple[AnnotatedSlice, Lesson]] = []
+    for pair in lessons_of(slices, policy, np.random.default_rng(options.seed)):
+        _ask(cancel)
+        lessons.append(pair)
+        yield Progress(len(lessons), None, "Learning: parts of slices encoded")
+    school = _School(engine, lessons, options, cancel)
     before: dict[str, float] = {}
     after: dict[str, float] = {}
+    serves: tuple[str, ...] = (*PROMPTED_KINDS, "none")
     if options.hold_out:
         folds = folds_of(present, _MOST_FOLDS)
-        found_before, found_after = [], []
+        rows_before: list[tuple[str, float]] = []
+        rows_after: list[tuple[str, float]] = []
         for number, held in enumerate(folds):
             others = [one for one in slices if all(one is not aside for aside in held)]
-            found_before.append(scores_of(held, engine, policy, others))
-            share = options.held_out_share / len(folds)
-            run = yield from _run(engine, others, policy, options, clock.until(share * (number + 1)))
-            found_after.append(scores_of(held, engine.with_adapter(_adapter(engine, run, others, "", None, options)), policy, others))
-        before, after = mean_by_kind(found_before), mean_by_kind(found_after)
-    serves = _served(before, after) if options.hold_out else (*PROMPTED_KINDS, "none")
+            tensors, _ = yield from school.run(others, options.held_out_share * (number + 1) / len(folds))
+            taught = engine.with_adapter(Adapter(tensors, _card(engine, others, "", None, options)))
+            rows_before += scores_of(held, engine, policy, others)
+            rows_after += scores_of(held, taught, policy, others)
+            _ask(cancel)
+        before, after = mean_by_kind(rows_before), mean_by_kind(rows_after)
+        serves = _served(before, after)
+    text = _text(object_name, before, after, serves, len(present))
     volumes = len({id(one.encoder.volume) for one in present})
     if not serves:
-        return LearningOutcome(
-            None, before, after, 0, clock.seconds, len(present), volumes, _text(object_name, before, after, serves, present)
-        )
-    run = yield from _run(engine, slices, policy, options, clock.until(1.0))
-    adapter = _adapter(engine, run, slices, object_name, terminology, options, serves, before, after)
-    text = _text(object_name, before, after, serves, present)
-    return LearningOutcome(adapter, before, after, run.steps, clock.seconds, len(present), volumes, text)
+        return LearningOutcome(None, before, after, 0, school.seconds, len(present), volumes, text)
+    tensors, steps = yield from school.run(slices, 1.0)
+    adapter = Adapter(tensors, _card(engine, slices, object_name, terminology, options, serves, before, after))
+    return LearningOutcome(adapter, before, after, steps, school.seconds, len(present), volumes, text)
 
 
 def learned(learning: Generator[Progress, None, LearningOutcome], progress: ProgressCallback | None = None) -> LearningOutcome:
@@ -101,68 +107,59 @@ def learned(learning: Generator[Progress, None, LearningOutcome], progress: Prog
             progress(where)
 
 
-class _Run:
-    """What one run gave."""
+class _School:
+    """Runs of learning that share one budget.
 
-    def __init__(self, tensors: dict[str, np.ndarray], steps: int):
-        self.tensors, self.steps = tensors, steps
+    Args:
+        engine: as it came.
+        lessons: of all slices, each with its slice.
+        options: how long, and what.
+        cancel: asked before each step.
+    """
 
-
-class _Budget:
-    """How much of the time or steps is used, in all runs together."""
-
-    def __init__(self, options: LearningOptions, cancel: CancelToken | None):
-        self._options, self._cancel, self._started = options, cancel, time.perf_counter()
-        self._steps = 0
+    def __init__(
+        self,
+        engine: SegmentationEngine,
+        lessons: Sequence[tuple[AnnotatedSlice, Lesson]],
+        options: LearningOptions,
+        cancel: CancelToken | None,
+    ):
+        self._engine, self._lessons, self._options, self._cancel = engine, lessons, options, cancel
+        self._started, self._trained_seconds, self._steps = time.perf_counter(), 0.0, 0
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Of the clock since it opened."""
         return time.perf_counter() - self._started
 
     @property
     def used(self) -> float:
         """Share of the budget."""
-        if self._options.steps is not None:
-            return self._steps / self._options.steps
-        return self.seconds / self._options.seconds
+        return self._trained_seconds / self._options.seconds if self._options.steps is None else self._steps / self._options.steps
 
-    def until(self, share: float) -> Callable[[], float]:
-        """A gauge for a run that begins when it is first read: its own share that is used; 1 when the budget's `share` is."""
-        begun: list[float] = []
-
-        def gauge() -> float:
-            if self._cancel is not None:
-                self._cancel.raise_if_cancelled()
-            used = self.used
-            if not begun:
-                begun.append(used)
+    def run(self, slices: Sequence[AnnotatedSlice], until: float) -> Generator[Progress, None, tuple[dict[str, np.ndarray], int]]:
+        """Learn from these slices until so much of the budget is used; what changed, and the number of steps."""
+        chosen = [lesson for one, lesson in self._lessons if any(one is wanted for wanted in slices)]
+        run = self._engine.start_learning(chosen, LearningSettings(trained=self._options.trained, seed=self._options.seed))
+        begun, steps = self.used, 0
+        while self.used < until - 1e-9 or steps < _FEWEST_STEPS:
+            _ask(self._cancel)
+            started = time.perf_counter()
+            run.step((self.used - begun) / max(until - begun, 1e-9))
+            self._trained_seconds += time.perf_counter() - started
             self._steps += 1
-            room = share - begun[0]
-            return 1.0 if room <= 0 else (used - begun[0]) / room
-
-        return gauge
-
-
-def _run(
-    engine: SegmentationEngine, slices: Sequence[AnnotatedSlice], policy: RegionPolicy, options: LearningOptions, gauge: Callable[[], float]
-) -> Generator[Progress, None, _Run]:
-    lessons: list[Lesson] = []
-    for lesson in lessons_of(slices, policy, np.random.default_rng(options.seed)):
-        lessons.append(lesson)
-        yield Progress(0, None, "Learning: slices encoded")
-    run = engine.start_learning(lessons, LearningSettings(trained=options.trained, seed=options.seed))
-    steps = 0
-    while (done := gauge()) < 1 or steps < _FEWEST_STEPS:
-        run.step(done)
-        steps += 1
-        yield Progress(min(999, int(1000 * done)), 1000, "Learning")
-    return _Run(run.tensors(), steps)
+            steps += 1
+            yield Progress(min(1000, int(1000 * self.used)), 1000, "Learning")
+        return run.tensors(), steps
 
 
-def _adapter(
+def _ask(cancel: CancelToken | None) -> None:
+    if cancel is not None:
+        cancel.raise_if_cancelled()
+
+
+def _card(
     engine: SegmentationEngine,
-    run: _Run,
     slices: Sequence[AnnotatedSlice],
     object_name: str,
     terminology: str | None,
@@ -170,10 +167,10 @@ def _adapter(
     serves: tuple[str, ...] = (*PROMPTED_KINDS, "none"),
     before: dict[str, float] | None = None,
     after: dict[str, float] | None = None,
-) -> Adapter:
+) -> AdapterCard:
     present = [one for one in slices if one.holds_object]
     first = present[0].encoder
-    card = AdapterCard(
+    return AdapterCard(
         object_name=object_name,
         base_sha256=engine.weights_sha256,
         architecture=engine.architecture,
@@ -182,8 +179,9 @@ def _adapter(
         terminology=terminology,
         modality=first.volume.modality,
         window=(float(first.mapping.lower), float(first.mapping.upper)),
+        window_name=first.mapping.name,
         plane=first.stack.plane,
-        spacing_rc_mm=tuple(float(mm) for mm in first.stack.frame_spacing_rc_mm),
+        spacing_rc_mm=first.stack.frame_spacing_rc_mm,
         object_size_mm=round(object_size_mm(present), 3),
         slice_count=len(slices),
         volume_count=len({id(one.encoder.volume) for one in slices}),
@@ -192,7 +190,6 @@ def _adapter(
         created=today(),
         image_size=engine.image_size,
     )
-    return Adapter(run.tensors, card)
 
 
 def _served(before: dict[str, float], after: dict[str, float]) -> tuple[str, ...]:
@@ -201,12 +198,10 @@ def _served(before: dict[str, float], after: dict[str, float]) -> tuple[str, ...
     return (*better, *(["none"] if after["none"] >= _LEAST_WITHOUT_PROMPT else []))
 
 
-def _text(
-    object_name: str, before: dict[str, float], after: dict[str, float], serves: tuple[str, ...], present: Sequence[AnnotatedSlice]
-) -> str:
+def _text(object_name: str, before: dict[str, float], after: dict[str, float], serves: tuple[str, ...], count: int) -> str:
     named = f"'{object_name}'" if object_name else "the object"
     if not before:
-        return f"Learned {named} from {len(present)} slices; none was held out, so how good it is has not been measured."
+        return f"Learned {named} from {count} slices; none was held out, so how good it is has not been measured."
     figures = (
         f"one click {before['point']:.2f} before, {after['point']:.2f} after; a box {before['box']:.2f} before, {after['box']:.2f} after"
     )
@@ -214,7 +209,7 @@ def _text(
         return (
             f"Nothing was kept: on slices held out, what was learned of {named} is not better than the model as it came (DSC: {figures})."
         )
-    return f"Learned {named} from {len(present)} slices; DSC on slices held out: {figures}; without a prompt {after['none']:.2f}."
+    return f"Learned {named} from {count} slices; DSC on slices held out: {figures}; without a prompt {after['none']:.2f}."
 
 
 def _engine_of(slices: Sequence[AnnotatedSlice]) -> SegmentationEngine:

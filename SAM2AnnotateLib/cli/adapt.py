@@ -1,0 +1,177 @@
+"""``sam2annotate adapt``: an object learned from a few annotated slices, kept as a small file. Imports the library inside functions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..errors import InputError
+from ..geometry import Extent, SliceStack
+from .engine_options import add_engine_options, engine_from
+from .values import add_series_options, parse_integers, progress_bar, show_notes
+
+if TYPE_CHECKING:
+    from ..adaptation import AnnotatedSlice, LearningOptions, LearningOutcome
+    from ..geometry import Volume
+
+NOTHING_KEPT = 1
+_EXAMPLES = """examples:
+  sam2annotate adapt ct.nii.gz --mask drawn.nii.gz -o liver.safetensors --name liver
+  sam2annotate adapt ct.nii.gz --mask labels.nii.gz --label 5 --slices 8,14,20,26,32 --extent 5,36 -o liver.safetensors
+  sam2annotate segment ct.nii.gz --adapter liver.safetensors --slice 17 --point 120,88,+ --extent 5,36 -o liver.nii.gz
+
+Every slice of LABELS that holds the object is taken as annotated, or those of --slices; one of these without the object teaches
+that it is not there, and so do slices beyond --extent. Slices are held out in turn: what is not better on them than the model as it came
+is not kept, no file is written, and the exit code is 1.
+"""
+
+
+def add_parser(subparsers) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser(
+        "adapt", help="learn an object from a few annotated slices", epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Learn an object from slices that are annotated, for use with --adapter on others.",
+    )  # fmt: skip
+    add = parser.add_argument
+    add("image", metavar="IMAGE", help="NIfTI, NRRD or MHA file, or a folder with a DICOM series")
+    add_series_options(parser)
+    add("--mask", required=True, metavar="LABELS", help="label map on the image's grid, with the object drawn on some slices")
+    add("--label", type=int, metavar="V", help="the object's value in it (default: every voxel that is not 0)")
+    add("--slices", metavar="A,B,...", help="voxel indices of the slices to learn from (default: all that hold the object)")
+    add("--extent", metavar="A,B", help="first and last slice of the object: what lies beyond teaches that it is not there")
+    add("--axis", default="k", choices=("i", "j", "k", "axial", "coronal", "sagittal"), help="slice along this axis (default: k)")
+    add("-o", "--output", required=True, metavar="OBJECT", help="what was learned, a .safetensors file")
+    add("--seconds", type=float, default=15.0, metavar="S", help="of training; encoding comes on top (default: 15)")
+    add("--steps", type=int, metavar="N", help="of training instead, however long they take: the same on every machine")
+    add("--trained", default="decoder", choices=("decoder", "prompt_encoder"), help="the prompt encoder alone, or the mask decoder too")
+    add("--seed", type=int, default=0, metavar="N", help="of every draw (default: 0)")
+    add("--name", default="", metavar="NAME", help="the object's name, for the record")
+    add("--code", metavar="SCHEME:VALUE:MEANING", help="what it is, such as SCT:10200004:Liver, for the record")
+    windows = "two values, or liver, abdomen, lung, bone, brain, mediastinum, mr, or auto (default)"
+    add("--window", default="auto", metavar="LO,HI|NAME", help=f"gray window: {windows}")
+    regions = "around the object (auto, the default), the whole slice (full), or the box plus a margin in mm"
+    add("--roi", default="auto", metavar="auto|full|MM", help=f"what the model sees: {regions}")
+    add("--report", metavar="FILE.json", help="write what was learned from which slices, and scores before and after")
+    add("--overwrite", action="store_true", help="replace output files that exist")
+    add("--cache-mb", type=int, default=2048, metavar="MB", help="memory for encoded slices (default: 2048)")
+    add_engine_options(parser, adapter=False)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns the exit code."""
+    from ..adaptation import LearningOptions, learn, learned
+    from ..annotator import Annotator
+    from ..atomic_files import replaced_together, require_writable_folder
+    from ..engine import EmbeddingStore
+    from ..engine.adapter import require_adapter_name
+    from ..volume_io import read_volume
+    from ..volume_io.write_dicom_seg import parsed_code
+
+    require_adapter_name(options.output)
+    outputs = [Path(path) for path in (options.output, options.report) if path]
+    inputs = [Path(options.image), Path(options.mask)]
+    for number, output in enumerate(outputs):
+        require_writable_folder(output)
+        if any(output.absolute() == other.absolute() for other in (*inputs, *outputs[:number])):
+            raise InputError(f"'{output}' would replace a file that this command reads or writes too. Choose another name.")
+        if output.exists() and not options.overwrite:
+            raise InputError(f"'{output}' exists already. Choose another name, or add --overwrite to replace it.")
+    if options.code:
+        parsed_code(options.code, options.name)
+    how = LearningOptions(seconds=options.seconds, steps=options.steps, trained=options.trained, seed=options.seed)
+    volume = read_volume(options.image, options.series, options.volume)
+    show_notes(options.image, volume.notes)
+    labels = read_volume(options.mask)
+    show_notes(options.mask, labels.notes)
+    volume.grid.require_same(labels.grid, f"The image '{options.image}'", f"the label map '{options.mask}'")
+    slices_asked = _slices_asked(options, labels, SliceStack.along(volume.grid, options.axis))
+    annotator = Annotator(
+        volume, engine_from(options), options.axis, options.window, options.roi, EmbeddingStore(limit_bytes=options.cache_mb * 1024**2)
+    )
+    slices = _annotated(options, annotator, labels, slices_asked)
+    with progress_bar("Learning", "") as show:
+        learning = learn(slices, object_name=options.name, terminology=options.code, policy=annotator.policy, options=how)
+        outcome = learned(learning, show)
+    print(outcome.text)
+    if outcome.adapter is None:
+        return NOTHING_KEPT
+    report = _report(options, outcome, how, slices)
+    with replaced_together(outputs) as places:
+        places[0].write_bytes(outcome.adapter.to_bytes())
+        if options.report:
+            places[1].write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    window = annotator.mapping
+    if window is not None:
+        print(f"window {window.lower:g}..{window.upper:g} ({window.name}; {window.reason})", file=sys.stderr)
+    size_mb = len(outcome.adapter.to_bytes()) / 1024**2
+    print(f"{options.output}: {size_mb:.1f} MB, {outcome.steps} steps, {outcome.seconds:.1f} s, SHA-256 {outcome.adapter.sha256}")
+    return 0
+
+
+def _slices_asked(options: argparse.Namespace, labels: Volume, stack: SliceStack) -> list[int]:
+    """Positions of the slices to learn from."""
+    held = labels.array_kji != 0 if options.label is None else labels.array_kji == options.label
+    if not held.any():
+        what = "nothing but 0" if options.label is None else f"no voxel of the value {options.label}"
+        raise InputError(f"The label map '{options.mask}' holds {what}: there is nothing to learn from.")
+    if options.slices is None:
+        return [position for position, frame in enumerate(stack.view(held)) if frame.any()]
+    texts = options.slices.split(",")
+    indices = parse_integers(options.slices, len(texts), "--slices", "voxel indices of slices")
+    return sorted({stack.position_of(index) for index in indices})
+
+
+def _annotated(options: argparse.Namespace, annotator, labels: Volume, positions: list[int]) -> list[AnnotatedSlice]:
+    """The slices to learn from, those beyond the extent among them."""
+    from ..adaptation import AnnotatedSlice
+    from ..adaptation.lessons import positions_beyond
+
+    stack = annotator.stack
+    held = stack.view(labels.array_kji != 0 if options.label is None else labels.array_kji == options.label)
+    present = [position for position in positions if held[position].any()]
+    if not present:
+        raise InputError(f"The object is on none of the slices {options.slices}: there is nothing to learn from.")
+    extent = Extent(present[0], present[-1])
+    beyond: list[int] = []
+    if options.extent is not None:
+        first, last = parse_integers(options.extent, 2, "--extent", "the first and the last slice, A,B")
+        extent = stack.extent_of(Extent(first, last))
+        if extent.first > present[0] or extent.last < present[-1]:
+            outside = stack.index_of(present[0] if extent.first > present[0] else present[-1])
+            raise InputError(f"The object is drawn on slice {outside}, which lies outside --extent {options.extent}. Widen it.")
+        beyond = [position for position in positions_beyond(extent, stack.shape_src[0]) if position not in positions]
+    middle = present[len(present) // 2]
+    from ..geometry import Box2D
+
+    encoder = annotator.encoder_for(middle, Box2D.around(held[middle]))
+    slices = [AnnotatedSlice(encoder, position, held[position], extent) for position in positions]
+    nothing = held[present[0]] & False
+    return slices + [AnnotatedSlice(encoder, position, nothing, extent) for position in beyond]
+
+
+def _report(options: argparse.Namespace, outcome: LearningOutcome, how: LearningOptions, slices: list[AnnotatedSlice]) -> dict:
+    assert outcome.adapter is not None
+    stack = slices[0].encoder.stack
+    return {
+        "sam2annotate": __version__,
+        "image": str(options.image),
+        "labels": str(options.mask),
+        "label": options.label,
+        "axis": stack.index_axis,
+        "slices": sorted(stack.index_of(one.position) for one in slices if one.holds_object),
+        "slices_without_object": sorted(stack.index_of(one.position) for one in slices if not one.holds_object),
+        "seed": how.seed,
+        "steps": outcome.steps,
+        "seconds": round(outcome.seconds, 3),
+        "held_out_dsc": {"before": dict(outcome.before), "after": dict(outcome.after)},
+        "adapter": str(options.output),
+        "adapter_sha256": outcome.adapter.sha256,
+        "card": outcome.adapter.card.to_json(),
+        "engine": slices[0].encoder.engine.describe(),
+    }

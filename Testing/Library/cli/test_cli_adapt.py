@@ -1,0 +1,134 @@
+"""``sam2annotate adapt``: from a label map to an adapter, and on to other slices; one clear line for all else."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sam2")
+
+from SAM2AnnotateLib.benchmark.phantom import make_phantom
+from SAM2AnnotateLib.cli.main import main
+from SAM2AnnotateLib.engine import Adapter
+from SAM2AnnotateLib.geometry import Volume, VolumeGrid
+from SAM2AnnotateLib.volume_io import write_volume
+
+PHANTOM = make_phantom(64, 11, 9)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """(image, label map): an ellipsoid of the value 5 on slices 1..9, and a speck of the value 2."""
+    folder = tmp_path_factory.mktemp("adapt")
+    labels = np.stack([5 * PHANTOM.mask(k) for k in range(11)]).astype(np.uint8)
+    labels[5, 0, 0] = 2
+    write_volume(PHANTOM.volume, folder / "image.nii.gz")
+    write_volume(Volume(PHANTOM.volume.grid, labels), folder / "labels.nii.gz")
+    return folder / "image.nii.gz", folder / "labels.nii.gz"
+
+
+def _command(files, out, *more):
+    return ["adapt", str(files[0]), "--mask", str(files[1]), "--device", "cpu", "-o", str(out), "--window", "0,255", *map(str, more)]
+
+
+@pytest.fixture(scope="module")
+def a_learned_file(files, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("learned")
+    more = ("--label", 5, "--slices", "2,5,8,10", "--extent", "1,9", "--steps", 20, "--name", "ball", "--report", folder / "report.json")
+    assert main(_command(files, folder / "ball.safetensors", *more)) == 0
+    return folder / "ball.safetensors"
+
+
+def test_what_was_learned_is_a_file_with_a_card_and_a_report(a_learned_file, capsys):
+    adapter = Adapter.load(a_learned_file)
+    assert adapter.card.object_name == "ball" and adapter.card.window == (0.0, 255.0) and adapter.card.plane == "axial"
+    report = json.loads((a_learned_file.parent / "report.json").read_text())
+    assert report["adapter_sha256"] == adapter.sha256 and report["slices"] == [2, 5, 8] and report["slices_without_object"] == [0, 10]
+    assert report["held_out_dsc"]["after"].keys() == {"box", "point", "none"}
+
+
+def test_segment_uses_it_and_says_so(files, a_learned_file, tmp_path, capsys):
+    command = ["segment", str(files[0]), "-o", str(tmp_path / "m.nii.gz"), "--slice", "5", "--point", "32,32,+", "--extent", "4,6"]
+    command += ["--device", "cpu", "--adapter", str(a_learned_file), "--report", str(tmp_path / "r.json"), "--window", "0,255"]
+    assert main(command) == 0
+    engine = json.loads((tmp_path / "r.json").read_text())["engine"]
+    assert engine["adapter"] == "ball" and engine["adapter_sha256"] == Adapter.load(a_learned_file).sha256
+
+
+def _one_line_error(capsys) -> str:
+    captured = capsys.readouterr()
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("sam2annotate: error: "), captured.err
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["--label", "77"], "no voxel of the value 77"),
+        (["--slices", "2,x"], "--slices takes"),
+        (["--slices", "2,40"], "Slice 40 does not exist"),
+        (["--slices", "0,10"], "on none of the slices 0,10"),
+        (["--slices", "3"], "at least 2 annotated slices"),
+        (["--seconds", "0"], "a number of seconds"),
+        (["--steps", "0"], "steps"),
+        (["--label", "5", "--extent", "3,6"], "Widen it"),
+        (["--extent", "3"], "--extent takes"),
+        (["--window", "9,1"], "lower below upper"),
+        (["--code", "liver"], "liver"),
+    ],
+)
+def test_bad_values_get_one_line_and_write_nothing(files, tmp_path, capsys, changes, message):
+    out = tmp_path / "x.safetensors"
+    assert main(_command(files, out, *changes)) == 2
+    assert message in _one_line_error(capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_file_another_suffix_and_an_input_are_never_replaced(files, tmp_path, capsys):
+    (tmp_path / "x.safetensors").write_text("mine")
+    assert main(_command(files, tmp_path / "x.safetensors")) == 2 and "--overwrite" in _one_line_error(capsys)
+    assert main(_command(files, tmp_path / "x.pt")) == 2 and ".safetensors" in _one_line_error(capsys)
+    assert main(_command(files, tmp_path / "y.safetensors", "--report", files[1])) == 2 and "would replace" in _one_line_error(capsys)
+    assert (tmp_path / "x.safetensors").read_text() == "mine" and files[1].stat().st_size > 100
+
+
+def test_labels_on_another_grid_are_refused(files, tmp_path, capsys):
+    grid = VolumeGrid((11, 64, 64), np.diag([-1.0, -1.0, 2.0, 1.0]))
+    write_volume(Volume(grid, np.ones((11, 64, 64), np.uint8)), tmp_path / "other.nii.gz")
+    assert main(_command((files[0], tmp_path / "other.nii.gz"), tmp_path / "x.safetensors")) == 2
+    assert "grid" in _one_line_error(capsys)
+
+
+def test_nothing_kept_is_one_sentence_no_file_and_exit_code_1(files, tmp_path, capsys, monkeypatch):
+    from SAM2AnnotateLib.adaptation import learning
+
+    monkeypatch.setattr(learning, "_served", lambda *_: ())
+    assert main(_command(files, tmp_path / "x.safetensors", "--label", 5, "--slices", "3,7", "--steps", 4)) == 1
+    assert capsys.readouterr().out.startswith("Nothing was kept") and list(tmp_path.iterdir()) == []
+
+
+def test_stopping_writes_nothing(files, tmp_path, capsys, monkeypatch):
+    from SAM2AnnotateLib.engine.sam2_learning import Sam2LearningRun
+
+    def interrupted(self, done=0.0):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Sam2LearningRun, "step", interrupted)
+    assert main(_command(files, tmp_path / "x.safetensors", "--label", 5, "--slices", "3,6")) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["segment", "adapt"])
+def test_a_damaged_adapter_or_none_gets_one_line(command, files, tmp_path, capsys):
+    (tmp_path / "bad.safetensors").write_bytes(b"\x80\x04nonsense")
+    if command == "segment":
+        run = ["segment", str(files[0]), "-o", str(tmp_path / "m.nii.gz"), "--slice", "5", "--point", "32,32,+", "--extent", "4,6"]
+        assert main([*run, "--adapter", str(tmp_path / "bad.safetensors"), "--device", "cpu"]) == 2
+        assert "bad.safetensors" in _one_line_error(capsys)
+    else:
+        with pytest.raises(SystemExit) as ended:
+            main(_command(files, tmp_path / "x.safetensors", "--adapter", tmp_path / "bad.safetensors"))
+        assert ended.value.code == 2
