@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import __version__
-from ..errors import InputError
-from ..geometry import Extent, SliceStack
-from .engine_options import add_engine_options, engine_from
-from .values import add_series_options, parse_integers, progress_bar, show_notes
+from ... import __version__
+from ...errors import InputError
+from ...geometry import Extent, SliceStack
+from ..engine_options import add_engine_options, engine_from
+from ..values import add_series_options, parse_integers, progress_bar, show_notes
 
 if TYPE_CHECKING:
-    from ..adaptation import AnnotatedSlice, LearningOptions, LearningOutcome
-    from ..geometry import Volume
+    from ...adaptation import AnnotatedSlice, LearningOptions, LearningOutcome
+    from ...geometry import Volume
 
 NOTHING_KEPT = 1
 _EXAMPLES = """examples:
@@ -65,13 +65,13 @@ def add_parser(subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
-    from ..adaptation import LearningOptions, learn, learned
-    from ..annotator import Annotator
-    from ..atomic_files import replaced_together, require_writable_folder
-    from ..engine import EmbeddingStore
-    from ..engine.adapter import require_adapter_name
-    from ..volume_io import read_volume
-    from ..volume_io.write_dicom_seg import parsed_code
+    from ...adaptation import LearningOptions, learn, learned
+    from ...annotator import Annotator
+    from ...atomic_files import replaced_together, require_writable_folder
+    from ...engine import EmbeddingStore
+    from ...engine.adapter import require_adapter_name
+    from ...volume_io import read_volume
+    from ...volume_io.write_dicom_seg import parsed_code
 
     require_adapter_name(options.output)
     outputs = [Path(path) for path in (options.output, options.report) if path]
@@ -129,8 +129,8 @@ def _slices_asked(options: argparse.Namespace, labels: Volume, stack: SliceStack
 
 def _annotated(options: argparse.Namespace, annotator, labels: Volume, positions: list[int]) -> list[AnnotatedSlice]:
     """The slices to learn from, those beyond the extent among them."""
-    from ..adaptation import AnnotatedSlice
-    from ..adaptation.lessons import positions_beyond
+    from ...adaptation import AnnotatedSlice
+    from ...adaptation.lessons import positions_beyond
 
     stack = annotator.stack
     held = stack.view(labels.array_kji != 0 if options.label is None else labels.array_kji == options.label)
@@ -147,7 +147,7 @@ def _annotated(options: argparse.Namespace, annotator, labels: Volume, positions
             raise InputError(f"The object is drawn on slice {outside}, which lies outside --extent {options.extent}. Widen it.")
         beyond = [position for position in positions_beyond(extent, stack.shape_src[0]) if position not in positions]
     middle = present[len(present) // 2]
-    from ..geometry import Box2D
+    from ...geometry import Box2D
 
     encoder = annotator.encoder_for(middle, Box2D.around(held[middle]))
     slices = [AnnotatedSlice(encoder, position, held[position], extent) for position in positions]
