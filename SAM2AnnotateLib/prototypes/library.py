@@ -21,17 +21,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ..engine import Adapter
 from ..errors import InputError, OutputError
 from ..file_locks import locked
 from ..file_names import require_plain_name
 from ..leftovers import owned_token, remove_leftovers
 from .case_files import read_case, write_case
 from .prototype import Prototype
-
-if TYPE_CHECKING:
-    from ..engine.adapter import Adapter
 
 ADAPTER_FILE = "adapter.safetensors"
 _CASE = re.compile(r"case_([1-9]\d{0,5})")
@@ -89,10 +86,16 @@ class PrototypeLibrary:
         path = self._existing(name) / ADAPTER_FILE
         if not path.exists() and not path.is_symlink():
             return None
-        from ..engine.adapter import Adapter
-
         _require_own(path)
         return Adapter.load(path)
+
+    def has_adapter(self, name: str) -> bool:
+        """Whether something was learned on the object's prototypes; its file is not read."""
+        return (self._existing(name) / ADAPTER_FILE).exists()
+
+    def case_numbers(self, name: str) -> list[int]:
+        """Numbers of the object's cases, rising, in the order of `prototypes`. Raises InputError if there is none of this name."""
+        return self._case_numbers(self._existing(name))
 
     def add(self, prototype: Prototype) -> int:
         """Keep a prototype beside others of its name. It appears whole or not at all.

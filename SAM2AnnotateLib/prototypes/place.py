@@ -128,6 +128,17 @@ def likely_extent(
     return best[1]
 
 
+def resemblance(alike: np.ndarray, along: np.ndarray) -> float:
+    """0..1, mean over the slices of the likely extent of the cosine with the prototypes' slice that each is most like.
+
+    Args:
+        alike: (slices, supports) cosines.
+        along: (slices,) where each lies in the extent, 0..1 inside.
+    """
+    inside = (along >= 0) & (along <= 1)
+    return float(np.clip(alike[inside].max(axis=1).mean(), 0.0, 1.0)) if inside.any() else 0.0
+
+
 def by_place(
     likeness: np.ndarray, places: Sequence[float | None], prototypes: Sequence[int], count: int = 11
 ) -> tuple[np.ndarray, np.ndarray]:

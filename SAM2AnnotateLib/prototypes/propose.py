@@ -13,38 +13,27 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..engine import EmbeddingStore, SegmentationEngine, SlicePrediction
+from ..engine import EmbeddingStore, SegmentationEngine
 from ..errors import InputError
 from ..geometry import Box2D, Extent, SliceStack, Volume
 from ..progress import CancelToken, Progress
-from ..prompts import SlicePrompt
 from ..propagation import RegionPolicy, SliceEncoder, SliceResult
-from ..propagation.carrying import overlap
 from ..propagation.region_of_interest import paste
-from .joining import AREA_BOUND, large_parts, one_run, smoothed
+from .asking import Asking, SliceAnswer
 from .likeness import Likeness, cells
 from .making import mapping_for
-from .place import by_place, find_place, likely_extent
+from .place import by_place, find_place, likely_extent, resemblance
 from .proposal import NotFound, ProposalOptions, ProposedObject
 from .prototype import Prototype
+from .settling import settled
 from .views import SupportSlice, crop_at, crop_side_mm, support_slice
 
 # So many slices of all prototypes together are compared with.
 _MOST_SUPPORTS = 150
-# Each slice is asked about so many times, with other slices of the prototypes: the answers are averaged, and how far they agree is told.
-_VOTES = 2
-# A slice of a prototype from the other end of the object's extent is worth this much less, as a cosine.
-_PLACE_WEIGHT = 0.3
-# Neighboring slices are made to agree over this share of the object's thickness (standard deviation of a Gaussian).
-_SMOOTHING = 1 / 30
-# This share of the object's thickness beyond its likely ends, nothing is taken for it.
-_FAR_BEYOND = 0.25
-# Cosine of what was found with the prototypes' object, below which it is not the object.
+# Between which shares of the prototypes' thickness the object's own is looked for.
+_THINNEST, _THICKEST = 0.75, 1.25
+# Mean cosine of the slices with those of the prototypes at their places, below which it is something else.
 _LEAST_LIKENESS = 0.3
-# What was found has at least this share of the smallest prototype's volume.
-_LEAST_VOLUME = 0.2
-# Bound for what the model says of a pixel, before several say something of it.
-_MOST_LOGIT = 6.0
 
 
 def encoder_for(
@@ -113,8 +102,19 @@ class _Search:
             )
         self._started = time.perf_counter()
         self._notes: list[str] = []
+        self._learned = self._learned_engine()
         if len(self._used) < len(prototypes):
             self._notes.append(f"{len(prototypes) - len(self._used)} prototypes of another plane than {encoder.stack.plane} were left out.")
+
+    def _learned_engine(self) -> SegmentationEngine | None:
+        """The engine with what was learned on the prototypes, where there is such and it is of this model."""
+        adapter = next((one.adapter for one in self._used.values() if one.adapter is not None), None)
+        if adapter is None or not self._options.use_adapter:
+            return None
+        if adapter.card.base_sha256 != self._encoder.engine.weights_sha256:
+            self._notes.append("What was learned is of another model, so it was not used: learn again with this one.")
+            return None
+        return self._encoder.engine.with_adapter(adapter)
 
     def run(self) -> Generator[Progress, None, ProposedObject | NotFound]:
         """Search, see `propose`."""
@@ -131,8 +131,15 @@ class _Search:
         share = max(float(one.mask.mean()) for one in supports)
         place = yield from find_place(self._encoder, likeness, side_mm, share, float(np.median(thickness)), self._cancel)
         positions = self._window(place.position, max(thickness))
-        yield from self._looked_at(positions, place.crop, supports, likeness, thickness)
-        return self._proposal(positions, place.crop, likeness, thickness)
+        features = yield from self._features(positions, place.crop)
+        alike = np.stack([likeness.with_each(one) for one in features])
+        along = self._along(alike, supports, thickness)
+        asking = Asking(self._encoder, self._learned, place.crop, supports, self._options.neighbors, self._ask)
+        answers = []
+        for index, position in enumerate(positions):
+            answers.append(asking.about(position, alike[index], float(along[index])))
+            yield Progress(index + 1, len(positions), "slices proposed")
+        return self._proposal(positions, place.crop, answers, alike, along)
 
     def _side_mm(self) -> float:
         stack = self._encoder.stack
@@ -160,91 +167,48 @@ class _Search:
         reach = int(np.ceil(1.5 * thickness)) + 2
         return range(max(0, middle - reach), min(self._encoder.slice_count, middle + reach + 1))
 
-    def _looked_at(self, positions, crop, supports, likeness, thickness) -> Generator[Progress, None, None]:
-        """The volume's slices, asked one by one with the slices of the prototypes before them."""
-        encoder = self._encoder
-        self.features = []
+    def _features(self, positions: range, crop: Box2D) -> Generator[Progress, None, list[np.ndarray]]:
+        features = []
         for done, position in enumerate(positions, start=1):
             self._ask()
-            self.features.append(cells(encoder.embedding(position, crop)))
+            features.append(cells(self._encoder.embedding(position, crop)))
             yield Progress(done, len(positions), "slices encoded")
-        alike = np.stack([likeness.with_each(one) for one in self.features])
-        self.alike = alike
-        places = [one.place for one in supports]
-        inside, beyond = by_place(alike, places, [one.prototype for one in supports])
-        self.inside, self.beyond = inside, beyond
-        self.likely = likely_extent(inside, np.linspace(0, 1, inside.shape[1]), beyond, (0.75 * min(thickness), 1.25 * max(thickness)))
-        self.memory, self.scores, self.ious, self.agreed = [], [], [], []
-        for done, position in enumerate(positions, start=1):
-            index = done - 1
-            ranked = self._ranked(alike[index], supports, index)
-            votes = []
-            for vote in range(min(_VOTES, len(ranked))):
-                self._ask()
-                chosen = ranked[vote::_VOTES][: self._options.neighbors]
-                votes.append(self._asked_after([supports[at] for at in chosen], position, crop))
-            self._joined(votes)
-            yield Progress(done, len(positions), "slices proposed")
+        return features
 
-    def _ranked(self, alike: np.ndarray, supports: Sequence[SupportSlice], index: int) -> list[int]:
-        """The prototypes' slices that show the object, the most alike first; those from about this place of the extent count for more."""
-        first, last = self.likely
-        at = min(max((index - first) / max(1.0, last - first), 0.0), 1.0)
-        shows = [number for number, one in enumerate(supports) if one.mask.any()]
-        worth = {n: float(alike[n]) - _PLACE_WEIGHT * abs((supports[n].place or 0.0) - at) for n in shows}
-        return sorted(shows, key=lambda n: -worth[n])
+    def _along(self, alike: np.ndarray, supports: Sequence[SupportSlice], thickness: Sequence[float]) -> np.ndarray:
+        """(slices,) where each slice lies in the extent that is most likely by how alike it is: 0 on the first slice, 1 on the last."""
+        inside, beyond = by_place(alike, [one.place for one in supports], [one.prototype for one in supports])
+        bounds = (_THINNEST * min(thickness), _THICKEST * max(thickness))
+        first, last = likely_extent(inside, np.linspace(0, 1, inside.shape[1]), beyond, bounds)
+        return (np.arange(len(alike)) - first) / max(1.0, last - first)
 
-    def _asked_after(self, before: Sequence[SupportSlice], position: int, crop: Box2D) -> SlicePrediction:
-        """What the model says of a slice that comes after slices of the prototypes, the most alike of them next to it."""
-        track = self._encoder.engine.start_track(crop.shape_rc, self._encoder.slice_count + len(before), False)
-        for back, one in enumerate(reversed(before)):
-            track.condition(back, one.embedding, SlicePrompt(mask=one.mask))
-        return track.step(len(before), self._encoder.embedding(position, crop))
-
-    def _joined(self, votes: Sequence[SlicePrediction]) -> None:
-        logits = [np.clip(one.logits, -_MOST_LOGIT, _MOST_LOGIT) for one in votes]
-        self.memory.append(np.mean(logits, axis=0))
-        self.scores.append(float(np.mean([one.object_score for one in votes])))
-        self.ious.append(float(np.mean([one.predicted_iou for one in votes])))
-        self.agreed.append(overlap(logits[0] > 0, logits[-1] > 0))
-
-    def _proposal(self, positions: range, crop: Box2D, likeness: Likeness, thickness: Sequence[float]) -> ProposedObject | NotFound:
-        self.crop, self.positions, self.likeness = crop, positions, likeness
-        joined = smoothed(np.stack(self.memory) + self._towards_likely(), _SMOOTHING * float(np.median(thickness)))
-        masks = [large_parts(one > 0) for one in joined]
-        largest = max(one.largest_area_mm2 for one in self._used.values())
-        rows_mm, cols_mm = self._encoder.stack.frame_spacing_rc_mm
-        areas = np.array([float(mask.sum()) * rows_mm * cols_mm for mask in masks])
-        areas[areas > AREA_BOUND * largest] = 0.0
-        alike = np.array([likeness.of_object(one, mask) for one, mask in zip(self.features, masks, strict=True)])
-        run = one_run(areas)
-        found = float(np.median(alike[run[0] : run[1] + 1])) if run else -1.0
-        if run is None:
-            return self._not_found("nothing on this volume is taken for the object", max(0.0, found))
-        thickness_mm = self._encoder.stack.spacing_src_mm[0]
-        if float(areas[run[0] : run[1] + 1].sum()) * thickness_mm < _LEAST_VOLUME * min(one.volume_mm3 for one in self._used.values()):
-            return self._not_found("what comes closest to it is much smaller", max(0.0, found))
-        if found < _LEAST_LIKENESS:
-            return self._not_found(f"what comes closest to it resembles it too little ({found:.2f})", max(0.0, found))
+    def _proposal(
+        self,
+        positions: range,
+        crop: Box2D,
+        answers: Sequence[SliceAnswer],
+        alike: np.ndarray,
+        along: np.ndarray,
+    ) -> ProposedObject | NotFound:
+        encoder = self._encoder
+        found = settled(answers, along, list(self._used.values()), encoder.stack.spacing_src_mm)
+        likeness = resemblance(alike, along)
+        if found.absent or found.run is None:
+            return self._not_found(found.absent, likeness)
+        if likeness < _LEAST_LIKENESS:
+            return self._not_found(f"what comes closest to it resembles it too little, {likeness:.2f} of 1", likeness)
         results, doubts = {}, {}
-        for index in range(run[0], run[1] + 1):
-            mask = masks[index] if areas[index] > 0 else np.zeros_like(masks[index])
-            position = positions[index]
-            whole = paste(mask, crop, self._encoder.stack.frame_shape_rc)
-            results[position] = SliceResult(position, whole, self.ious[index], self.scores[index], 0.0, crop, prompted=False)
-            doubts[position] = float(np.clip(1 - self.agreed[index] * self.scores[index], 0, 1))
-        middle = max(results, key=lambda p: int(results[p].mask.sum()))
+        for index in range(found.run[0], found.run[1] + 1):
+            position, one = positions[index], answers[index]
+            whole = paste(found.masks[index], crop, encoder.stack.frame_shape_rc)
+            results[position] = SliceResult(position, whole, one.predicted_iou, one.object_score, 0.0, crop, prompted=False)
+            doubts[position] = float(np.clip(1 - one.agreement * one.object_score, 0, 1))
+        middle = max(results, key=lambda position: int(results[position].mask.sum()))
         results[middle] = replace(results[middle], prompted=True)
+        extent = Extent(positions[found.run[0]], positions[found.run[1]])
         seconds = time.perf_counter() - self._started
-        extent = Extent(positions[run[0]], positions[run[1]])
-        return ProposedObject(self._name, middle, extent, results, doubts, found, tuple(self._used), False, seconds, tuple(self._notes))
-
-    def _towards_likely(self) -> np.ndarray:
-        """(slices, 1, 1) what is taken off the logits of slices that lie beyond the likely extent, the more the farther."""
-        first, last = self.likely
-        at = np.arange(len(self.memory))
-        beyond = np.maximum(0.0, np.maximum(first - at, at - last)) / max(1.0, last - first)
-        return -(_MOST_LOGIT * np.minimum(1.0, beyond / _FAR_BEYOND))[:, None, None]
+        learned, notes = self._learned is not None, tuple(self._notes)
+        return ProposedObject(self._name, middle, extent, results, doubts, likeness, tuple(self._used), learned, seconds, notes)
 
     def _not_found(self, reason: str, likeness: float) -> NotFound:
         return NotFound(self._name, reason, likeness, time.perf_counter() - self._started, tuple(self._notes))

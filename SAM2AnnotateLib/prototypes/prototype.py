@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..engine import Adapter
 from ..errors import InputError
 from ..file_names import require_plain_name
 from ..geometry import Extent, SliceStack, Volume, VolumeGrid
@@ -74,7 +75,7 @@ class Prototype:
     modality: str
     terminology: str = ""
     # The adapter that was learned on all prototypes of this name, see `engine.adapter`; kept once for all of them by the library.
-    adapter: object | None = field(default=None)
+    adapter: Adapter | None = field(default=None)
 
     def __post_init__(self) -> None:
         require_plain_name(self.name, "the prototype")

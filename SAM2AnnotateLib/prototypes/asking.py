@@ -1,0 +1,111 @@
+"""What the model says of one slice that comes after slices of the prototypes. Imports engine, propagation, prompts and this room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from ..engine import Place, SegmentationEngine, SlicePrediction
+from ..geometry import Box2D
+from ..prompts import SlicePrompt
+from ..propagation import SliceEncoder
+from ..propagation.carrying import overlap
+from .views import SupportSlice
+
+# Each slice is asked about so many times, after other slices of the prototypes: the answers are averaged, and how far they agree is told.
+_VOTES = 2
+# A slice of a prototype from the other end of the object's extent is worth this much less, as a cosine.
+_PLACE_WEIGHT = 0.3
+# Bound for what is said of a pixel, before several say something of it.
+MOST_LOGIT = 6.0
+# Share of the learned decoder, which sees the slice alone, beside what follows from the slices of the prototypes.
+_LEARNED_SHARE = 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class SliceAnswer:
+    """What is said of one slice.
+
+    Args:
+        logits: (rows, cols) of the crop; above 0 is the object.
+        object_score: probability that the object is there, 0..1.
+        predicted_iou: the model's own estimate of its mask, 0..1.
+        agreement: mean DSC of what the ways say of it, 0..1.
+    """
+
+    logits: np.ndarray
+    object_score: float
+    predicted_iou: float
+    agreement: float
+
+
+class Asking:
+    """Asks about slices in one crop.
+
+    Args:
+        encoder: the volume and the model.
+        learned: the model with what was learned of the object, or None.
+        crop: of the slices.
+        supports: slices of the prototypes, of the same number of pixels.
+        neighbors: how many of them come before a slice.
+        ask: called before each step of the model; raises to stop.
+    """
+
+    def __init__(
+        self,
+        encoder: SliceEncoder,
+        learned: SegmentationEngine | None,
+        crop: Box2D,
+        supports: Sequence[SupportSlice],
+        neighbors: int,
+        ask: Callable[[], None],
+    ):
+        self._encoder, self._learned, self._crop, self._neighbors, self._ask = encoder, learned, crop, neighbors, ask
+        self._supports = [one for one in supports if one.mask.any()]
+        self._shows = np.array([one.mask.any() for one in supports])
+
+    def about(self, position: int, alike: np.ndarray, along: float) -> SliceAnswer:
+        """What is said of a slice.
+
+        Args:
+            position: of the slice.
+            alike: (supports,) cosine with each of the prototypes' slices.
+            along: where it lies in the object's likely extent: 0 on the first slice, 1 on the last; below and above beyond it.
+        """
+        at = min(max(along, 0.0), 1.0)
+        places = np.array([at if one.place is None else one.place for one in self._supports])
+        ranked = np.argsort(-(alike[self._shows] - _PLACE_WEIGHT * np.abs(places - at)), kind="stable")
+        votes = [ranked[vote::_VOTES][: self._neighbors] for vote in range(min(_VOTES, len(ranked)))]
+        said = [self._after([self._supports[number] for number in chosen], position) for chosen in votes]
+        remembered = np.mean([_bounded(one) for one in said], axis=0)
+        if self._learned is None:
+            return _joined(remembered, said)
+        self._ask()
+        place = Place(along) if 0 <= along <= 1 else None
+        alone = self._learned.propose(self._encoder.embedding(position, self._crop), self._crop.shape_rc, place)
+        return _joined((1 - _LEARNED_SHARE) * remembered + _LEARNED_SHARE * _bounded(alone), [*said, alone])
+
+    def _after(self, before: Sequence[SupportSlice], position: int) -> SlicePrediction:
+        """What the model says of a slice that comes after slices of the prototypes, the most alike of them next to it."""
+        self._ask()
+        track = self._encoder.engine.start_track(self._crop.shape_rc, self._encoder.slice_count + len(before), False)
+        for number, one in enumerate(reversed(before)):
+            track.condition(number, one.embedding, SlicePrompt(mask=one.mask))
+        return track.step(len(before), self._encoder.embedding(position, self._crop))
+
+
+def _bounded(said: SlicePrediction) -> np.ndarray:
+    return np.clip(said.logits, -MOST_LOGIT, MOST_LOGIT)
+
+
+def _joined(logits: np.ndarray, said: Sequence[SlicePrediction]) -> SliceAnswer:
+    agreement = [overlap(one.mask, other.mask) for one, other in combinations(said, 2)]
+    return SliceAnswer(
+        logits,
+        float(np.mean([one.object_score for one in said])),
+        float(np.mean([one.predicted_iou for one in said])),
+        float(np.mean(agreement)) if agreement else 1.0,
+    )
