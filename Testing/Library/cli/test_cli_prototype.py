@@ -10,8 +10,8 @@ from prototype_balls import WINDOW, a_ball
 
 pytest.importorskip("SimpleITK")
 
-from SAM2AnnotateLib.cli import propose, prototype
 from SAM2AnnotateLib.cli.main import main
+from SAM2AnnotateLib.cli.prototypes import propose, prototype
 from SAM2AnnotateLib.engine import ScriptedEngine
 from SAM2AnnotateLib.geometry import Volume
 from SAM2AnnotateLib.volume_io import read_volume, write_volume

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import __version__
-from ..errors import InputError
-from .engine_options import add_engine_options, engine_from
+from ... import __version__
+from ...errors import InputError
+from ..engine_options import add_engine_options, engine_from
+from ..values import add_series_options, show_notes
 from .phases import run_in_phases
 from .prototype import add_library_option
-from .values import add_series_options, show_notes
 
 if TYPE_CHECKING:
-    from ..prototypes import NotFound, ProposedObject
+    from ...prototypes import NotFound, ProposedObject
 
 _EXAMPLES = """examples:
   sam2annotate propose case3.nii.gz --prototype hippocampus -o case3_mask.nii.gz --report case3.json
@@ -49,7 +49,7 @@ def add_parser(subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
-    from ..atomic_files import require_writable_folder, sole_writer
+    from ...atomic_files import require_writable_folder, sole_writer
 
     require_writable_folder(options.output)
     with sole_writer(options.output):
@@ -57,12 +57,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _propose(options: argparse.Namespace) -> int:
-    from ..atomic_files import replaced_together, require_writable_folder
-    from ..geometry import Volume
-    from ..nnunet.data_sets.transaction import settle_around
-    from ..prototypes import NotFound, ProposalOptions, PrototypeLibrary, encoder_for, modality_of, propose
-    from ..volume_io import read_volume, write_volume
-    from ..volume_io.write import require_writable
+    from ...atomic_files import replaced_together, require_writable_folder
+    from ...geometry import Volume
+    from ...nnunet.data_sets.transaction import settle_around
+    from ...prototypes import NotFound, ProposalOptions, PrototypeLibrary, encoder_for, modality_of, propose
+    from ...volume_io import read_volume, write_volume
+    from ...volume_io.write import require_writable
 
     outputs = [Path(path) for path in (options.output, options.report) if path]
     if len(outputs) == 2 and outputs[0].absolute() == outputs[1].absolute():
@@ -106,7 +106,7 @@ def _propose(options: argparse.Namespace) -> int:
 
 
 def _report(answer: ProposedObject | NotFound, encoder) -> dict:
-    from ..prototypes import NotFound
+    from ...prototypes import NotFound
 
     stack = encoder.stack
     common = {
@@ -136,7 +136,7 @@ def _report(answer: ProposedObject | NotFound, encoder) -> dict:
 
 
 def _line(answer: ProposedObject | NotFound, report: dict, voxels: int) -> str:
-    from ..prototypes import NotFound
+    from ...prototypes import NotFound
 
     if isinstance(answer, NotFound):
         return f"'{answer.name}' was not found ({answer.reason}). The mask '{report['output']}' is empty. {report['seconds']:.1f} s."

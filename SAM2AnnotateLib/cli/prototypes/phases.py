@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator
 from typing import TypeVar
 
-from ..progress import Progress
+from ...progress import Progress
 
 T = TypeVar("T")
 # After so many units of a phase its time is estimated; shorter phases are not told of.

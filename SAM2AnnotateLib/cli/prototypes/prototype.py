@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError
-from .engine_options import add_engine_options, engine_from
+from ...errors import InputError
+from ..engine_options import add_engine_options, engine_from
+from ..values import add_series_options, show_notes
 from .phases import run_in_phases
-from .values import add_series_options, show_notes
 
 if TYPE_CHECKING:
-    from ..prototypes import PrototypeLibrary
+    from ...prototypes import PrototypeLibrary
 
 _EXAMPLES = """examples:
   sam2annotate prototype add hippocampus --image case1.nii.gz --mask case1_labels.nii.gz
@@ -76,10 +76,10 @@ def add_library_option(parser: argparse.ArgumentParser) -> None:
 
 def run_add(options: argparse.Namespace) -> int:
     """Keep a case; returns the exit code."""
-    from ..nnunet.data_sets.transaction import settle_around
-    from ..prototypes import PrototypeLearning, PrototypeLibrary, learn_from_prototypes, prototype_from
-    from ..volume_io import read_volume
-    from ..volume_io.label_values import whole_labels
+    from ...nnunet.data_sets.transaction import settle_around
+    from ...prototypes import PrototypeLearning, PrototypeLibrary, learn_from_prototypes, prototype_from
+    from ...volume_io import read_volume
+    from ...volume_io.label_values import whole_labels
 
     learning = PrototypeLearning(steps=options.steps, seconds=options.seconds)
     library = PrototypeLibrary(options.library)
@@ -109,7 +109,7 @@ def run_add(options: argparse.Namespace) -> int:
 
 def run_list(options: argparse.Namespace) -> int:
     """List names; returns the exit code."""
-    from ..prototypes import PrototypeLibrary
+    from ...prototypes import PrototypeLibrary
 
     library = PrototypeLibrary(options.library)
     names = library.names()
@@ -124,7 +124,7 @@ def run_list(options: argparse.Namespace) -> int:
 
 def run_show(options: argparse.Namespace) -> int:
     """Show one object; returns the exit code."""
-    from ..prototypes import PrototypeLibrary
+    from ...prototypes import PrototypeLibrary
 
     library = PrototypeLibrary(options.library)
     numbers = library.case_numbers(options.name)
@@ -153,7 +153,7 @@ def _show_adapter(library: PrototypeLibrary, name: str) -> None:
 
 def run_remove(options: argparse.Namespace) -> int:
     """Remove an object or a case; returns the exit code."""
-    from ..prototypes import PrototypeLibrary
+    from ...prototypes import PrototypeLibrary
 
     library = PrototypeLibrary(options.library)
     learned = library.has_adapter(options.name) and options.case is not None and len(library.case_numbers(options.name)) > 1
