@@ -11,7 +11,7 @@ import csv
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -147,24 +147,33 @@ class Asked:
     methods: Sequence[str]
     rungs: Sequence[str]
 
-    def each_method(self, slices: Sequence[AnnotatedSlice], whole_ladder: bool) -> Iterator[tuple[str, AutoPrompter, float]]:
-        """Each method by name, fitted, and the processor time that took; those that share what was learnt are fitted once."""
+    def each_method(
+        self, slices: Sequence[AnnotatedSlice], *, whole_ladder: bool, elsewhere: bool
+    ) -> Iterator[tuple[str, AutoPrompter, float]]:
+        """Each method by name, fitted, and the processor time that took; those that share what was learnt are fitted once.
+
+        Args:
+            slices: annotated.
+            whole_ladder: whether all rungs are wanted, or the last alone.
+            elsewhere: whether other volumes will be asked for.
+        """
         if "threshold" in self.methods:
             carrying = ThresholdCarrying()
             yield "threshold", carrying, _fitted(carrying, slices)
         networks: dict[tuple, tuple[SapPrompter, float]] = {}
         for rung in (self.rungs if whole_ladder else self.rungs[-1:]) if "sap-net" in self.methods else ():
-            key = tuple(sorted(LADDER[rung].network.items()))
+            options = replace(LADDER[rung], elsewhere=elsewhere)
+            key = tuple(sorted(options.network.items()))
             if key not in networks:
-                prompter = SapPrompter(options=LADDER[rung])
+                prompter = SapPrompter(options=options)
                 networks[key] = prompter, _fitted(prompter, slices)
             prompter, seconds = networks[key]
-            yield f"SAP-Net: {rung}", prompter.with_options(LADDER[rung]), seconds
+            yield f"SAP-Net: {rung}", prompter.with_options(options), seconds
         if "decoder" in self.methods:
-            decoder = LearnedDecoder()
+            decoder = LearnedDecoder(options=DecoderOptions(elsewhere=elsewhere))
             seconds = _fitted(decoder, slices)
-            for name, options in DECODERS.items():
-                yield name, decoder.with_options(options), seconds
+            for name, variant in DECODERS.items():
+                yield name, decoder.with_options(variant), seconds
 
 
 def measured(
@@ -213,7 +222,7 @@ def rest_of_volume(asked: Asked, objects: Sequence[tuple[str, int]], counts: Seq
         for count in counts:
             slices = case.annotated(count)
             rest = [position for position in range(len(case.truth)) if position not in {one.position for one in slices}]
-            for method_name, method, seconds in asked.each_method(slices, whole_ladder=count == max(counts)):
+            for method_name, method, seconds in asked.each_method(slices, whole_ladder=count == max(counts), elsewhere=False):
                 yield from measured("volume", case, label, count, method_name, method, rest, seconds)
 
 
@@ -226,7 +235,7 @@ def other_patients(asked: Asked, counts: Sequence[int]) -> Iterator[AutoRow]:
     absent = [_without(engine, cases, name, label) for name, label in WITHOUT_HIPPOCAMPUS]
     for count in counts:
         slices = [AnnotatedSlice(one.encoder, p, one.truth[p]) for one in teachers[:count] for p in range(len(one.truth))]
-        for method_name, method, seconds in asked.each_method(slices, whole_ladder=count == max(counts)):
+        for method_name, method, seconds in asked.each_method(slices, whole_ladder=count == max(counts), elsewhere=True):
             for case in pupils:
                 yield from measured("patients", case, 0, count, method_name, method, range(len(case.truth)), seconds)
             for case, positions in absent:
@@ -237,7 +246,7 @@ def liver_elsewhere(asked: Asked) -> Iterator[AutoRow]:
     """A liver learnt from five slices, looked for where there is none."""
     engine, cases = asked.engine, asked.cases
     liver = Case.read(engine, only_file(cases / "ct_liver_chaos", "image.*"), only_file(cases / "ct_liver_chaos", "label.*"), 1)
-    for method_name, method, seconds in asked.each_method(liver.annotated(5), whole_ladder=False):
+    for method_name, method, seconds in asked.each_method(liver.annotated(5), whole_ladder=False, elsewhere=True):
         for name, label in WITHOUT_LIVER:
             case, positions = _without(engine, cases, name, label)
             yield from measured("absent", case, 1, 5, method_name, method, positions, seconds)
