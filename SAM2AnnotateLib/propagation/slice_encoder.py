@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..engine import Embedding, EmbeddingStore, SegmentationEngine
-from ..errors import InputError
+from ..errors import InputError, PromptError
 from ..geometry import Box2D, Extent, SliceStack, Volume
 from ..intensity import IntensityMapping
 from ..progress import Progress
@@ -48,11 +48,13 @@ class SliceEncoder:
         return self.stack.shape_src[0]
 
     def picture(self, position: int, crop: Box2D) -> np.ndarray:
-        """The uint8 picture (rows, cols) of a crop of one slice."""
+        """The uint8 picture (rows, cols) of a crop of one slice. Raises PromptError if there is no such slice."""
+        self._require(position)
         return cut(self.mapping.to_uint8(self._cropped_source(position, crop)), self._crop_in_source(crop))
 
     def embedding(self, position: int, crop: Box2D) -> Embedding:
-        """The embedding of that picture, encoded at most once while the store keeps it."""
+        """The embedding of that picture, encoded at most once while the store keeps it. Raises PromptError if there is no such slice."""
+        self._require(position)
         key = (self._key, position, crop)
         return self.store.get(key, lambda: self.engine.encode(self.picture(position, crop)))
 
@@ -61,11 +63,20 @@ class SliceEncoder:
 
         Yields:
             Progress after each slice.
+
+        Raises:
+            PromptError: if the extent reaches beyond the volume.
         """
+        self._require(extent.first)
+        self._require(extent.last)
         outward = sorted(extent.indices, key=lambda position: (abs(position - center), position))
         for done, position in enumerate(outward, start=1):
             self.embedding(position, crop)
             yield Progress(done, len(outward), "slices encoded")
+
+    def _require(self, position: int) -> None:
+        if not 0 <= position < self.slice_count:
+            raise PromptError(f"Slice {position} does not exist: the volume has slices 0..{self.slice_count - 1}.")
 
     def _cropped_source(self, position: int, crop: Box2D) -> np.ndarray:
         return self._frames[position][crop.clipped(self.stack.frame_shape_rc).slices_rc]

@@ -17,6 +17,7 @@ class Limits:
         sessions_per_user: at once.
         idle_seconds: a session ends after so long without a request.
         resume_seconds: a session whose connection broke waits so long for its user.
+        stalled_upload_seconds: an upload fails after so long without a chunk; requests behind it go on.
         embeddings_bytes: memory for embeddings of all sessions together. One that was just made stays even if it alone takes more.
         volumes_bytes: memory for voxels of all sessions together, 8 bit each.
         largest_volume_bytes: voxels of one volume.
@@ -32,6 +33,7 @@ class Limits:
     sessions_per_user: int = 4
     idle_seconds: float = 1800.0
     resume_seconds: float = 300.0
+    stalled_upload_seconds: float = 60.0
     embeddings_bytes: int = 2048 << 20
     volumes_bytes: int = 4096 << 20
     largest_volume_bytes: int = 1024 << 20

@@ -55,7 +55,9 @@ def _require_kinds(message: Message) -> None:
         value = getattr(message, field)
         if field not in _FILES and isinstance(value, str) and len(value) > _LONGEST_TEXT:
             raise WorkerError(f"{name}: {field}: a text of {len(value)} letters.")
-        if field != "request":
+        if field == "target":
+            _whole(value, 0, _LARGEST_REQUEST, f"{name}: {field}")
+        elif field != "request":
             _require(value, kind, f"{name}: {field}")
 
 

@@ -197,6 +197,7 @@ class Session:
                 if len(self._held()) >= _MOST_VOLUMES:
                     raise InputError(f"A session holds at most {_MOST_VOLUMES} volumes. Close some.")
                 upload = Upload(message, self._budget)
+            upload.moved_at = time.monotonic()
             self._uploads[message.request] = upload
         self._reply(ChunksWanted(message.request, upload.missing))
         return upload
@@ -243,6 +244,8 @@ class Session:
         while not upload.is_whole(0.2):
             if cancel.cancelled:  # the chunks that came stay, for another try
                 raise Cancelled("The upload was stopped.")
+            if time.monotonic() - upload.moved_at > self._limits.stalled_upload_seconds:
+                raise InputError(f"No voxels came for {self._limits.stalled_upload_seconds:.0f} s.", "Send the volume again.")
         self._seat.open_volume(GrayVolume(message.volume, upload.array_kji(), message.ijk_to_ras, message.axis))
         with self._lock:
             before = self._volumes.get(message.volume)

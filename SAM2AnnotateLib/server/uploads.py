@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+import time
 
 import numpy as np
 
@@ -96,6 +97,7 @@ class Upload:
         self.sha256 = message.sha256
         self.byte_count = int(np.prod(self.shape_kji, dtype=np.int64))
         self._changed = threading.Condition()
+        self.moved_at = time.monotonic()
         budget.take(self.byte_count)
         self._budget: MemoryBudget | None = budget
         try:
@@ -135,6 +137,7 @@ class Upload:
                 raise InputError("The upload was given up.")
             self._flat[start:stop] = np.frombuffer(data, dtype=np.uint8)
             self._missing.discard(chunk.index)
+            self.moved_at = time.monotonic()
             self._changed.notify_all()
 
     def is_whole(self, seconds: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -182,9 +183,10 @@ class Client:
         self.socket.send(text)
 
     def hear(self) -> m.Message:
-        """The next message that is no heartbeat."""
+        """The next message that is no heartbeat. Raises TimeoutError."""
+        end = time.monotonic() + PATIENCE_SECONDS
         while True:
-            text = self.socket.recv(PATIENCE_SECONDS)
+            text = self.socket.recv(max(0.0, end - time.monotonic()))
             self.received_bytes += len(text)
             message = wire.from_text(text)
             if not isinstance(message, m.Heartbeat):
