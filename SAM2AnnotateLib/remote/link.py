@@ -31,6 +31,7 @@ _CLOSE_SECONDS = 1.0
 _PIECE_BYTES = 64 << 10
 # What waits in this machine's buffers comes before answers to the server's pings, and makes progress look better than it is.
 _SEND_BUFFER_BYTES = 256 << 10
+_LAST_NUMBER = 2**31 - 1  # of the request that ends a session
 _TRY_AGAIN = {wire.Refusal.IDLE, wire.Refusal.EXPIRED, wire.Refusal.TOO_MANY, wire.Refusal.STOPPING}
 _GATEWAY = {502, 503, 504}  # a proxy's word for a server that is being started
 _LAST_WORDS = {1001: "the server is being stopped", 1012: "the server is being started anew", 1013: "the server has too much to do"}
@@ -145,7 +146,7 @@ class Link:
     def close(self) -> None:
         """End the session on the server, too."""
         with contextlib.suppress(ServerError):  # it is gone already
-            self.send(Shutdown(0))
+            self.send(Shutdown(_LAST_NUMBER))
         self._ended(BrokenLinkError("the connection was ended"))
         self._exits.close()
 

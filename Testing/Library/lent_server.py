@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,13 @@ class LentServer:
     def log(self) -> str:
         """All that it wrote since it was started last."""
         return (self._folder / f"server-{self._starts}.log").read_text()
+
+    def figure(self, name: str) -> float:
+        """A figure of the server's metrics."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{self.address}/metrics", timeout=30) as page:
+            lines = page.read().decode().splitlines()
+        return next(float(line.split()[-1]) for line in lines if line.startswith(f"sam2annotate_{name} "))
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
