@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from .values import add_series_options, parse_names, show_notes
+from .values import add_series_options, add_untilt_option, parse_names, show_notes
 
 _EXAMPLES = """examples:
   sam2annotate nnunet export nnUNet_raw/Dataset007_Liver --case p01 --image ct.nii.gz --segmentation seg.seg.nrrd \\
@@ -52,6 +52,7 @@ def add_parser(subparsers) -> None:
     add("--patient", metavar="ID", help="its patient (default: as DICOM says, or the case's id)")
     add("--image", action="append", default=[], metavar="IMAGE", help="file or DICOM folder; once for each channel, in the plan's order")
     add_series_options(parser)
+    add_untilt_option(parser)
     add("--segmentation", metavar="FILE", help=".seg.nrrd, a labelmap (.nii.gz, .nrrd, .mha), or DICOM SEG (.dcm)")
     add("--name", action="append", default=[], metavar="VALUE=NAME", help="name of a labelmap's value; may be repeated")
     add("--cases", metavar="FILE.csv", help="many cases, see below")
@@ -113,7 +114,7 @@ def _cases(rows: list[_Row], plan, names: dict[int, str], options: argparse.Name
             settle_around(path)  # it may lie in another data set
         if len(row.images) != len(plan.channels):
             raise InputError(f"Case '{row.case_id}' has {len(row.images)} images, the plan has the channels {', '.join(plan.channels)}.")
-        images = tuple(read_image(path, series=options.series, number=options.volume) for path in row.images)
+        images = tuple(read_image(path, series=options.series, number=options.volume, untilt=options.untilt) for path in row.images)
         notes = {image.source: list(image.volume.notes) for image in images if image.volume.notes}
         for source, told in notes.items():
             show_notes(source, told)

@@ -16,7 +16,7 @@ from ..errors import InputError, ServerError
 from ..geometry import SliceStack, VolumeGrid
 from .engine_options import add_engine_options, engine_from
 from .server.check import access_from, add_server_options
-from .values import add_series_options, parse_integers, parse_point, progress_bar, show_notes
+from .values import add_series_options, add_untilt_option, parse_integers, parse_point, progress_bar, show_notes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +50,7 @@ def add_parser(subparsers) -> None:
     add = parser.add_argument
     add("image", metavar="IMAGE", help="NIfTI, NRRD or MHA file, or a folder with a DICOM series")
     add_series_options(parser)
+    add_untilt_option(parser)
     add(
         "-o",
         "--output",
@@ -134,6 +135,11 @@ def _segment(options: argparse.Namespace, exits: ExitStack) -> int:
     for one in filter(None, (options.image, options.mask)):
         settle_around(one)  # it may lie in a data set
     volume, slices = _image(options)
+    if as_dicom and not slices:
+        raise InputError(
+            f"Cannot write '{options.output}': the slices were shifted back (--untilt), and a DICOM segmentation refers to the images as "
+            "they are. Use .nii.gz or .nrrd."
+        )
     show_notes(options.image, volume.notes)
     if not as_dicom:
         require_writable(options.output, volume.grid)
@@ -237,9 +243,9 @@ def _image(options: argparse.Namespace) -> tuple[Volume, tuple[SliceSource, ...]
     from ..volume_io import is_dicom_path, read_dicom, read_volume
 
     if is_dicom_path(Path(options.image)):
-        image = read_dicom(Path(options.image), options.series, options.volume)
+        image = read_dicom(Path(options.image), options.series, options.volume, options.untilt)
         return image.volume, image.slices
-    return read_volume(options.image, options.series, options.volume), ()
+    return read_volume(options.image, options.series, options.volume, options.untilt), ()
 
 
 def _write_dicom(options: argparse.Namespace, mask_kji: np.ndarray, slices: tuple[SliceSource, ...], path: Path) -> None:

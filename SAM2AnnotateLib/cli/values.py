@@ -51,6 +51,14 @@ def add_series_options(parser: argparse.ArgumentParser) -> None:
     add("--volume", type=int, metavar="N", help="of a series or file with several volumes (time points, echoes): which one, from 1")
 
 
+def add_untilt_option(parser: argparse.ArgumentParser) -> None:
+    """What to do with slices of a tilted gantry."""
+    parser.add_argument(
+        "--untilt", action="store_true",
+        help="of a DICOM series of a tilted gantry: shift each slice back in its plane (interpolated linearly), which is told",
+    )  # fmt: skip
+
+
 def show_notes(source: str, notes: Iterable[str]) -> None:
     """What reading a file had to settle or assume, on standard error."""
     for note in notes:

@@ -27,6 +27,7 @@ from .dicom_frames import Frame, frames_of
 from .dicom_pixels import StoredFrames
 from .straight import straightened
 from .translate import reading
+from .untilt import shifted_back
 
 # Frames this close along their normal lie at one position.
 _SAME_POSITION_MM = 2e-3
@@ -89,13 +90,15 @@ class _Series:
         return f"{self.uid or 'without a UID'} ({', '.join(about)}, {images} image{'s' if images != 1 else ''})"
 
 
-def read_dicom(path: Path, series: str | None = None, number: int | None = None) -> DicomVolume:
+def read_dicom(path: Path, series: str | None = None, number: int | None = None, untilt: bool = False) -> DicomVolume:
     """Read one volume from a folder's DICOM files, or from a multi-frame file.
 
     Args:
         path: folder whose files hold the images, or one multi-frame file.
         series: UID, number or description of the series; None if there is one.
         number: of the volume in the series, from 1; None if there is one.
+        untilt: shift slices of a tilted gantry back in their planes, see `untilt`; such a series is refused otherwise. The slices' sources
+            are left out then, since the voxels are not theirs any more.
 
     Raises:
         VolumeError: in one line, if there is no such volume or more than one, or the frames contradict one another.
@@ -112,7 +115,7 @@ def read_dicom(path: Path, series: str | None = None, number: int | None = None)
             )
         if number is not None and not 1 <= number <= len(volumes):
             raise VolumeError(f"There is no volume {number} in '{path}'; the series holds {len(volumes)}: {_listed(volumes)}.")
-        return _built(path, volumes[(number or 1) - 1][1], chosen)
+        return _built(path, volumes[(number or 1) - 1][1], chosen, untilt)
 
 
 def read_dicom_files(files: Sequence[Path]) -> DicomVolume:
@@ -133,7 +136,7 @@ def read_dicom_files(files: Sequence[Path]) -> DicomVolume:
     with reading(folder, "DICOM series"):
         found = _by_series(headers)
         if len(found) > 1:
-            raise VolumeError(f"The files are of several DICOM series: {_series_listed(found)}.")
+            raise VolumeError(f"Expected the files of one DICOM series, got {_series_listed(found)}.")
         volumes = _volumes_of(folder, found[0])
         if len(volumes) > 1:
             raise VolumeError(f"The files of the DICOM series hold {len(volumes)} volumes{_why(volumes)}: {_listed(volumes)}.")
@@ -328,19 +331,71 @@ def _numbers(values: np.ndarray) -> str:
 # --- one volume
 
 
-def _built(path: Path, frames: list[Frame], series: _Series) -> DicomVolume:
-    grid, notes = _grid(path, frames)
+def _built(path: Path, frames: list[Frame], series: _Series, untilt: bool = False) -> DicomVolume:
+    tilt = _tilt(frames) if len(frames) > 1 else None
+    if tilt is not None and not untilt:
+        degrees, off_mm = tilt
+        raise VolumeError(
+            f"The slices of the DICOM series in '{path}' are not evenly spaced along their normal: they lie up to {off_mm:.3g} mm off. "
+            f"Each is shifted against the one before, as where the gantry was tilted (by {degrees:.1f} degrees).",
+            "Read it with --untilt, which shifts each slice back in its plane; or load it in 3D Slicer with its acquisition geometry "
+            "regularized (Application Settings, DICOM), and harden the transform.",
+        )
+    grid, notes = _grid(path, frames, tilt is not None)
     array, more = _voxels(path, frames)
+    if tilt is not None:
+        grid, array, note = _untilted(frames, grid, array, tilt[0])
+        more = [*more, note]
     stated = str(series.first.get("Modality", "") or "").strip() or None
     try:
         volume = Volume(grid, array, stated, (*notes, *more))
     except VolumeError as exc:
         raise VolumeError(f"'{path}': {exc}") from exc
     patient = str(series.first.get("PatientID", "") or "").strip() or None
-    return DicomVolume(volume, patient, tuple(SliceSource(frame.path, frame.index, frame.sop_uid) for frame in frames))
+    sources = () if tilt is not None else tuple(SliceSource(frame.path, frame.index, frame.sop_uid) for frame in frames)
+    return DicomVolume(volume, patient, sources)
 
 
-def _grid(path: Path, frames: list[Frame]) -> tuple[VolumeGrid, list[str]]:
+def _tilt(frames: list[Frame]) -> tuple[float, float] | None:
+    """The gantry's tilt in degrees and the farthest slice's shift in mm; None if slices lie along their normal, or unevenly."""
+    positions = np.array([frame.position_lps for frame in frames])
+    step = (positions[-1] - positions[0]) / (len(frames) - 1)
+    length = float(np.linalg.norm(step))
+    if _off_line(positions, step) > _UNEVEN_SHARE * length or _off_normal(frames, positions) <= _UNEVEN_SHARE * length:
+        return None
+    return math.degrees(math.acos(min(1.0, float(step @ frames[0].normal_lps) / length))), _off_normal(frames, positions)
+
+
+def _off_line(positions: np.ndarray, step: np.ndarray) -> float:
+    """How far a slice lies from where even spacing puts it, at most, in mm."""
+    return float(np.linalg.norm(positions - positions[0] - np.arange(len(positions))[:, np.newaxis] * step, axis=1).max())
+
+
+def _off_normal(frames: list[Frame], positions: np.ndarray) -> float:
+    """How far a slice lies from even spacing along the normal of the first, at most, in mm."""
+    normal = frames[0].normal_lps
+    along = np.linspace(positions[0] @ normal, positions[-1] @ normal, len(frames))
+    return float(np.linalg.norm(positions - positions[0] - (along - along[0])[:, np.newaxis] * normal, axis=1).max())
+
+
+def _untilted(frames: list[Frame], grid: VolumeGrid, array: np.ndarray, degrees: float) -> tuple[VolumeGrid, np.ndarray, str]:
+    """A grid along the normal, with each slice shifted back in its plane, and what is told of it."""
+    positions = np.array([frame.position_lps for frame in frames])
+    axes, spacing = frames[0].axes_lps, frames[0].spacing_rc_mm
+    assert axes is not None and spacing is not None
+    in_plane_mm = (positions - positions[0]) @ axes[::-1].T  # along columns (j), along rows (i)
+    moved, first = shifted_back(array, in_plane_mm / np.array(spacing))
+    matrix = np.array(grid.ijk_to_ras)
+    matrix[:3, 3] = grid.ras_from_ijk(np.array([first[1], first[0], 0.0]))
+    note = (
+        f"the gantry was tilted by {degrees:.1f} degrees; each slice was shifted back in its plane, by up to "
+        f"{np.linalg.norm(in_plane_mm, axis=1).max():.3g} mm, values interpolated linearly; beyond the slices stands {array.min():g}"
+    )
+    return VolumeGrid(moved.shape, matrix), moved, note
+
+
+def _grid(path: Path, frames: list[Frame], tilted: bool = False) -> tuple[VolumeGrid, list[str]]:
+    """Where the voxels lie; of a tilted gantry, where they would without the tilt."""
     notes = []
     first = frames[0]
     assert first.axes_lps is not None and first.spacing_rc_mm is not None and first.position_lps is not None
@@ -356,14 +411,15 @@ def _grid(path: Path, frames: list[Frame]) -> tuple[VolumeGrid, list[str]]:
         step = first.normal_lps * distance
     else:
         step = (positions[-1] - positions[0]) / (len(frames) - 1)
-        _require_even(path, frames, positions, step)
-        off_mm = float(np.linalg.norm(positions - positions[0] - np.arange(len(frames))[:, np.newaxis] * step, axis=1).max())
+        if not tilted:
+            _require_even(path, frames, positions, step)
+        off_mm = _off_line(positions, step)
         if off_mm > _TOLD_SHARE * float(np.linalg.norm(step)):
             notes.append(f"slices lie up to {off_mm:.2g} mm off even spacing of {np.linalg.norm(step):.4g} mm, and are taken as even")
     index_to_lps = np.eye(4)
     index_to_lps[:3, 0] = first.axes_lps[0] * first.spacing_rc_mm[1]
     index_to_lps[:3, 1] = first.axes_lps[1] * first.spacing_rc_mm[0]
-    index_to_lps[:3, 2] = step
+    index_to_lps[:3, 2] = first.normal_lps * float(step @ first.normal_lps) if tilted else step
     index_to_lps[:3, 3] = positions[0]
     rows_columns = [int(size) for size in str(first.kind["size"]).split(" x ")][::-1]
     grid, note = straightened(VolumeGrid((len(frames), *rows_columns), flip_lps_ras(index_to_lps)))  # type: ignore[arg-type]
@@ -376,19 +432,10 @@ def _require_even(path: Path, frames: list[Frame], positions: np.ndarray, step: 
     gaps = np.diff(positions @ normal)
     middle = float(np.median(gaps))
     even = positions[0] + np.arange(len(frames))[:, np.newaxis] * step
-    off_line = float(np.linalg.norm(positions - even, axis=1).max())
-    along = np.linspace(positions[0] @ normal, positions[-1] @ normal, len(frames))
-    straight = positions[0] + (along - along[0])[:, np.newaxis] * normal
-    off_mm = float(np.linalg.norm(positions - straight, axis=1).max())
+    off_mm = _off_normal(frames, positions)
     if off_mm <= _UNEVEN_SHARE * float(np.linalg.norm(step)):
         return
     start = f"The slices of the DICOM series in '{path}' are not evenly spaced along their normal: they lie up to {off_mm:.3g} mm off. "
-    if off_line <= _UNEVEN_SHARE * float(np.linalg.norm(step)):
-        degrees = math.degrees(math.acos(min(1.0, float(step @ normal) / float(np.linalg.norm(step)))))
-        raise VolumeError(
-            f"{start}Each is shifted against the one before, as where the gantry was tilted (by {degrees:.1f} degrees). "
-            "Resample the series to a regular grid first; 3D Slicer offers that when it loads the series."
-        )
     widest = int(np.argmax(gaps))
     if gaps[widest] > 1.5 * middle:
         raise VolumeError(

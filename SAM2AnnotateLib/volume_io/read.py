@@ -23,13 +23,14 @@ _READERS = {
 VOLUME_SUFFIXES = tuple(_READERS)
 
 
-def read_volume(path: str | Path, series: str | None = None, number: int | None = None) -> Volume:
+def read_volume(path: str | Path, series: str | None = None, number: int | None = None, untilt: bool = False) -> Volume:
     """Read a 3-D scalar volume.
 
     Args:
         path: a file of one of `VOLUME_SUFFIXES`, a folder with a DICOM series, or a multi-frame DICOM file.
         series: of a folder with several DICOM series: UID, number or description of the one to read.
         number: of a DICOM series with several volumes (time points, echoes), or a file with a fourth axis: which one, from 1.
+        untilt: of a DICOM series of a tilted gantry: shift its slices back, see `read_dicom`.
 
     Returns:
         The volume; voxels keep their stored type, rescaled as the file says (HU for CT). Its notes say what had to be settled.
@@ -41,9 +42,11 @@ def read_volume(path: str | Path, series: str | None = None, number: int | None 
     """
     path = Path(path)
     if is_dicom_path(path):
-        return read_dicom(path, series, number).volume
+        return read_dicom(path, series, number, untilt).volume
     if series is not None:
         raise VolumeError(f"'{path}' is no DICOM folder, so it holds no series '{series}'.")
+    if untilt:
+        raise VolumeError(f"'{path}' is no DICOM series, whose slices could be shifted back (--untilt).")
     suffix = next((suffix for suffix in VOLUME_SUFFIXES if path.name.lower().endswith(suffix)), None)
     if suffix is None:
         raise VolumeError(f"'{path.name}' is of no known type. Expected {', '.join(VOLUME_SUFFIXES)} or a folder with a DICOM series.")

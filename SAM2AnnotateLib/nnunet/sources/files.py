@@ -35,7 +35,9 @@ class SourceSegments:
     grid: VolumeGrid | None = None
 
 
-def read_image(path: str | Path, modality: str | None = None, series: str | None = None, number: int | None = None) -> CaseImage:
+def read_image(
+    path: str | Path, modality: str | None = None, series: str | None = None, number: int | None = None, untilt: bool = False
+) -> CaseImage:
     """Read an image for a case: a file, or a folder with a DICOM series, which tells modality and patient too.
 
     Args:
@@ -43,6 +45,7 @@ def read_image(path: str | Path, modality: str | None = None, series: str | None
         modality: of a file that does not say it.
         series: see `read_volume`.
         number: see `read_volume`.
+        untilt: see `read_volume`.
 
     Raises:
         VolumeError: if it cannot be read.
@@ -50,10 +53,10 @@ def read_image(path: str | Path, modality: str | None = None, series: str | None
     """
     slices: tuple[SliceSource, ...] = ()
     if is_dicom_path(Path(path)):
-        dicom = read_dicom(Path(path), series, number)
+        dicom = read_dicom(Path(path), series, number, untilt)
         volume, patient, slices = dicom.volume, dicom.patient_id, dicom.slices
     else:
-        volume, patient = read_volume(path, series, number), None
+        volume, patient = read_volume(path, series, number, untilt), None
     if modality is not None and volume.modality not in (None, modality):
         raise InputError(f"'{path}' is of modality {volume.modality}, expected {modality}.")
     if modality is not None:

@@ -193,6 +193,61 @@ def test_a_tilted_gantry_is_called_so(tmp_path):
         read_volume(a_stack(tmp_path / "s", STORED, set_all(ImagePositionPatient=lambda k: [-5, 7 + 0.8 * k, 3 * k])))
 
 
+def tilted(folder: Path, shift_mm: np.ndarray, value, orientation: np.ndarray, slices: int = 6) -> Path:
+    """Slices of 9 rows and 10 columns, 2 x 1 mm, 3 mm apart, each shifted by (along rows, along columns) mm against the one before."""
+    across, down, normal = orientation.T
+    for k in range(slices):
+        position = np.array([-5, 7, 11]) + 3.0 * k * normal + k * (shift_mm[0] * across + shift_mm[1] * down)
+        rows, columns = np.indices((9, 10))
+        places = position + columns[..., np.newaxis] * across + 2.0 * rows[..., np.newaxis] * down
+        stored = np.rint(value(places @ orientation, k)).astype(np.int16)
+        directions = [round(float(one), 8) for one in (*across, *down)]
+        write(a_slice(stored, k + 1, [round(float(mm), 6) for mm in position], directions), folder / f"{k}.dcm")
+    return folder
+
+
+@pytest.mark.parametrize("orientation", [np.eye(3), an_oblique_rotation()[:3, :3]], ids=["upright", "oblique"])
+@pytest.mark.parametrize("shift_mm", [(0.0, 0.8), (0.0, -0.8), (1.3, 0.0), (-0.7, 1.1), (0.0, 4.0)])
+def test_slices_of_a_tilted_gantry_are_shifted_back_to_where_they_lie(shift_mm, orientation, tmp_path):
+    def value(places, k):  # of each place, in the slices' own directions; linear in the plane, so that interpolating is exact
+        return 500 + 20 * places[..., 0] + 30 * places[..., 1] + (k * 37) % 11 * 10
+
+    folder = tilted(tmp_path / "s", np.array(shift_mm), value, orientation)
+    with pytest.raises(VolumeError, match="Read it with --untilt"):
+        read_volume(folder)
+    image = read_dicom(folder, untilt=True)
+    volume = image.volume
+    assert image.slices == () and "gantry was tilted by" in volume.notes[0] and "interpolated linearly" in volume.notes[0]
+    assert volume.grid.spacing_ijk_mm == pytest.approx([1, 2, 3], abs=1e-5)
+    kji = np.argwhere(volume.array_kji != volume.array_kji.min())
+    places = (volume.grid.ras_from_ijk(kji[:, ::-1]) * [-1, -1, 1]) @ orientation
+    expected = value(places, kji[:, 0])
+    found = volume.array_kji[tuple(kji.T)]
+    edge = np.abs(found - expected) > 1.01  # beyond the center of a slice's outermost pixel its value stands
+    assert edge.mean() < 0.25 and (np.abs(found - expected) <= 31).all()
+    for k in range(6):  # each slice is there as a whole
+        assert (kji[:, 0] == k).sum() >= 9 * 10 - 19
+
+
+def test_a_shift_by_whole_pixels_changes_no_value(tmp_path):
+    stored = np.random.default_rng(0).integers(1, 999, (6, 9, 10))
+    volume = read_volume(tilted(tmp_path / "s", np.array([1.0, 2.0]), lambda _places, k: stored[k], np.eye(3)), untilt=True)
+    assert volume.array_kji.shape == (6, 9 + 5, 10 + 5) and volume.array_kji.dtype == np.int16
+    for k in range(6):
+        assert np.array_equal(volume.array_kji[k, k : k + 9, k : k + 10], stored[k])
+        assert (np.delete(np.delete(volume.array_kji[k], range(k, k + 9), 0), [], 1) == stored.min()).all()
+
+
+def test_what_is_not_tilted_is_as_it_was_and_what_is_uneven_stays_refused(tmp_path):
+    folder = a_stack(tmp_path / "s", STORED)
+    assert np.array_equal(read_volume(folder, untilt=True).array_kji, STORED) and read_volume(folder, untilt=True).notes == ()
+    with pytest.raises(VolumeError, match="lie 9 mm, mostly 3 mm"):
+        read_volume(a_stack(tmp_path / "t", STORED, z_mm=[0, 3, 12, 15]), untilt=True)
+    (tmp_path / "a.nii.gz").write_bytes(b"x")
+    with pytest.raises(VolumeError, match="no DICOM series, whose slices"):
+        read_volume(tmp_path / "a.nii.gz", untilt=True)
+
+
 def test_slightly_uneven_slices_are_read_and_that_is_told(tmp_path):
     volume = read_volume(a_stack(tmp_path / "s", STORED, z_mm=[0, 3.1, 6, 9]))
     assert volume.notes == ("slices lie up to 0.1 mm off even spacing of 3 mm, and are taken as even",)
@@ -333,7 +388,7 @@ def test_files_of_one_series_are_read_wherever_they_lie(tmp_path):
         read_dicom_files([])
     with pytest.raises(VolumeError, match="'.*gone.dcm' could not be read"):
         read_dicom_files([*files, folder / "gone.dcm"])
-    with pytest.raises(VolumeError, match="of several DICOM series: 1.2.3"):
+    with pytest.raises(VolumeError, match="files of one DICOM series, got 2: 1.2.3"):
         read_dicom_files([*files, *a_stack(tmp_path / "o", STORED, series="1.2.3").iterdir()])
 
 

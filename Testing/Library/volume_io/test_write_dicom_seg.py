@@ -247,6 +247,20 @@ def test_segment_writes_dicom_seg_for_a_dicom_series(tmp_path, capsys):
     assert "a DICOM segmentation refers to a DICOM series, and the image is none" in capsys.readouterr().err
 
 
+def test_slices_that_were_shifted_back_get_no_dicom_seg(tmp_path, capsys):
+    def change(k, image):
+        image.ImagePositionPatient = [-5, 7 + 0.8 * k, 3 * k]
+
+    a_stack(tmp_path / "ct", np.zeros((5, 8, 9), np.int16), change)
+    arguments = ["segment", str(tmp_path / "ct"), "-o", str(tmp_path / "m.dcm"), "--slice", "2", "--box", "2,2,6,6", "--extent", "1,3"]
+    assert main(arguments) == 2
+    assert "gantry was tilted (by 14.9 degrees). Read it with --untilt" in capsys.readouterr().err
+    assert main([*arguments, "--untilt"]) == 2
+    said = capsys.readouterr().err
+    assert "the slices were shifted back (--untilt), and a DICOM segmentation refers to the images as they are" in said
+    assert names_in(tmp_path) == ["ct"]
+
+
 def test_a_prediction_goes_back_to_its_series(series, tmp_path, capsys):
     image = read_dicom(series)
     labels = np.zeros(SHAPE, np.uint8)
