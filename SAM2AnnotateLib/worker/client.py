@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +15,27 @@ from ..intensity import IntensityMapping
 from ..leftovers import temporary_folder
 from ..progress import Progress
 from ..prompts import SlicePrompt
+from ..prompts.mask_runs import mask_to_runs
 from ..propagation import RegionPolicy
 from ..review.session import DueWork
 from .messages import (
     Cancel,
     CloseVolume,
+    Learn,
     LoadModel,
     Message,
     OpenVolume,
     PredictSlice,
     Prefetch,
     Propagate,
+    ProposeExtent,
+    ProposeObject,
+    ProposeSlices,
     Shutdown,
+    UseAdapter,
     box_to_list,
     from_line,
+    pack,
     to_line,
 )
 
@@ -47,7 +54,7 @@ class WorkerClient:
     def __init__(self, send: Callable[[bytes], None], folder: str | Path | None = None):
         self._send = send
         self._numbers = itertools.count(1)
-        self._buffer = b""
+        self._parts: list[bytes] = []  # of a line that is not whole yet
         self._folder = temporary_folder("volumes", folder)
         self._files: dict[str, Path] = {}
         self._file_numbers = itertools.count()
@@ -62,12 +69,17 @@ class WorkerClient:
 
     def cut(self, data: bytes) -> list[bytes]:
         """Take bytes from the worker's standard output; returns the lines that are complete, to be read with `from_line` when it suits."""
-        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        first, *others = data.split(b"\n")
+        self._parts.append(first)
+        if not others:
+            return []  # a long line is joined once, when it is whole
+        lines = [b"".join(self._parts), *others[:-1]]
+        self._parts = [others[-1]]
         return [line for line in lines if line.strip()]
 
     def forget_process(self) -> None:
         """Speak to a new process from now on: the last one's unfinished message is dropped, laid down volumes stay."""
-        self._buffer = b""
+        self._parts = []
 
     def load_model(
         self,
@@ -136,6 +148,10 @@ class WorkerClient:
         matrix = volume.grid.ijk_to_ras.tolist()
         return self._ask(OpenVolume, key, str(self._files[file_key]), matrix, axis, mapping.lower, mapping.upper)
 
+    def open_file(self, key: str, array_file: str | Path, ijk_to_ras: np.ndarray, axis: str, mapping: IntensityMapping) -> int:
+        """Hand over a volume whose (k, j, i) voxels lie in a ``.npy`` file already, which stays the caller's."""
+        return self._ask(OpenVolume, key, str(array_file), np.asarray(ijk_to_ras).tolist(), axis, mapping.lower, mapping.upper)
+
     def close_volume(self, key: str) -> int:
         """Let the worker forget a volume."""
         return self._ask(CloseVolume, key)
@@ -146,11 +162,67 @@ class WorkerClient:
 
     def propagate(self, key: str, work: DueWork, policy: RegionPolicy) -> int:
         """Ask for the slices that are due."""
+        return self._ask(Propagate, *self._due(key, work, policy))
+
+    def propose_slices(self, key: str, work: DueWork, policy: RegionPolicy) -> int:
+        """Ask for the slices that are due, as the adapter in use proposes them best."""
+        return self._ask(ProposeSlices, *self._due(key, work, policy))
+
+    @staticmethod
+    def _due(key: str, work: DueWork, policy: RegionPolicy) -> tuple:
         prompts = {str(position): prompt.to_json() for position, prompt in work.prompts.items()}
         proposals = [result.to_json() for _, result in sorted(work.proposals.items())]
         extent = [work.extent.first, work.extent.last]
         lists = [sorted(positions) for positions in (work.locked, work.corrected, work.due)]
-        return self._ask(Propagate, key, prompts, extent, str(policy), lists[0], lists[1], work.changed, lists[2], proposals)
+        return key, prompts, extent, str(policy), lists[0], lists[1], work.changed, lists[2], proposals
+
+    def use_adapter(self, adapter: bytes | None) -> int:
+        """Let the model answer with what was learned, the bytes of an adapter's file, from now on; None: as it came.
+
+        Raises:
+            WorkerError: if the file is too large to be sent.
+        """
+        return self._ask(UseAdapter, "" if adapter is None else pack([adapter])[0])
+
+    def learn(
+        self,
+        lessons: Iterable[tuple[str, int, np.ndarray, Extent]],
+        policy: RegionPolicy,
+        *,
+        object_name: str = "",
+        terminology: str = "",
+        seconds: float | None = None,
+        steps: int | None = None,
+        seed: int = 0,
+    ) -> int:
+        """Ask to learn an object.
+
+        Args:
+            lessons: (key of an open volume, position, mask of the slice, the object's extent in the volume); an empty mask teaches absence.
+            seconds, steps: how long; one of them.
+        """
+        told = [
+            {"volume": key, "position": position, "mask": mask_to_runs(mask), "extent": [extent.first, extent.last]}
+            for key, position, mask, extent in lessons
+        ]
+        return self._ask(Learn, told, object_name, terminology, str(policy), seconds, steps, seed)
+
+    def propose_object(self, key: str, prototypes: Sequence[bytes], adapter: bytes, policy: RegionPolicy) -> int:
+        """Ask for an object in an open volume.
+
+        Args:
+            prototypes: that show it, each as `Prototype.to_bytes` has it.
+            adapter: the bytes of what was learned of it; empty for nothing.
+
+        Raises:
+            WorkerError: if they are too large.
+        """
+        *shown, learned = pack([*prototypes, adapter])
+        return self._ask(ProposeObject, key, shown, str(policy), learned)
+
+    def propose_extent(self, key: str, position: int, prompt: SlicePrompt, policy: RegionPolicy) -> int:
+        """Ask for first and last slice of what is prompted on one slice."""
+        return self._ask(ProposeExtent, key, position, prompt.to_json(), str(policy))
 
     def prefetch(self, key: str, center: int, extent: Extent, crop: Box2D) -> int:
         """Let the worker encode slices while it has nothing else to do."""

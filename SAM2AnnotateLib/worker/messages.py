@@ -2,13 +2,16 @@
 
 Every line holds ``version`` (of this protocol), ``type`` (the class's name) and the class's fields. A request carries a number that its
 replies repeat. A request ends with exactly one `Finished` or `Failed`. Masks travel as runs, see `prompts.mask_runs`; volumes as files.
-Positions, rows and columns are those of the upright stack, which both sides derive from grid and axis.
+Adapters and prototypes travel inside, as base64 of their files' bytes: a path of one machine means nothing on another. Positions, rows and
+columns are those of the upright stack, which both sides derive from grid and axis.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
@@ -20,7 +23,8 @@ from ..geometry import Box2D
 from ..prompts import SlicePrompt
 from ..propagation import SliceResult
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
+MOST_BYTES = 64 << 20  # of the adapters or prototypes in one message, before base64
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,65 @@ class Prefetch(Message):
 
 
 @dataclass(frozen=True)
+class UseAdapter(Message):
+    """Answer with what was learned, from now until the next `UseAdapter` or `LoadModel`; with no `data`, with the model as it came."""
+
+    data: str = ""
+
+
+@dataclass(frozen=True)
+class Learn(Message):
+    """Learn an object from slices that a person decided. Replies `Progressed`, then `Learned`; the adapter in use stays the one it was.
+
+    Args:
+        lessons: each with ``volume``, ``position``, ``mask`` (runs; an empty one teaches absence) and ``extent`` (first and last slice of
+            the object in that volume).
+        object_name: for the adapter's card.
+        terminology: its code, "" for none.
+        roi: which part of a slice the model sees.
+        seconds: how long it may take; None to go by `steps`.
+        steps: how many steps; None to go by `seconds`.
+        seed: of the random numbers.
+    """
+
+    lessons: list[dict]
+    object_name: str
+    terminology: str
+    roi: str
+    seconds: float | None = None
+    steps: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ProposeSlices(Propagate):
+    """The slices that are due, as the adapter in use proposes them best; the arguments of `Propagate`. Replies `SliceDone` each slice."""
+
+
+@dataclass(frozen=True)
+class ProposeObject(Message):
+    """Look for an object by its prototypes (base64). Replies `Progressed`, then `ObjectNotFound`, or `SliceDone`s and `ObjectProposed`.
+
+    `adapter` is what was learned of the object (base64), "" for nothing; the adapter in use stays the one it was.
+    """
+
+    volume: str
+    prototypes: list[str]
+    roi: str
+    adapter: str = ""
+
+
+@dataclass(frozen=True)
+class ProposeExtent(Message):
+    """Propose first and last slice of what is prompted on one slice. Replies `Progressed`, then `ExtentProposed`."""
+
+    volume: str
+    position: int
+    prompt: dict
+    roi: str
+
+
+@dataclass(frozen=True)
 class Cancel(Message):
     """Stop request `target` after the slice it is at, or before it begins. Has no reply of its own: the target fails with ``Cancelled``."""
 
@@ -145,6 +208,65 @@ class SliceDone(Message):
     def result(self) -> SliceResult:
         """Unpack it."""
         return SliceResult.from_json(self.slice)
+
+
+@dataclass(frozen=True)
+class Progressed(Message):
+    """How far a request is, in the unit that it says; `total` is None while that is not known."""
+
+    done: int
+    total: int | None
+    what: str
+
+
+@dataclass(frozen=True)
+class Learned(Message):
+    """What learning brought.
+
+    Args:
+        data: the adapter's file (base64); "" if nothing better was found.
+        before, after: mean DSC on held-out slices with the model as it came, and with the adapter, by the kind of prompt.
+        text: the same in one sentence, for the user.
+    """
+
+    data: str
+    before: dict[str, float]
+    after: dict[str, float]
+    steps: int
+    seconds: float
+    slices: int
+    volumes: int
+    text: str
+
+
+@dataclass(frozen=True)
+class ObjectProposed(Message):
+    """Where an object was found: center, first and last slice, the doubt of each slice by its position as text, the prototypes' numbers."""
+
+    center: int
+    extent: list[int]
+    doubts: dict[str, float]
+    prototypes: list[int]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ObjectNotFound(Message):
+    """The object is not in the volume: why, for the user, and how alike the likeliest place was, 0..1."""
+
+    reason: str
+    likeness: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ExtentProposed(Message):
+    """First and last slice of an object, and how certain each end is, 0..1."""
+
+    first: int
+    last: int
+    first_certainty: float
+    last_certainty: float
 
 
 @dataclass(frozen=True)
@@ -196,8 +318,35 @@ class Failed(Message):
         return known(self.problem, self.remedy)
 
 
-REQUESTS = (LoadModel, OpenVolume, CloseVolume, PredictSlice, Propagate, Prefetch, Cancel, Shutdown)
-REPLIES = (Ready, ModelLoaded, SliceDone, Heartbeat, Connection, Finished, Failed)
+REQUESTS = (
+    LoadModel,
+    OpenVolume,
+    CloseVolume,
+    PredictSlice,
+    Propagate,
+    Prefetch,
+    UseAdapter,
+    Learn,
+    ProposeSlices,
+    ProposeObject,
+    ProposeExtent,
+    Cancel,
+    Shutdown,
+)
+REPLIES = (
+    Ready,
+    ModelLoaded,
+    SliceDone,
+    Progressed,
+    Learned,
+    ObjectProposed,
+    ObjectNotFound,
+    ExtentProposed,
+    Heartbeat,
+    Connection,
+    Finished,
+    Failed,
+)
 _BY_NAME: dict[str, type[Message]] = {kind.__name__: kind for kind in (*REQUESTS, *REPLIES)}
 
 
@@ -243,6 +392,35 @@ def reading(what: str) -> Iterator[None]:
         yield
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
         raise WorkerError(f"{what} holds what it may not: {type(exc).__name__}: {str(exc)[:200]}.") from exc
+
+
+def pack(files: Sequence[bytes]) -> list[str]:
+    """Files' bytes as they travel.
+
+    Raises:
+        WorkerError: if they are more than a message may hold.
+    """
+    size = sum(map(len, files))
+    if size > MOST_BYTES:
+        raise WorkerError(
+            f"What is to be sent to the model takes {size / (1 << 20):.0f} MB, and a message holds {MOST_BYTES >> 20} MB. "
+            "Use fewer prototypes, or an adapter of a smaller model."
+        )
+    return [base64.b64encode(data).decode("ascii") for data in files]
+
+
+def unpack(packed: Sequence[str]) -> list[bytes]:
+    """The files' bytes of what `pack` made.
+
+    Raises:
+        WorkerError: if it is no base64, or more than a message may hold.
+    """
+    if not all(isinstance(one, str) for one in packed) or sum(map(len, packed)) > MOST_BYTES * 4 // 3 + 4 * len(packed):
+        raise WorkerError(f"A message holds at most {MOST_BYTES >> 20} MB of adapters or prototypes, as base64.")
+    try:
+        return [base64.b64decode(one, validate=True) for one in packed]
+    except (binascii.Error, ValueError) as exc:
+        raise WorkerError(f"What came is no base64: {exc}.") from exc
 
 
 def box_to_list(box: Box2D) -> list[int]:

@@ -12,13 +12,14 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
 
 from ..engine import EmbeddingStore, SegmentationEngine, load_engine
+from ..engine.adapter import Adapter
 from ..errors import Cancelled, SAM2AnnotateError, WorkerError
 from ..geometry import Box2D, Extent, SliceStack, Volume, VolumeGrid
 from ..intensity import IntensityMapping
@@ -27,12 +28,14 @@ from ..progress import CancelToken, Progress
 from ..prompts import SlicePrompt
 from ..propagation import RegionPolicy, SliceEncoder, SliceResult, propagate
 from ..propagation.propagate import predict_slice
+from .learning import found_extent, found_object, learned
 from .messages import (
     Cancel,
     CloseVolume,
     Failed,
     Finished,
     Heartbeat,
+    Learn,
     LoadModel,
     Message,
     ModelLoaded,
@@ -40,13 +43,17 @@ from .messages import (
     PredictSlice,
     Prefetch,
     Propagate,
+    ProposeExtent,
+    ProposeObject,
     Ready,
     Shutdown,
     SliceDone,
+    UseAdapter,
     from_line,
     prompts_from_json,
     reading,
     to_line,
+    unpack,
 )
 
 HEARTBEAT_SECONDS = 1.0
@@ -78,6 +85,7 @@ class Worker:
         self._store = EmbeddingStore() if store is None else store
         self._volumes: dict[str, tuple[Volume, SliceStack, IntensityMapping]] = {}
         self._encoders: dict[str, SliceEncoder] = {}
+        self._latest = Progress(0, None, "slices")
 
     def handle(self, message: Message, cancel: CancelToken) -> None:
         """Do one request; every way out sends one `Finished` or `Failed`."""
@@ -94,6 +102,14 @@ class Worker:
                 self._predict_slice(message)
             elif isinstance(message, Propagate):
                 self._propagate(message, cancel)
+            elif isinstance(message, UseAdapter):
+                self._use_adapter(message)
+            elif isinstance(message, Learn):
+                self._send_all(learned(message, self._encoder, cancel))
+            elif isinstance(message, ProposeObject):
+                self._send_all(found_object(message, self._encoder(message.volume), cancel))
+            elif isinstance(message, ProposeExtent):
+                self._send_all(found_extent(message, self._encoder(message.volume), cancel))
             elif isinstance(message, Prefetch):
                 self._prefetch(message, cancel)
             else:
@@ -159,16 +175,10 @@ class Worker:
         self._send(SliceDone.of(message.request, result, 1, 1))
 
     def _propagate(self, message: Propagate, cancel: CancelToken) -> None:
-        latest = Progress(0, None, "slices")
-
-        def note(progress: Progress) -> None:
-            nonlocal latest
-            latest = progress
-
         with reading("The request"):
             prompts, extent, policy = prompts_from_json(message.prompts), Extent(*message.extent), RegionPolicy.parse(message.roi)
             proposals = {result.position: result for result in map(SliceResult.from_json, message.proposals)}
-        for result in propagate(
+        results = propagate(
             self._encoder(message.volume),
             prompts,
             extent,
@@ -179,9 +189,30 @@ class Worker:
             due=message.due,
             proposals=proposals,
             cancel=cancel,
-            progress=note,
-        ):
-            self._send(SliceDone.of(message.request, result, latest.done, latest.total or 0))
+            progress=self._note,
+        )
+        self._send_slices(message, results)
+
+    def _note(self, progress: Progress) -> None:
+        self._latest = progress
+
+    def _send_slices(self, message: Message, results: Iterable[SliceResult]) -> None:
+        """Send slices as they come, with how many of how many are done."""
+        self._latest = Progress(0, None, "slices")
+        for result in results:
+            self._send(SliceDone.of(message.request, result, self._latest.done, self._latest.total or 0))
+
+    def _send_all(self, replies: Iterable[Message]) -> None:
+        for reply in replies:
+            self._send(reply)
+
+    def _use_adapter(self, message: UseAdapter) -> None:
+        if self._engine is None:
+            raise WorkerError("No model is loaded.")
+        adapter = Adapter.from_bytes(unpack([message.data])[0]) if message.data else None
+        self._engine = self._engine.with_adapter(adapter)
+        self._encoders.clear()  # their slices stay in the store: image encoder and memory are as they were
+        self._send(ModelLoaded(message.request, self._engine.describe()))
 
     def _prefetch(self, message: Prefetch, cancel: CancelToken) -> None:
         with reading("The request"):
