@@ -127,6 +127,10 @@ class SAM2AnnotateLogic(ScriptedLoadableModuleLogic):
         """Go on with a segment that was annotated before; see `SAM2AnnotateSlicer.Console.Console.review`."""
         return self._theConsole().review(segmentationNode, segmentId, **options)
 
+    def propose(self, volumeNode, prototype, library=None, segmentationNode=None, **options):
+        """Look for an object that was kept as a prototype; see `SAM2AnnotateSlicer.Console.Console.propose`."""
+        return self._theConsole().propose(volumeNode, prototype, library, segmentationNode, **options)
+
     def close(self) -> None:
         """End the model's process that `annotate` and `review` use, unless it is the panel's."""
         self._theConsole().close()

@@ -26,7 +26,10 @@ from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.review.doubt import Doubt
 from SAM2AnnotateLib.review.doubts import session_doubts
 
+from .ConsoleLearning import LearningByScript
+from .Learning.Search import Search
 from .Model import SharedService
+from .Model.LearnedModels import LearnedModels
 from .Model.ModelService import ModelChoice, OpenedVolume
 from .Review.AnnotatedSegment import AnnotatedSegment, boxAndExtent, stackOf, tagOf
 from .Scene.RoiBox import readRoi
@@ -42,10 +45,12 @@ class Console:
     Args:
         logFolder: folder of the log of the model's process; by default the system's temporary folder. Counts if there is no process yet.
         service: gives the model; by default the application's one.
+        learnedModels: what was learned of objects; by default the panel's, in the user's settings.
     """
 
-    def __init__(self, logFolder: str | Path | None = None, service: Callable | None = None):
+    def __init__(self, logFolder: str | Path | None = None, service: Callable | None = None, learnedModels: LearnedModels | None = None):
         folder = Path(logFolder if logFolder is not None else tempfile.gettempdir())
+        self._learnedModels = learnedModels
         self._service = service if service is not None else lambda: SharedService.theService(folder)
 
     def annotate(
@@ -119,6 +124,88 @@ class Console:
             keep(annotated)
         return ConsoleReview(self, annotated, model, device)
 
+    def propose(
+        self,
+        volumeNode,
+        prototype: str,
+        library: str | Path | None = None,
+        segmentationNode=None,
+        *,
+        model: str | None = None,
+        device: str = "auto",
+        progress: Callable[[Progress], None] | None = None,
+    ) -> ConsoleReview | None:
+        """Look for an object that was kept as a prototype, without any prompt; every slice is proposed, none is locked.
+
+        Args:
+            volumeNode: the image.
+            prototype: name of the object.
+            library: folder of the prototypes; by default the user's own.
+            segmentationNode: where the segment goes; by default a new node with the volume's geometry.
+            model, device: see `annotate`.
+            progress: told how far the search is.
+
+        Returns:
+            The review of what was found; None if the object is not there.
+
+        Raises:
+            SAM2AnnotateError: if prototypes or volume cannot be used, or the model fails.
+        """
+        from SAM2AnnotateLib.prototypes import PrototypeLibrary  # here, as much of the library comes with it
+
+        if segmentationNode is not None:
+            requireLabelmaps(segmentationNode)
+        search = Search.of(prototype, PrototypeLibrary(library))
+        opened = search.opened(volumeFromNode(volumeNode), voxelsKey(volumeNode))
+        told = {"choice": None if model is None else ModelChoice.of(model, device), **search.receivers}
+        self.ask(
+            lambda service, then: service.proposeObject(opened, search.files, search.adapter, RegionPolicy(), **told, **then), progress
+        )
+        if search.found is None:
+            return None
+        node, segmentId = _segment(volumeNode, segmentationNode, None, search.name)
+        session, about = search.review(stackOf(volumeNode, search.axis))
+        if search.adapter:
+            about["learned"] = self.learnedModels.keep(search.adapter).toJson()
+        annotated = AnnotatedSegment(node, segmentId, volumeNode, search.axis, session, about)
+        annotated.show(session.extent.indices)
+        keep(annotated)
+        return ConsoleReview(self, annotated, model, device)
+
+    @property
+    def learnedModels(self) -> LearnedModels:
+        """What was learned of objects."""
+        if self._learnedModels is None:
+            settings = Path(slicer.app.slicerUserSettingsFilePath).parent / "SAM2Annotate"
+            self._learnedModels = LearnedModels(settings / "learned")
+        return self._learnedModels
+
+    def ask(self, request: Callable, progress: Callable[[Progress], None] | None) -> None:
+        """Ask the model for something that is none of the slices that are due, and wait for it.
+
+        Args:
+            request: takes the service and what hears the model, asks, and returns the Request.
+            progress: told how far it is.
+
+        Raises:
+            SAM2AnnotateError: that the model reports.
+        """
+        service = self._service()
+        failures: list[Exception] = []
+        ended: list[SAM2AnnotateError | None] = []
+
+        def went(on: Progress) -> None:
+            try:
+                if progress is not None and not failures:
+                    progress(on)
+            except Exception as error:  # noqa: BLE001 - raised for the caller, when the model has stopped
+                failures.append(error)
+
+        then = {"ofScript": True, "onProgress": went, "onDone": lambda: ended.append(None), "onFailed": ended.append}
+        self._wait(service, request(service, then), ended, failures)
+        if failures or ended[0] is not None:
+            raise (failures or ended)[0]
+
     def close(self) -> None:
         """End the model's process, unless the panel uses it."""
         SharedService.scriptDone()
@@ -132,7 +219,7 @@ class Console:
         service = self._service()
         service.forgetVolumes(lambda volumeId: slicer.mrmlScene.GetNodeByID(volumeId) is not None)
         choice = None if model is None else ModelChoice.of(model, device)
-        opened = self._opened(annotated)
+        opened, learned = self.opened(annotated), self.learnedModels.find(annotated.learned)
         if changed is None and opened.mapping is not None:
             annotated.computeWith((choice or service.choice).checkpoint, opened.mapping)
         work, revision = annotated.session.due_work(changed), annotated.session.revision
@@ -153,9 +240,13 @@ class Console:
 
         try:
             policy = RegionPolicy.parse(annotated.about.get("roi", "auto"))
-            told = {"onSlice": arrived, "onDone": lambda: ended.append(None), "onFailed": ended.append}
+            told = {"onSlice": arrived, "onDone": lambda: ended.append(None), "onFailed": ended.append, "choice": choice, "ofScript": True}
             self._tell(annotated, changed)
-            self._wait(service, service.propagate(opened, work, policy, choice=choice, ofScript=True, **told), ended, failures)
+            if learned is None:
+                request = service.propagate(opened, work, policy, **told)
+            else:
+                request = service.proposeSlices(opened, work, policy, learned=learned, **told)
+            self._wait(service, request, ended, failures)
         finally:
             if service.description is not None:
                 annotated.about["engine"] = service.description
@@ -189,7 +280,7 @@ class Console:
             slicer.util.showStatusMessage(text, 10000)
 
     @staticmethod
-    def _opened(annotated: AnnotatedSegment) -> OpenedVolume:
+    def opened(annotated: AnnotatedSegment) -> OpenedVolume:
         """The object's volume as the model is to see it."""
         volumeNode, stored = annotated.volumeNode, annotated.about.get("mapping")  # a prediction brings no gray window
         window = f"{stored['lower']},{stored['upper']}" if stored else "auto"
@@ -204,7 +295,7 @@ def theConsole() -> Console:
     return _THE_CONSOLE
 
 
-class ConsoleReview:
+class ConsoleReview(LearningByScript):
     """The review of one object. Made by `Console.annotate` and `Console.review`.
 
     Masks are 2-D bool arrays of a slice as `slicer.util.arrayFromVolume` has it: the two other axes in the order k, j, i.

@@ -16,3 +16,7 @@ class ModuleLogic(AnnotationLogic):
     def review(self, segmentationNode, segmentId: str, **options) -> ConsoleReview:
         """Go on with a segment that was annotated before; see `Console.review`."""
         return theConsole().review(segmentationNode, segmentId, **options)
+
+    def propose(self, volumeNode, prototype: str, library=None, segmentationNode=None, **options) -> ConsoleReview | None:
+        """Look for an object that was kept as a prototype; see `Console.propose`."""
+        return theConsole().propose(volumeNode, prototype, library, segmentationNode, **options)

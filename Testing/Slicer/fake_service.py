@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from SAM2AnnotateLib.engine import ScriptedEngine
+from SAM2AnnotateLib.engine.adapter import Adapter
 from SAM2AnnotateLib.errors import Cancelled, SAM2AnnotateError
 from SAM2AnnotateLib.geometry import SliceStack
+from SAM2AnnotateLib.progress import CancelToken, Progress
+from SAM2AnnotateLib.prompts.mask_runs import mask_to_runs
 from SAM2AnnotateLib.propagation import SliceEncoder, propagate
 from SAM2AnnotateLib.propagation.propagate import predict_slice
+from SAM2AnnotateLib.worker.learning import found_extent, found_object, learned
+from SAM2AnnotateLib.worker.messages import Learn, Progressed, ProposeExtent, ProposeObject, SliceDone, pack
 from SAM2AnnotateSlicer.Event import Event
 from SAM2AnnotateSlicer.Model.ModelService import ModelChoice, Request
 
@@ -23,6 +28,9 @@ class FakeService:
         slowToStop: if True, what is cancelled goes on until `stop`, as a model in the midst of a slice does.
         fault: if not None, the next request fails with it.
         asked: the kinds of all requests.
+        findsEnds: whether first and last slice are looked for.
+        lessons: (position, mask) that were learned from last.
+        learnedAskedFor: what slices were to be proposed with, in the order of asking.
         opened: volumes of propagations by the ID of their node, as long as nobody let go of them.
     """
 
@@ -37,6 +45,9 @@ class FakeService:
         self.fault: SAM2AnnotateError | None = None
         self.asked: list[str] = []
         self.opened: dict[str, object] = {}
+        self.findsEnds = False
+        self.lessons: list[tuple] = []
+        self.learnedAskedFor: list = []
         self._engine = ScriptedEngine()
         self._running: tuple[Request, Iterator] | None = None
 
@@ -57,7 +68,7 @@ class FakeService:
         """One slice, at once."""
         request = Request("preview", opened, lambda: 0, **then)
         if self._begin(request):
-            result = predict_slice(self._encoder(opened), position, prompt, policy, crop)
+            result = predict_slice(self._encoder(opened, request), position, prompt, policy, crop)
             request.onSlice(result, 1, 1)
             request.onDone()
         return request
@@ -69,7 +80,7 @@ class FakeService:
         if self._begin(request):
             progress = []
             results = propagate(
-                self._encoder(opened),
+                self._encoder(opened, request),
                 work.prompts,
                 work.extent,
                 policy,
@@ -82,6 +93,56 @@ class FakeService:
             )
             self._running = (request, ((result, progress[-1]) for result in results))
             self.stateChanged.emit("Propagating", True)
+            if not self.held:
+                self.letThrough(None)
+        return request
+
+    def proposeSlices(self, opened, work, policy, **then) -> Request:
+        """As `propagate`, with what was learned."""
+        self.learnedAskedFor.append(then["learned"])
+        return self.propagate(opened, work, policy, **then)
+
+    def learn(self, lessons, policy, objectName, options, **then) -> Request:
+        """Learn by the scripted rule; waits if held."""
+        self.lessons = [(position, mask.copy()) for _opened, position, mask, _extent in lessons]
+        told = [
+            {"volume": opened.key, "position": position, "mask": mask_to_runs(mask), "extent": [extent.first, extent.last]}
+            for opened, position, mask, extent in lessons
+        ]
+        byKey = {opened.key: opened for opened, *_rest in lessons}
+        encoders: dict = {}
+
+        def encoderOf(key):
+            return encoders.setdefault(key, self._encoder(byKey[key]))
+
+        steps = {name: value for name, value in options.items() if name != "seconds"}
+        message = Learn(0, told, objectName, roi=str(policy), **({"terminology": "", "steps": 12} | steps))
+        return self._answer(Request("learn", None, lambda: 0, **then), lambda cancel: learned(message, encoderOf, cancel))
+
+    def proposeObject(self, opened, prototypes, adapter, policy, **then) -> Request:
+        """Look for the object by the scripted rule; waits if held."""
+        message = ProposeObject(0, opened.key, pack(prototypes), str(policy), pack([adapter])[0])
+        request = Request("object", opened, lambda: 0, **then)
+        return self._answer(request, lambda cancel: found_object(message, self._encoder(opened), cancel))
+
+    def proposeExtent(self, opened, position, prompt, policy, **then) -> Request:
+        """Look for the ends by the scripted rule; waits if held."""
+        message = ProposeExtent(0, opened.key, position, prompt.to_json(), str(policy))
+        request = Request("extent", opened, lambda: 0, **then)
+        if not self.findsEnds:
+            self.asked.append("extent")
+            request.onFailed(Cancelled("Nobody looks for ends in this test."))
+            return request
+        return self._answer(request, lambda cancel: found_extent(message, self._encoder(opened, request), cancel))
+
+    def closeFile(self, opened) -> None:
+        """Nothing is kept of a file."""
+
+    def _answer(self, request: Request, replies) -> Request:
+        """Give the replies of a request, at once or, if held, with `letThrough`."""
+        if self._begin(request):
+            self._running = (request, ((reply, None) for reply in replies(CancelToken())))
+            self.stateChanged.emit(request.kind, True)
             if not self.held:
                 self.letThrough(None)
         return request
@@ -104,8 +165,8 @@ class FakeService:
         self.stateChanged.emit("Ready", False)
 
     def cancelAll(self) -> None:
-        """Stop everything."""
-        if self._running is not None:
+        """Stop everything of the panel's."""
+        if self._running is not None and not self._running[0].ofBackground:
             self.cancel(self._running[0])
 
     def forgetVolume(self, volumeId: str, but: str = "") -> None:
@@ -122,8 +183,24 @@ class FakeService:
     def letThrough(self, count: int | None) -> None:
         """Give that many slices of the propagation that is held; None: all."""
         request, results = self._running
-        for result, progress in itertools.islice(results, count):
-            request.onSlice(result, progress.done, progress.total)
+        answers = itertools.islice(results, count)
+        while True:
+            try:
+                result, progress = next(answers)
+            except StopIteration:
+                break
+            except SAM2AnnotateError as error:
+                self._running = None
+                request.onFailed(error)
+                return
+            if isinstance(result, Progressed):
+                request.onProgress(Progress(result.done, result.total, result.what))
+            elif isinstance(result, SliceDone):
+                request.onSlice(result.result(), result.done, result.total)
+            elif progress is None:
+                request.onReply(result)
+            else:
+                request.onSlice(result, progress.done, progress.total)
             if request.cancelled or self._running is None or self._running[0] is not request:
                 return
         if count is None:
@@ -146,5 +223,8 @@ class FakeService:
             self.modelLoaded.emit(self.description)
             self.stateChanged.emit("Ready", False)
 
-    def _encoder(self, opened) -> SliceEncoder:
-        return SliceEncoder(self._engine, opened.volume, SliceStack.along(opened.volume.grid, opened.axis), opened.mapping)
+    def _encoder(self, opened, request: Request | None = None) -> SliceEncoder:
+        learnt = request.learned if request is not None else None
+        engine = self._engine if learnt is None else self._engine.with_adapter(Adapter.from_bytes(learnt.data()))
+        self.description = engine.describe()
+        return SliceEncoder(engine, opened.volume, SliceStack.along(opened.volume.grid, opened.axis), opened.mapping)

@@ -7,7 +7,9 @@ the window is the host's, not Slicer's. `--steps` makes a picture of every step 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -59,6 +61,8 @@ def main(folder: Path, size: tuple[int, int], dark: bool, steps: bool) -> None:
         pythonqt.press_key(window, keys)
         slicer.app.processEvents()
 
+    library = tempfile.TemporaryDirectory(prefix="prototypes_")
+    os.environ["SAM2ANNOTATE_PROTOTYPES"] = library.name
     picture("empty", inReadme=False)
     volume = loadSample(slicer.mrmlScene)
     logic.chooseVolume(volume)
@@ -97,6 +101,8 @@ def main(folder: Path, size: tuple[int, int], dark: bool, steps: bool) -> None:
     key("A")
     picture("refused", inReadme=False)
 
+    if steps:
+        _learningPictures(panel, logic, picture, idle)
     for end in (annotated.session.extent.first, annotated.session.extent.last):
         panel.review.show(end)
         key("Shift+A")
@@ -113,10 +119,68 @@ def main(folder: Path, size: tuple[int, int], dark: bool, steps: bool) -> None:
     unload_module("SAM2Annotate")
 
 
+def _learningPictures(panel, logic, picture, idle) -> None:
+    """Learning offered, at work and done; a prototype asked for; the object found on a second volume; its ends offered."""
+    import qt
+    import slicer
+    from worlds import waitFor
+
+    from SAM2AnnotateSlicer.Learning.LearningText import keepQuestion
+
+    annotated = logic.current
+    for position in (annotated.center - 2, annotated.center - 4, annotated.center - 5):
+        logic.correct(position, annotated.session.mask(position))
+        idle()
+    panel.review.show(annotated.center - 3)
+    picture("learning_offered", inReadme=False)
+    panel.learning.learner.options = {"steps": 60}
+    panel.trigger("learn")
+    waitFor(lambda: panel.learning.learner.share > 0.3, 300)
+    picture("learning", inReadme=False)
+    waitFor(lambda: not panel.learning.learner.running, 300)
+    idle()
+    picture("learned", inReadme=False)
+    panel.learning.confirm = lambda _question: True
+    panel.trigger("keepPrototype")
+    name, count = panel.learning.prototypes.wouldKeep()
+    box = qt.QMessageBox(slicer.util.mainWindow())  # as `confirmOkCancelDisplay` opens it, which would wait for an answer here
+    box.text = keepQuestion(name, count, "/home/reader/.local/share/sam2annotate/prototypes")
+    box.setStandardButtons(qt.QMessageBox.Ok | qt.QMessageBox.Cancel)
+    box.show()
+    picture("prototype_asked", inReadme=False, widget=box)
+    box.close()
+    first, segmentationNode, segmentId = logic.parameters.volume, annotated.segmentationNode, annotated.segmentId
+    second = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Another patient")
+    second.CopyContent(first)
+    second.CreateDefaultDisplayNodes()
+    logic.nextObject()
+    logic.chooseVolume(second)
+    panel.views.showVolume(second)
+    panel.refresh()
+    picture("prototype_chosen", inReadme=False)
+    panel.trigger("proposeObject")
+    waitFor(lambda: panel.learning.prototypes.share > 0.3 or not panel.learning.prototypes.running, 300)
+    picture("proposing", inReadme=False)
+    waitFor(lambda: not panel.learning.prototypes.running, 600)
+    idle()
+    picture("proposed", inReadme=False)
+    logic.nextObject()
+    bounds = annotated.boundsIjk()
+    index = annotated.stack.index_of(annotated.center)
+    bounds["ijk".index(annotated.axis)] = index, index + 1
+    logic.markObject(annotated.axis, index, bounds)
+    waitFor(lambda: panel.learning.offer.ends is not None, 300)
+    idle()
+    picture("ends_offered", inReadme=False)
+    logic.chooseVolume(first)
+    panel.views.showVolume(first)
+    logic.selectSegment(segmentationNode, segmentId)
+    slicer.mrmlScene.RemoveNode(second)
+    panel.refresh()
+
+
 def _exportPicture(panel, picture, folder: Path) -> None:
     """The export page after a check of the data set that the sample was exported to."""
-    import tempfile
-
     from worlds import waitFor
 
     with tempfile.TemporaryDirectory(prefix="nnUNet_raw_") as raw:

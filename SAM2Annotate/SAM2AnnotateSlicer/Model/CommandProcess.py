@@ -51,12 +51,13 @@ class CommandProcess:
         """Whether a command is running."""
         return self._process is not None
 
-    def start(self, arguments: Sequence[str], token: str = "") -> None:
-        """Start the command line ``SAM2AnnotateLib ARGUMENTS --json-lines``. The caller sees to it that none is running.
+    def start(self, arguments: Sequence[str], token: str = "", module: str = "SAM2AnnotateLib") -> None:
+        """Start the command line ``MODULE ARGUMENTS --json-lines``. The caller sees to it that none is running.
 
         Args:
             arguments: the command and its own.
             token: of a server that the command is to speak to; it travels apart from them.
+            module: of the library.
 
         Raises:
             WorkerError: if there is no interpreter, it cannot be started, or a command is running.
@@ -71,7 +72,7 @@ class CommandProcess:
         process.connect("readyReadStandardOutput()", self._readOutput)
         process.connect("readyReadStandardError()", self._readError)
         process.connect("finished(int,QProcess::ExitStatus)", self._finished)
-        program, *rest = moduleCommand(python, "SAM2AnnotateLib", *arguments, "--json-lines")
+        program, *rest = moduleCommand(python, module, *arguments, "--json-lines")
         process.start(program, rest)
         if process.state() == qt.QProcess.NotRunning:  # Windows tells it at once, other systems by the signal
             raise WorkerError(_notStarted(process))

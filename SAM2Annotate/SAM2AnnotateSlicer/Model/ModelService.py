@@ -1,7 +1,9 @@
 """ModelService: one model, loaded once, asked for slices without ever blocking. Imports qt and the library's worker.
 
 Requests are answered one at a time, in order; a preview that is asked for again replaces the one that waits. What a request needs (a
-process, the model, the volume) is seen to first. When the process dies, the request that it was at fails, and the next one starts another.
+process, the model, what was learned, its volumes) is seen to first. When the process dies, the request that it was at fails, and the next
+one starts another. Requests of the background come last, and give way: one that runs when something else is asked for is stopped, and begun
+again when there is nothing else to do; encoded slices are kept meanwhile, so it soon is where it was.
 """
 
 from __future__ import annotations
@@ -9,94 +11,41 @@ from __future__ import annotations
 import logging
 import statistics
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import qt
 
 from SAM2AnnotateLib.errors import Cancelled, OutputError, SAM2AnnotateError, WorkerError
-from SAM2AnnotateLib.geometry import Box2D, Extent, Volume
-from SAM2AnnotateLib.intensity import IntensityMapping
+from SAM2AnnotateLib.geometry import Box2D, Extent
 from SAM2AnnotateLib.progress import Progress
 from SAM2AnnotateLib.prompts import SlicePrompt
 from SAM2AnnotateLib.propagation import RegionPolicy, SliceResult
 from SAM2AnnotateLib.review.session import DueWork
-from SAM2AnnotateLib.worker.messages import Connection, Failed, Finished, Message, ModelLoaded, Ready, SliceDone
+from SAM2AnnotateLib.worker.messages import Connection, Failed, Finished, Message, ModelLoaded, Progressed, Ready, SliceDone
 
 from ..Event import Event
 from ..Words import sentence
-from .ModelNames import isOnServer, nameOf
 from .Patience import Patience
-from .ServerSettings import Server, readServer
+from .Requests import ModelChoice, OpenedVolume, Request
+from .ServerSettings import Server
 from .WorkerProcess import WorkerProcess
 
 # A worker that does not stop within this time of being asked to is ended; time in which Slicer itself was busy does not count.
 _CANCEL_MILLISECONDS = 1500
 _CANCEL_LOOKS = 5
 _REMEMBERED_TIMES = 60
-
-
-@dataclass(frozen=True)
-class ModelChoice:
-    """Which model to load; the arguments of `load_engine`, and who runs it.
-
-    Args:
-        server: None if this computer does; else `checkpoint` begins with ``server:``.
-    """
-
-    checkpoint: str = "bundled"
-    device: str = "auto"
-    precision: str = "auto"
-    server: Server | None = None
-
-    @classmethod
-    def of(cls, model: str, device: str = "auto") -> ModelChoice:
-        """The choice that a parameter node or script makes by name; a server's model is that of the user's server as it is known now."""
-        if isOnServer(model):
-            return cls(model, server=readServer() or Server("", ""))  # its device is the server's business
-        return cls(model, device)
-
-    @property
-    def name(self) -> str:
-        """The model's name where it runs."""
-        return nameOf(self.checkpoint)
-
-
-@dataclass(frozen=True)
-class OpenedVolume:
-    """A volume as the worker is to see it.
-
-    Args:
-        key: names volume, axis and gray window together.
-        fileKey: names the voxels, which are laid down once for all axes and windows.
-    """
-
-    key: str
-    fileKey: str
-    volume: Volume = field(compare=False)
-    axis: str = "k"
-    mapping: IntensityMapping | None = field(default=None, compare=False)
-
-
-@dataclass(eq=False)
-class Request:
-    """One piece of work; `onSlice` is called for every slice, then exactly one of `onDone` and `onFailed`.
-
-    With a `choice` it is answered by that model, otherwise by the one of `ModelService.use`. What a script asked for is left alone by
-    `cancelAll`.
-    """
-
-    kind: str
-    opened: OpenedVolume | None
-    ask: Callable[[], int]
-    onSlice: Callable[[SliceResult, int, int], None] = lambda *_: None
-    onDone: Callable[[], None] = lambda: None
-    onFailed: Callable[[SAM2AnnotateError], None] = lambda _: None
-    choice: ModelChoice | None = None
-    ofScript: bool = False
-    number: int = 0
-    cancelled: bool = False
+_TEXTS = {
+    "preview": "Previewing",
+    "propagate": "Propagating",
+    "open": "Opening the volume",
+    "learned": "Taking over what was learned",
+    "learn": "Learning",
+    "object": "Looking for the object",
+    "extent": "Looking for first and last slice",
+}
+_STEPS = ("load", "open", "learned")  # towards what was asked for
 
 
 class ModelService:
@@ -121,6 +70,7 @@ class ModelService:
         self._waiting: deque[Request] = deque()
         self._current: Request | None = None
         self._prefetching: Request | None = None
+        self._learned: str | None = ""  # hash of what the model answers with; None if nobody knows
         self._open: set[str] = set()
         self._laying: tuple[OpenedVolume, Iterator[Progress]] | None = None
         self._laid: dict[str, None] = {}
@@ -148,8 +98,8 @@ class ModelService:
 
     @property
     def busy(self) -> bool:
-        """Whether a request runs or waits; prefetching does not count."""
-        return self._current is not None or bool(self._waiting)
+        """Whether a request runs or waits; prefetching does not count, nor does the background."""
+        return any(not one.ofBackground for one in (*self._waiting, *([self._current] if self._current is not None else [])))
 
     @property
     def secondsPerSlice(self) -> float | None:
@@ -191,9 +141,37 @@ class ModelService:
         """Ask for the slices that are due."""
         return self._submit(Request("propagate", opened, lambda: self._process.client.propagate(opened.key, work, policy), **then))
 
+    def proposeSlices(self, opened: OpenedVolume, work: DueWork, policy: RegionPolicy, **then) -> Request:
+        """Ask for the slices that are due, as what was learned (`learned`) proposes them best."""
+        return self._submit(Request("propagate", opened, lambda: self._process.client.propose_slices(opened.key, work, policy), **then))
+
+    def learn(
+        self, lessons: Sequence[tuple[OpenedVolume, int, np.ndarray, Extent]], policy: RegionPolicy, objectName: str, options: dict, **then
+    ) -> Request:
+        """Learn an object; `onReply` hears what it brought.
+
+        Args:
+            lessons: (volume, position, mask of the slice, the object's extent); an empty mask teaches absence.
+            options: ``terminology``, ``seconds``, ``steps``, ``seed`` of `WorkerClient.learn`.
+        """
+        told = [(opened.key, *rest) for opened, *rest in lessons]
+        ask = lambda: self._process.client.learn(told, policy, object_name=objectName, **options)  # noqa: E731 - asked when its turn comes
+        volumes = tuple(dict.fromkeys(opened for opened, *_rest in lessons))
+        return self._submit(Request("learn", None, ask, beside=volumes, **then))
+
+    def proposeObject(self, opened: OpenedVolume, prototypes: Sequence[bytes], adapter: bytes, policy: RegionPolicy, **then) -> Request:
+        """Look for an object in a volume; arguments as `WorkerClient.propose_object`; `onReply` hears what was found."""
+        ask = lambda: self._process.client.propose_object(opened.key, prototypes, adapter, policy)  # noqa: E731 - asked when its turn comes
+        return self._submit(Request("object", opened, ask, **then))
+
+    def proposeExtent(self, opened: OpenedVolume, position: int, prompt: SlicePrompt, policy: RegionPolicy, **then) -> Request:
+        """Look for first and last slice of what is prompted on one slice; `onReply` hears of them."""
+        ask = lambda: self._process.client.propose_extent(opened.key, position, prompt, policy)  # noqa: E731 - asked when its turn comes
+        return self._submit(Request("extent", opened, ask, **then))
+
     def prefetch(self, opened: OpenedVolume, center: int, extent: Extent, crop: Box2D) -> None:
         """Let the model encode slices while nothing else is asked for."""
-        if self._current is None and not self._waiting:
+        if self._current is None and not self._waiting:  # the background has better use of the time
             self._submit(Request("prefetch", opened, lambda: self._process.client.prefetch(opened.key, center, extent, crop)))
 
     def cancel(self, request: Request) -> None:
@@ -214,7 +192,7 @@ class ModelService:
     def cancelAll(self) -> None:
         """Stop everything of the panel's that runs or waits. A model that is being loaded goes on loading: the next request wants it."""
         for request in [*self._waiting, *([self._current] if self._current is not None else [])]:
-            if request.kind not in ("load", "open") and not request.ofScript:
+            if request.kind not in _STEPS and not request.ofScript and not request.ofBackground:
                 self.cancel(request)
 
     def forgetVolume(self, volumeId: str, but: str = "") -> None:
@@ -252,9 +230,24 @@ class ModelService:
     # -- one step after the other ------------------------------------------------------------------------------------------------------
 
     def _submit(self, request: Request) -> Request:
-        self._waiting.append(request)
+        self._enqueue(request)
+        current = self._current
+        if current is not None and current.ofBackground and not request.ofBackground and not current.cancelled and not current.givesWay:
+            current.givesWay = True
+            self._process.client.cancel(current.number)
+            self._cancelPatience.begin()
         self._advance()
         return request
+
+    def _enqueue(self, request: Request) -> None:
+        """Let a request wait for its turn, behind those that are as urgent."""
+        first = sum(not one.ofBackground for one in self._waiting)
+        self._waiting.insert(len(self._waiting) if request.ofBackground else first, request)
+
+    def _goesOnLater(self, request: Request) -> None:
+        """A request gave way, and is the next of the background."""
+        request.givesWay, request.number = False, 0
+        self._waiting.insert(sum(not one.ofBackground for one in self._waiting), request)
 
     def _advance(self) -> None:
         """Do the next step towards the first request that waits."""
@@ -283,14 +276,15 @@ class ModelService:
             request.onDone()
             self._advance()
             return
-        elif request.opened is not None and request.opened.fileKey not in self._laid:
-            self.forgetVolume(request.opened.fileKey.split("@")[0], but=request.opened.fileKey)  # as it was before its voxels changed
-            self._laying = (request.opened, self._process.client.lay_down(request.opened.fileKey, request.opened.volume))
+        elif (volume := self._toLayDown(request)) is not None:
+            self.forgetVolume(volume.fileKey.split("@")[0], but=volume.fileKey)  # as it was before its voxels changed
+            self._laying = (volume, self._process.client.lay_down(volume.fileKey, volume.volume))
             self._layTimer.start()
-        elif request.opened is not None and request.opened.key not in self._open:
-            opened = request.opened
-            ask = lambda: self._process.client.open_volume(opened.key, opened.volume, opened.axis, opened.mapping, opened.fileKey)  # noqa: E731
-            self._run(Request("open", None, ask, onDone=lambda: self._open.add(opened.key), onFailed=self._failAll))
+        elif (opened := next((one for one in request.volumes if one.key not in self._open), None)) is not None:
+            onDone = lambda: self._open.add(opened.key)  # noqa: E731 - the one that is opened now
+            self._run(Request("open", None, lambda: self._askToOpen(opened), onDone=onDone, onFailed=self._failAll))
+        elif request.kind != "learn" and self._learned != (request.learned.sha256 if request.learned is not None else ""):
+            self._useLearned(request)
         else:
             self._run(self._waiting.popleft())
         self._tell()
@@ -307,8 +301,42 @@ class ModelService:
         else:
             self._current = request
 
+    def _toLayDown(self, request: Request) -> OpenedVolume | None:
+        """A volume of a request whose voxels lie nowhere yet; None if there is none."""
+        return next((one for one in request.volumes if not one.arrayFile and one.fileKey not in self._laid), None)
+
+    def _askToOpen(self, opened: OpenedVolume) -> int:
+        client = self._process.client
+        if opened.arrayFile:
+            return client.open_file(opened.key, opened.arrayFile, opened.volume.grid.ijk_to_ras, opened.axis, opened.mapping)
+        return client.open_volume(opened.key, opened.volume, opened.axis, opened.mapping, opened.fileKey)
+
+    def closeFile(self, opened: OpenedVolume) -> None:
+        """Let go of a volume whose voxels lie in the caller's file."""
+        if opened.key in self._open:
+            self._open.discard(opened.key)
+            if self._process.running and self._ready:
+                self._process.client.close_volume(opened.key)
+
+    def _useLearned(self, request: Request) -> None:
+        """Let the model answer with what a request wants; if it cannot, that request fails, and the others go on."""
+        learned = request.learned
+        self._learned = None
+
+        def done() -> None:
+            self._learned = "" if learned is None else learned.sha256
+
+        def failed(error: SAM2AnnotateError) -> None:
+            if request in self._waiting:
+                self._waiting.remove(request)
+                request.onFailed(error)
+
+        ask = lambda: self._process.client.use_adapter(None if learned is None else learned.data())  # noqa: E731 - may refuse
+        self._run(Request("learned", None, ask, onDone=done, onFailed=failed))
+
     def _askToLoad(self, choice: ModelChoice) -> int:
         self._loaded, self._description, self._loading = None, None, choice
+        self._learned = ""
         return self._process.client.load_model(choice.name, device=choice.device, precision=choice.precision)
 
     def _layNext(self) -> None:
@@ -351,16 +379,23 @@ class ModelService:
         elif isinstance(message, ModelLoaded):
             self._loaded, self._description = self._loading, message.engine
             self.modelLoaded.emit(message.engine)
+        elif isinstance(message, Progressed):
+            if not current.cancelled:
+                current.onProgress(Progress(message.done, message.total, message.what))
         elif isinstance(message, (Finished, Failed)):
             self._current = self._connection = None
             self._cancelPatience.stop()
-            if isinstance(message, Failed):
+            if isinstance(message, Failed) and current.givesWay and not current.cancelled and isinstance(message.error(), Cancelled):
+                self._goesOnLater(current)
+            elif isinstance(message, Failed):
                 current.onFailed(message.error())
             elif current.cancelled:
                 current.onFailed(Cancelled("Stopped."))
             else:
                 current.onDone()
             self._advance()
+        elif not current.cancelled:
+            current.onReply(message)
 
     def _onConnection(self, message: Connection) -> None:
         self._connection = message if message.state != "ready" else None
@@ -397,11 +432,16 @@ class ModelService:
             return
         self._process.kill()
         self._forgetProcess()
+        if current.givesWay and not current.cancelled:
+            self._goesOnLater(current)
+            self._advance()
+            return
         current.onFailed(Cancelled("Stopped. The model did not answer, so its process was ended; the next request starts it again."))
         self._advance()
 
     def _forgetProcess(self) -> None:
         self._ready, self._loaded, self._description = False, None, None
+        self._learned = ""
         self._current = self._prefetching = self._connection = None
         self._open.clear()
         self._cancelPatience.stop()
@@ -426,7 +466,7 @@ class ModelService:
         elif self._current is not None and self._current.cancelled:
             text = "Stopping"
         elif self._current is not None:
-            text = {"preview": "Previewing", "propagate": "Propagating", "open": "Opening the volume"}.get(self._current.kind, "Working")
+            text = _TEXTS.get(self._current.kind, "Working")
         else:
             text = "Ready" if self._loaded is not None else "Not started"
         self.stateChanged.emit(text, self.busy)

@@ -21,6 +21,7 @@ from ..Scene.SegmentationFile import storedPath, withoutSuffix
 from ..SetUp.Installer import Installer
 from ..Told import told
 from ..Views.ViewNavigator import ViewNavigator
+from ..Worklist.ProposeForAll import ProposeForAll
 from ..Worklist.Worklist import Worklist
 from ..Worklist.WorklistPage import WorklistPage
 
@@ -61,6 +62,7 @@ class DataSetTools:
         self.confirm: Callable[[str], bool] = slicer.util.confirmOkCancelDisplay
         self._logic, self._views, self._say, self._blocked, self._opened = logic, views, say, blocked, opened
         self.worklist = Worklist(logic)
+        self.proposer = ProposeForAll(logic, self.worklist)
         self.exporter = NnunetExport(logic)
         self.exporter.exported.connect(self._onExported)
         self.export = PageDialog(lambda: NnunetPage(logic, self.exporter), _("SAM2Annotate: Export to nnU-Net"), _EXPORT_SIZE)
@@ -143,12 +145,13 @@ class DataSetTools:
         """Close the windows and end what runs."""
         self.export.cleanup()
         self.cases.cleanup()
+        self.proposer.cleanup()
         self.exporter.exported.disconnect(self._onExported)
         self.exporter.cleanup()
         self.dicom.cleanup()
 
     def _makeWorklistPage(self) -> WorklistPage:
-        return WorklistPage(self.worklist, self._blocked, self._onOpened)
+        return WorklistPage(self.worklist, self._blocked, self._onOpened, self.proposer)
 
     def _onOpened(self) -> None:
         volumeNode = self._logic.parameters.volume

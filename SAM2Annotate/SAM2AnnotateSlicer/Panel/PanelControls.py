@@ -24,13 +24,26 @@ _EXPLAINED = {
     "save": ("save", "exportNnunet", "nextVolume"),
     "settings": ("window",),
 }
-_EDITING_KEYS = frozenset({"A", "Shift+A", "C", "X", "B", "F", "L", "U", "N"})
+_EDITING_KEYS = frozenset({"A", "Shift+A", "C", "X", "B", "E", "F", "L", "U", "N"})
 _DRAW_KEYS = frozenset({"Return", "Enter"})
 
 # What is done to the slice shown, so that the user must have seen it; and what shows another one.
 DECISIONS = frozenset({"accept", "acceptUpTo", "correct", "noObject", "unlock", "firstSlice", "lastSlice"})
 # What may open a dialog, while which the views go on being drawn.
-ASKING = frozenset({"discard", "exportNnunet", "loadProposals", "nextVolume", "save", "saveDicom", "setUp", "terminology", "worklist"})
+ASKING = frozenset(
+    {
+        "discard",
+        "exportNnunet",
+        "keepPrototype",
+        "loadProposals",
+        "nextVolume",
+        "save",
+        "saveDicom",
+        "setUp",
+        "terminology",
+        "worklist",
+    }
+)
 MOVES = frozenset({"goToCenter", "nextDoubtful", "sliceUp", "sliceDown"})
 
 
@@ -128,6 +141,24 @@ def controls() -> tuple[Control, ...]:
             ("L",),
         ),
         Control("extent", change, _("First and last slice of the object, as voxel indices of the volume."), widgets=("extentRange",)),
+        Control(
+            "takeExtent",
+            (*change, "endsOffered"),
+            _("Make the proposed first and last slice yours. An end that you marked stays. Or set your own: F and L."),
+            ("E",),
+        ),
+        Control(
+            "prototype",
+            ("volume", "decided", "notCorrecting", "notSearching"),
+            _("An object that was kept as a prototype."),
+            widgets=("prototypeComboBox",),
+        ),
+        Control(
+            "proposeObject",
+            ("volume", "decided", "notCorrecting", "notSearching"),
+            _("Look for that object in this volume. What is found is proposed slice by slice, nothing is locked."),
+        ),
+        Control("stopProposing", ("searching",), _("Stop looking. Nothing is changed.")),
         Control("goToCenter", ("object",), _("Show the slice that the box was drawn on.")),
         Control(
             "nextObject",
@@ -206,6 +237,22 @@ def controls() -> tuple[Control, ...]:
             widgets=("nearBoxCheckBox",),
         ),
         Control("fill", ("correcting",), _("Make what is shown this slice's drawing. Undo brings the drawing before back.")),
+        Control(
+            "learn",
+            (*change, "notLearning", "lessons"),
+            _(
+                "Let the model learn this object from the accepted and corrected slices, in about 15 s. Then the open slices are proposed "
+                "anew, if that is better on slices held out; locked ones stay. One step of undo takes it back."
+            ),
+        ),
+        Control("stopLearning", ("learning",), _("Stop learning. Nothing is changed.")),
+        Control("forget", (*change, "learned"), _("Go back to the model as it came: the open slices are proposed anew. The file is kept.")),
+        Control(
+            "learned",
+            ("scene", "decided", "notCorrecting", "notLearning"),
+            _("What the model knows of the object: nothing, or what was learned before. It holds for this object, or for the next one."),
+            widgets=("learnedComboBox",),
+        ),
         Control("showMask", drawn, _("Draw the masks in the slice views, or hide them to see what lies beneath."), ("G",)),
         Control("outlineOnly", drawn, _("Draw masks as outlines only, or filled."), ("O",)),
         Control("fainter", drawn, _("Fill masks more faintly."), (",",)),
@@ -221,6 +268,11 @@ def controls() -> tuple[Control, ...]:
             "saveDicom",
             ("volume", "segmentation", "fromDicom", "noOwnExporter", "decided", "notCorrecting"),
             _("Write the segments as DICOM SEG of the series that the volume was loaded from, coded as their terminology says."),
+        ),
+        Control(
+            "keepPrototype",
+            (*change, "locked"),
+            _("Keep the locked slices as a prototype, to find this object on other volumes. It holds pictures of the patient."),
         ),
         Control(
             "loadProposals",
@@ -313,6 +365,14 @@ def _unmet(state: PanelState) -> dict[str, str]:
         "open": (state.open > 0, _("No slice is left to look at.")),
         "undoable": (bool(state.undoLabel) or state.correcting, _("There is nothing to take back.")),
         "redoable": (bool(state.redoLabel) or state.correcting, _("Nothing was taken back.")),
+        "lessons": (state.lessons > 0, _("Accept or correct two slices that show the object first: the model learns from them.")),
+        "learning": (state.learning, _("Nothing is being learned.")),
+        "notLearning": (not state.learning, _("An object is being learned. Wait for it, or cancel it.")),
+        "learned": (state.learned, _("The model answers as it came: there is nothing to forget.")),
+        "locked": (state.lockedCount > 0, _("Accept or correct slices of the object first.")),
+        "endsOffered": (state.endsOffered, _("No first and last slice are proposed now.")),
+        "searching": (state.searching, _("Nothing is being looked for.")),
+        "notSearching": (not state.searching, _("An object is being looked for already.")),
         "otherVolume": (state.otherVolume, _("This is the only volume, or all others are reviewed.")),
     }
     return {need: reason for need, (met, reason) in conditions.items() if not met}

@@ -8,6 +8,7 @@ from SAM2AnnotateLib.errors import SAM2AnnotateError
 from SAM2AnnotateLib.review import SliceStatus
 
 from ..Dicom.SeriesFiles import comesFromDicom, slicersOwnExporter
+from ..Learning.LearningSection import LearningSection
 from ..Review.Logic import AnnotationLogic
 from ..Told import told
 
@@ -38,6 +39,11 @@ class PanelState:
         failure: why the latest preview brought no mask; empty if it did, or is still to come.
         windowDiffers: whether the views show another gray window than the model is fed with.
         otherVolume: whether there is a volume without a reviewed object.
+        lessons: number of slices to learn from; 0 if they are too few.
+        learning: whether an object is being learned.
+        learned: whether what was learned of the object is in use.
+        endsOffered: whether first and last slice are proposed.
+        searching: whether an object is being looked for by its prototypes.
     """
 
     hasScene: bool = True
@@ -63,15 +69,23 @@ class PanelState:
     failure: str = ""
     windowDiffers: bool = False
     otherVolume: bool = False
+    lessons: int = 0
+    learning: bool = False
+    learned: bool = False
+    endsOffered: bool = False
+    searching: bool = False
 
 
-def readState(logic: AnnotationLogic, position: int | None, recoverable: bool, otherVolume: bool) -> PanelState:
+def readState(
+    logic: AnnotationLogic, position: int | None, recoverable: bool, otherVolume: bool, learning: LearningSection | None = None
+) -> PanelState:
     """The state now.
 
     Args:
         position: of the slice shown; None if there is none.
         recoverable: whether a journal is being offered.
         otherVolume: whether there is a volume to go on with.
+        learning: what can be learned, and is proposed.
     """
     if not logic.hasParameters:
         return PanelState(hasScene=False)
@@ -87,6 +101,8 @@ def readState(logic: AnnotationLogic, position: int | None, recoverable: bool, o
         "running": logic.running,
         "stopping": logic.stopping,
         "correcting": logic.editor.active,
+        "learning": learning is not None and learning.learner.running,
+        "searching": learning is not None and learning.prototypes.running,
     }
     if annotated is None or not annotated.exists:
         return PanelState(newSegment=not parameters.segmentId, **common)
@@ -108,6 +124,9 @@ def readState(logic: AnnotationLogic, position: int | None, recoverable: bool, o
         redoLabel=annotated.redoLabel,
         failure="" if logic.failure is None else told(logic.failure),
         windowDiffers=_windowDiffers(logic),
+        lessons=0 if learning is None else learning.learner.lessonCount(annotated),
+        learned=annotated.learned is not None,
+        endsOffered=learning is not None and learning.offer.ends is not None,
         **common,
     )
 

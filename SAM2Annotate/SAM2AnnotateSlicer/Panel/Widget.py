@@ -12,9 +12,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..Learning.LearningSection import LearningSection
 from ..Model import SharedService
 from ..Model.ModelNames import isOnServer, onServer
 from ..Notice import showText
+from ..Review.AnnotatedSegment import AnnotatedSegment
 from ..Review.Logic import AnnotationLogic
 from ..Scene.OneRendering import oneRendering
 from ..SetUp.Installer import Installer
@@ -87,9 +89,10 @@ class Widget:
         self.review = ReviewSection(ui, logic, self.views, self.attempt, self.say, self.box.following, self._leaveKeys)
         self.masks = MaskSection(ui, logic, self.say)
         self.saving = SaveSection(ui, logic, self.views, self.say)
+        self.learning = LearningSection(ui, logic, self.attempt, self.say)
         self.dataSets = DataSetTools(logic, self.views, self.say, self._whySceneStays, self._onCaseOpened, installer)
         if not dialogs:
-            self.saving.confirm = self.dataSets.confirm = lambda _question: True
+            self.saving.confirm = self.dataSets.confirm = self.learning.confirm = lambda _question: True
         sections = (IMAGE, BOX, PROPAGATE, REVIEW, SAVE, SETTINGS)
         self.folding = Folding({name: getattr(ui, f"{name}Section") for name in sections})
         self._controls = {control.name: control for control in controls()}
@@ -136,6 +139,7 @@ class Widget:
         if self.logic.hasParameters and self.logic.parameters.volume is None:
             self.logic.chooseVolume(self.saving.nextVolumeNode())
         self.object.refreshModels()
+        self.learning.enter()
         self.boxTool.install()
         self.shortcuts.install()
         self.review.enter()
@@ -167,6 +171,7 @@ class Widget:
             self._disconnectGui()
         self.logic.setParameters(None)
         self.logic.keeper.journals.close()
+        self.learning.cleanup()
         SharedService.panelGone(self.logic.service)
         self.masks.cleanup()
         self.setUp.cleanup()
@@ -316,6 +321,9 @@ class Widget:
             "addNegative": lambda: box.addPoints(False),
             "firstSlice": lambda: box.endHere(last=False),
             "lastSlice": lambda: box.endHere(last=True),
+            "takeExtent": self.learning.offer.take,
+            "proposeObject": self.learning.proposeObject,
+            "stopProposing": self.learning.prototypes.cancel,
             "goToCenter": self._goToCenter,
             "nextObject": logic.nextObject,
             "propagate": box.propagate,
@@ -338,6 +346,9 @@ class Widget:
             "fill": review.correction.fill,
             "finish": review.finish,
             "leave": review.leave,
+            "learn": self.learning.learn,
+            "stopLearning": self.learning.learner.cancel,
+            "forget": self.learning.learner.forget,
             "showMask": self.masks.toggleShown,
             "outlineOnly": self.masks.toggleOutlined,
             "fainter": lambda: self.masks.fill(-1),
@@ -348,6 +359,7 @@ class Widget:
             "worklist": self.dataSets.cases.open,
             "exportNnunet": self.dataSets.export.open,
             "saveDicom": self.dataSets.saveDicom,
+            "keepPrototype": self.learning.keepPrototype,
             "loadProposals": self.dataSets.loadProposals,
         }
 
@@ -427,7 +439,7 @@ class Widget:
     def state(self) -> PanelState:
         """How things stand."""
         position = self.views.position(self.logic.current)
-        return readState(self.logic, position, self.saving.recoverable, self.saving.nextVolumeNode() is not None)
+        return readState(self.logic, position, self.saving.recoverable, self.saving.nextVolumeNode() is not None, self.learning)
 
     def refresh(self) -> None:
         """Show how things stand, everywhere."""
@@ -435,6 +447,7 @@ class Widget:
         state = self.state()
         for section in (self.object, self.box, self.review, self.masks, self.saving):
             section.refresh(state)
+        self.learning.refresh(state.hasObject, state.hasVolume, state.correcting)
         self._enable(state)
         self._leaveKeys()
         self.messages.hint(hintText(state))
@@ -518,7 +531,12 @@ class Widget:
             (logic.service.stateChanged, self.object.showModelState),
             (logic.service.noticed, self.say),
             (self.boxTool.activeChanged, self.refreshViews),
+            (self.learning.prototypes.proposed, self._onProposed),
         )
+
+    def _onProposed(self, annotated: AnnotatedSegment) -> None:
+        """An object was found: show where."""
+        self.views.goTo(annotated, annotated.center)
 
     def _onViewMoved(self) -> None:
         self.box.following.viewMoved()

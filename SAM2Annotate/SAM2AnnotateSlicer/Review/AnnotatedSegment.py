@@ -32,6 +32,7 @@ from .Effort import Effort
 from .SegmentHolders import SegmentHolders
 
 _MOST_UNDO_STEPS = 200
+_UNDONE = ("center", "learned", "computedWith")  # what of `about` belongs to the state that undo goes back to
 _HOLDERS = SegmentHolders()
 
 
@@ -64,8 +65,8 @@ class AnnotatedSegment:
         self.segment = self.labelmap.segment
         self.changed = Event()
         self.writing = False  # whether a change of the segment is our own
-        self._undo: list[tuple[str, Snapshot, int]] = []  # with the center slice
-        self._redo: list[tuple[str, Snapshot, int]] = []
+        self._undo: list[tuple[str, Snapshot, dict]] = []  # with what of `about` goes with it
+        self._redo: list[tuple[str, Snapshot, dict]] = []
         self._whole: dict[int, tuple[SliceResult, SliceResult]] = {}  # a slice's result as it is shown, and before it was cut
         self._adopted: dict[int, np.ndarray] = {}  # slices that were drawn before they came into the extent, as they were
         self._placed = ijkToLocalOf(volumeNode, segmentationNode)
@@ -176,6 +177,24 @@ class AnnotatedSegment:
             box = Box2D(0, self.stack.frame_shape_rc[0], 0, self.stack.frame_shape_rc[1])
         return boundsOf(self.stack, box, self.session.extent)
 
+    @property
+    def learned(self) -> dict | None:
+        """What was learned of it and is used, as `LearnedModel.toJson` tells it; None for the model as it came."""
+        return self.about.get("learned")
+
+    def useLearned(self, learned: dict | None, label: str) -> None:
+        """Let its open slices be proposed anew with what was learned, or with the model as it came; one step of undo.
+
+        Args:
+            learned: as `LearnedModel.toJson` tells it; None for the model as it came.
+            label: of the step.
+        """
+        self.remember(label)
+        self.about.pop("learned", None)
+        if learned is not None:
+            self.about["learned"] = dict(learned)
+        self.session.outdate_all()
+
     def isOutOfDate(self, model: str, mapping: IntensityMapping) -> bool:
         """Whether the proposals are another model's, or were made with another gray window."""
         return self.about.get("computedWith") not in (None, _computedWith(model, mapping))
@@ -208,6 +227,7 @@ class AnnotatedSegment:
             result = replace(result, mask=result.mask & ~blocked)
         if not self.session.add_result(result):
             return False
+        self.about.get("doubts", {}).pop(str(result.position), None)  # of who proposed it before
         self._whole[result.position] = (result, whole)
         self.show([result.position], quiet)
         return True
@@ -257,7 +277,7 @@ class AnnotatedSegment:
 
     def remember(self, label: str) -> None:
         """Begin a step that `undo` takes back whole; call it before the step."""
-        self._rememberStep((label, self.session.snapshot(), self.center))
+        self._rememberStep(self._stateAs(label))
 
     @property
     def stepCount(self) -> tuple[int, int]:
@@ -292,7 +312,7 @@ class AnnotatedSegment:
         Raises:
             PromptError: if a prompted or locked slice would be left out; then there is no step either.
         """
-        before, step = self.session.extent, (label, self.session.snapshot(), self.center)
+        before, step = self.session.extent, self._stateAs(label)
         self.session.set_extent(extent)
         if label:
             self._rememberStep(step)
@@ -411,7 +431,11 @@ class AnnotatedSegment:
                 self._adopted[position] = self._drawn(position).copy()
                 self.session.correct(position, self._adopted[position])
 
-    def _rememberStep(self, step: tuple[str, Snapshot, int]) -> None:
+    def _stateAs(self, label: str) -> tuple[str, Snapshot, dict]:
+        """The state now, as a step of undo."""
+        return label, self.session.snapshot(), {name: self.about.get(name) for name in _UNDONE}
+
+    def _rememberStep(self, step: tuple[str, Snapshot, dict]) -> None:
         self._undo.append(step)
         del self._undo[:-_MOST_UNDO_STEPS]
         self._redo.clear()
@@ -419,11 +443,15 @@ class AnnotatedSegment:
     def _step(self, source: list, target: list) -> str:
         if not source:
             return ""
-        label, snapshot, center = source.pop()
-        target.append((label, self.session.snapshot(), self.center))
+        label, snapshot, about = source.pop()
+        target.append(self._stateAs(label))
         before = {position: self.session.mask(position) for position in self.session.extent.indices}
         self.session.restore(snapshot)
-        self.about["center"] = center
+        for name, value in about.items():
+            if value is None:
+                self.about.pop(name, None)
+            else:
+                self.about[name] = value
         after = self.session.extent
         changed = [p for p in after.indices if p not in before or self.session.mask(p) is not before[p]]
         self._leave(position for position in before if position not in after)

@@ -8,6 +8,7 @@ from SAM2AnnotateLib.errors import Cancelled, PromptError, SAM2AnnotateError
 from SAM2AnnotateLib.intensity import IntensityMapping
 from SAM2AnnotateLib.propagation import SliceResult
 
+from ..Model.LearnedModels import LearnedModel
 from ..Model.ModelService import OpenedVolume
 from ..Scene.OneRendering import oneRendering
 from ..Scene.ParameterNode import Overlap
@@ -32,7 +33,7 @@ class ComputeSteps(Workspace):
         if prompt is None or position in annotated.session.locked:
             return
         try:
-            opened = self._opened(annotated)
+            opened, learned = self._opened(annotated), self.learnedModels.find(annotated.learned)
         except SAM2AnnotateError as error:
             self.failure = error
             raise
@@ -54,8 +55,10 @@ class ComputeSteps(Workspace):
             if annotated is self.current and upToDate() and position in annotated.session.results:
                 crop = annotated.session.results[position].crop
                 self.service.prefetch(opened, position, annotated.session.extent, crop)
+                self.previewed.emit(annotated, position)
 
-        self.service.preview(opened, position, prompt, self.policy, None, onSlice=arrived, onDone=done, onFailed=self._previewFailed)
+        told = {"onSlice": arrived, "onDone": done, "onFailed": self._previewFailed}
+        self.service.preview(opened, position, prompt, self.policy, None, learned=learned, **told)
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -93,6 +96,31 @@ class ComputeSteps(Workspace):
         annotated.computeWith(self.service.choice.checkpoint, self._mappingNow(annotated))
         self._propagate(None)
 
+    def useLearned(self, learned: LearnedModel | None, label: str) -> None:
+        """Propose the open slices of the current object anew, with what was learned or with the model as it came; one step of undo.
+
+        Locked slices stay as they are. Before anything but the box was computed, the preview alone is made anew.
+
+        Args:
+            learned: None for the model as it came.
+            label: of the step.
+        """
+        annotated = self._requireObject()
+        session = annotated.session
+        hadMore = bool(session.locked) or any(position not in session.prompts for position in session.results)
+        self._abandonRun()
+        annotated.useLearned(None if learned is None else learned.toJson(), label)
+        self._store()
+        self.changed.emit()
+        if hadMore:
+            self.propagate()
+        else:
+            self.preview()
+
+    def opened(self, annotated: AnnotatedSegment) -> OpenedVolume:
+        """The volume of an object as the model is to see it. Raises PromptError if it cannot be seen."""
+        return self._opened(annotated)
+
     def cancel(self) -> None:
         """Stop what is being computed; slices that are done stay."""
         self.service.cancelAll()
@@ -106,9 +134,9 @@ class ComputeSteps(Workspace):
             self.propagated.emit()
             self.changed.emit()
             return
-        opened = self._opened(annotated)  # may refuse the volume
+        opened, learned = self._opened(annotated), self.learnedModels.find(annotated.learned)  # either may refuse
         self._run = PropagationRun(annotated, changed, self._arrived, self._ended)
-        self._run.start(self.service, opened, self.policy)
+        self._run.start(self.service, opened, self.policy, learned)
         self.changed.emit()
 
     def _arrived(self, result: SliceResult) -> None:

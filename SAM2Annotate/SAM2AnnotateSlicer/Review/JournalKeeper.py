@@ -43,6 +43,11 @@ class JournalKeeper:
         self._inUse = InUse(self._settingsFolder)
         self._told: set[Path] = set()
 
+    @property
+    def folder(self) -> Path:
+        """Where journals always go."""
+        return self._settingsFolder
+
     def pathFor(self, volumeNode) -> Path:
         """The journal of a volume in the settings' folder that this session writes to; the file need not exist."""
         first = self._settingsFolder / self._fileName(volumeNode)

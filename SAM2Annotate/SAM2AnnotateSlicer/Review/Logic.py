@@ -99,6 +99,8 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
         if current is not None:
             annotated.effort, annotated.lineage = current.effort, current.lineage.continued()
         annotated.effort.note("box")
+        if self.nextLearned is not None:
+            annotated.about["learned"], self.nextLearned = self.nextLearned.toJson(), None
         self.showWindow()
         self._setCurrent(annotated)
         self._store()

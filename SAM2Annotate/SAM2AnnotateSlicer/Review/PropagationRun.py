@@ -7,6 +7,7 @@ from collections.abc import Callable
 from SAM2AnnotateLib.errors import SAM2AnnotateError
 from SAM2AnnotateLib.propagation import RegionPolicy, SliceResult
 
+from ..Model.LearnedModels import LearnedModel
 from ..Model.ModelService import ModelService, OpenedVolume, Request
 from .AnnotatedSegment import AnnotatedSegment
 
@@ -36,10 +37,18 @@ class PropagationRun:
         self._request: Request | None = None
         self._over = False
 
-    def start(self, service: ModelService, opened: OpenedVolume, policy: RegionPolicy) -> None:
-        """Ask the model. `onEnd` may be called before this returns."""
+    def start(self, service: ModelService, opened: OpenedVolume, policy: RegionPolicy, learned: LearnedModel | None = None) -> None:
+        """Ask the model. `onEnd` may be called before this returns.
+
+        Args:
+            learned: what was learned of the object; the slices are those that it proposes best then.
+        """
         self._service = service
-        self._request = service.propagate(opened, self._work, policy, onSlice=self._arrived, onDone=self._ended, onFailed=self._ended)
+        told = {"onSlice": self._arrived, "onDone": self._ended, "onFailed": self._ended}
+        if learned is None:
+            self._request = service.propagate(opened, self._work, policy, **told)
+        else:
+            self._request = service.proposeSlices(opened, self._work, policy, learned=learned, **told)
 
     def abandon(self) -> None:
         """Stop without a word: another run follows, or nobody is there to listen."""

@@ -149,7 +149,8 @@ class ReviewSteps(ComputeSteps):
         if self._doubts is None or self._doubts[0][0] is not session:
             self._shapes = ShapeMemory()
         if self._doubts is None or self._doubts[0] != key:
-            self._doubts = (key, session_doubts(session, self.current.stack, self._shapes))
+            found = session_doubts(session, self.current.stack, self._shapes)
+            self._doubts = (key, _withProposers(found, self.current.about.get("doubts") or {}))
         return self._doubts[1]
 
     def expectedGood(self) -> list[int]:
@@ -202,3 +203,13 @@ class ReviewSteps(ComputeSteps):
             f"{counts[SliceStatus.CORRECTED] - emptied} corrected, {emptied} emptied, {left} not reviewed; "
             f"{annotated.effort.actions} actions, {minutes:.1f} minutes."
         )
+
+
+def _withProposers(doubts: dict[int, Doubt], proposed: dict[str, float]) -> dict[int, Doubt]:
+    """Doubts that are at least those of who proposed the slices, by position as text; what is in doubt there is expected to be nothing."""
+    found = dict(doubts)
+    for position, value in proposed.items():
+        doubt = found.get(int(position))
+        if doubt is not None and value > doubt.value:
+            found[int(position)] = Doubt(float(value), "it is little like the prototypes", None if value > 1 - GOOD_DSC else doubt.expected)
+    return found

@@ -12,6 +12,7 @@ from SAM2AnnotateLib.intensity import IntensityMapping
 from SAM2AnnotateLib.propagation import RegionPolicy
 
 from ..Event import Event
+from ..Model.LearnedModels import LearnedModel, LearnedModels
 from ..Model.ModelService import ModelChoice, ModelService
 from ..Scene import GrayWindow
 from ..Scene.ParameterNode import SAM2AnnotateParameterNode
@@ -34,17 +35,28 @@ class Workspace:
         service: the model.
         journals: keeps journals.
         clock: seconds of a clock that never goes back.
+        learnedModels: what was learned of objects; by default kept beside the journals.
 
     Events: `changed` () something that the panel shows; `sliceArrived` (position, done, total), for each one and to be taken quickly;
     `slicesShown` (positions) some of them are to be drawn, some times a second; `message` (text, is an error); `propagated` () a run of it
-    ended, however it did; `objectChanged` () another object is the current one.
+    ended, however it did; `objectChanged` () another object is the current one; `previewed` (object, position) a preview has come.
     """
 
-    def __init__(self, scene, service: ModelService, journals: JournalKeeper, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        scene,
+        service: ModelService,
+        journals: JournalKeeper,
+        clock: Callable[[], float] = time.monotonic,
+        learnedModels: LearnedModels | None = None,
+    ):
         self.scene, self.service = scene, service
+        self.learnedModels = learnedModels if learnedModels is not None else LearnedModels(journals.folder.with_name("learned"))
         self.keeper = ObjectKeeper(scene, journals, clock)
         self.changed, self.sliceArrived, self.message = Event(), Event(), Event()
         self.slicesShown, self.propagated, self.objectChanged = Event(), Event(), Event()
+        self.previewed = Event()
+        self.nextLearned: LearnedModel | None = None  # what the next object that is marked begins with
         self.editor = CorrectionEditor(scene)
         self.policy = RegionPolicy("auto")
         self.current: AnnotatedSegment | None = None

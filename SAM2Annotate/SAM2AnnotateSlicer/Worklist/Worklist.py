@@ -17,10 +17,13 @@ from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.review.doubts import session_doubts
 
 from ..Dicom.SeriesFiles import FOLDER, INSTANCES
+from ..Event import Event
 from ..Review.AnnotatedSegment import AnnotatedSegment
 from ..Review.Logic import AnnotationLogic
-from ..Scene.SceneBridge import segmentationName
+from ..Scene.SceneBridge import segmentationName, volumeFromNode
 from ..Scene.SegmentationFile import storedPath, writeSegmentation
+from ..Told import told
+from . import CaseProposals
 from .WorklistFolder import WorklistCase, WorklistFolder
 
 _ATTRIBUTE = "SAM2Annotate.WorklistCase"  # of a volume's node, and of its segmentation's: the path of the case
@@ -34,11 +37,13 @@ class Worklist:
 
     Attributes:
         folder: the folder of volumes; None before one is chosen.
+        saved: (WorklistCase) told when a case was saved.
     """
 
     def __init__(self, logic: AnnotationLogic):
         self._logic = logic
         self.folder: WorklistFolder | None = None
+        self.saved = Event()
 
     def openFolder(self, path: str) -> None:
         """Work on another folder. Raises InputError."""
@@ -86,6 +91,8 @@ class Worklist:
         node.SetAttribute(_ATTRIBUTE, str(case.path))
         logic.keeper.noticeSaved()
         self.folder.noteBegun(case)
+        CaseProposals.remove(case)  # it is the person's now
+        self.saved.emit(case)
         return case.segmentation
 
     def goTo(self, case: WorklistCase) -> None:
@@ -113,7 +120,26 @@ class Worklist:
             logic.parameters.segmentation = segmentationNode
             logic.restoreObjects()
             self._selectMostDoubtful(segmentationNode)
+        else:
+            self._showProposal(case, volumeNode)
         self.folder.noteBegun(case)
+
+    def next(self) -> WorklistCase | None:
+        """The case to go on with, see `CaseProposals.nextCase`; None if there is none."""
+        current = self.current
+        return None if self.folder is None else CaseProposals.nextCase(self.folder, None if current is None else current.name)
+
+    def _showProposal(self, case: WorklistCase, volumeNode) -> None:
+        """Show what was proposed for a case as an object to review; a proposal that cannot be used is told."""
+        logic = self._logic
+        try:
+            proposed = CaseProposals.load(case, volumeFromNode(volumeNode).grid)
+        except InputError as error:
+            logic.message.emit(told(error), True)
+            return
+        if proposed is not None:
+            annotated = logic.addObject(*proposed)
+            logic.selectSegment(annotated.segmentationNode, annotated.segmentId)
 
     def noteExported(self, volumeNode, dataSet: str) -> None:
         """A volume was written to a data set: if it is a case, remember that. Raises OutputError."""

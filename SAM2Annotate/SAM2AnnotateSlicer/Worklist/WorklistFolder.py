@@ -22,6 +22,7 @@ from SAM2AnnotateLib.atomic_files import sole_writer, write_text_atomically
 from SAM2AnnotateLib.errors import InputError, OutputError
 from SAM2AnnotateLib.json_input import Fields, read_json
 from SAM2AnnotateLib.review import ReviewSession, SliceStatus
+from SAM2AnnotateLib.review.journal import JournaledObject
 from SAM2AnnotateLib.review.stored_object import TAG, unpack_object
 from SAM2AnnotateLib.volume_io import VOLUME_SUFFIXES, is_dicom_folder
 
@@ -115,11 +116,15 @@ class WorklistFolder:
 
     def next(self, after: str | None) -> WorklistCase | None:
         """The next case that is neither reviewed nor exported, beginning behind a case; None if there is none."""
+        return next(self.waiting(after), None)
+
+    def waiting(self, after: str | None) -> Iterator[WorklistCase]:
+        """The cases that are neither reviewed nor exported, beginning behind a case, which is none of them."""
         cases = self.cases()
         names = [case.name for case in cases]
         at = names.index(after) + 1 if after in names else 0
-        waiting = (CaseState.NOT_STARTED, CaseState.IN_WORK)
-        return next((case for case in cases[at:] + cases[:at] if case.name != after and self.state(case) in waiting), None)
+        states = (CaseState.NOT_STARTED, CaseState.IN_WORK)
+        return (case for case in cases[at:] + cases[:at] if case.name != after and self.state(case) in states)
 
     def noteBegun(self, case: WorklistCase) -> None:
         """A person opened the case. Raises OutputError if that cannot be written; nothing has changed then."""
@@ -201,12 +206,17 @@ def _turnAt(path: Path) -> Iterator[None]:
 
 
 def storedSessions(path: Path) -> list[ReviewSession]:
-    """The reviews that a ``.seg.nrrd`` keeps in its header; no voxel is read.
+    """The reviews that a ``.seg.nrrd`` keeps in its header; no voxel is read. Raises as `storedObjects`."""
+    return [one.session for one in storedObjects(path)]
+
+
+def storedObjects(path: Path) -> list[JournaledObject]:
+    """The objects that a ``.seg.nrrd`` keeps in its header; no voxel is read.
 
     Raises:
         InputError: if the file cannot be read, or a review is damaged.
     """
-    sessions = []
+    found = []
     try:
         with open(path, "rb") as stream:
             while line := stream.readline(_LONGEST_LINE).strip():
@@ -214,10 +224,10 @@ def storedSessions(path: Path) -> list[ReviewSession]:
                 if key.startswith(b"Segment") and key.endswith(b"_Tags"):
                     for tag in value.decode("utf-8", "replace").split("|"):
                         if tag.startswith(f"{TAG}:"):
-                            sessions.append(unpack_object(tag.removeprefix(f"{TAG}:"), path.name).session)
+                            found.append(unpack_object(tag.removeprefix(f"{TAG}:"), path.name))
     except OSError as exc:
         raise InputError(f"The segmentation '{path}' cannot be read: {exc.strerror}.") from exc
-    return sessions
+    return found
 
 
 def _summaryOf(path: Path, stamp: tuple[int, int]) -> tuple[str, bool]:

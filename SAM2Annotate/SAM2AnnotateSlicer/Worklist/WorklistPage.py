@@ -14,6 +14,8 @@ from SAM2AnnotateLib.errors import SAM2AnnotateError
 from ..Notice import Notice, showText
 from ..PageDialog import confirmOver, enable
 from ..Told import told
+from . import CaseProposals
+from .ProposeForAll import ProposeForAll
 from .Worklist import Worklist
 from .WorklistFolder import CaseState, WorklistCase
 
@@ -28,13 +30,14 @@ class WorklistPage:
         worklist: opens and saves.
         blocked: says why the scene cannot be left now; empty if it can.
         opened: told of the volume's node after a case was opened.
+        proposer: looks for an object in all cases that are left.
 
     Attributes:
         confirm: asks whether to go on.
     """
 
-    def __init__(self, worklist: Worklist, blocked: Callable[[], str], opened: Callable[[], None]):
-        self._worklist, self._blocked, self._opened = worklist, blocked, opened
+    def __init__(self, worklist: Worklist, blocked: Callable[[], str], opened: Callable[[], None], proposer: ProposeForAll):
+        self._worklist, self._blocked, self._opened, self._proposer = worklist, blocked, opened, proposer
         self._cases: list[WorklistCase] = []
         self.widget = slicer.util.loadUI(str(_UI_FILE))
         self.confirm: Callable[[str], bool] = confirmOver(self.widget)
@@ -49,9 +52,14 @@ class WorklistPage:
         ui.openButton.connect("clicked()", self.onOpen)
         ui.saveButton.connect("clicked()", self.onSave)
         ui.refreshButton.connect("clicked()", self.refresh)
+        ui.proposeButton.connect("clicked()", self.onPropose)
+        ui.stopButton.connect("clicked()", proposer.cancel)
+        proposer.changed.connect(self._onProposed)
+        self._shownCounts: tuple[int, int] | None = None
 
     def refresh(self) -> None:
         """Look into the folder, and show how things stand."""
+        self._listPrototypes()
         self._onFolder(self.ui.folderEdit.currentPath)
 
     def refreshButtons(self) -> None:
@@ -68,6 +76,15 @@ class WorklistPage:
         )
         enable(ui.openButton, _("Save this case, close the scene, and load the chosen one."), noFolder or blocked or noChoice)
         enable(ui.saveButton, _("Write the segmentation beside its volume."), noFolder or blocked or noCase)
+        running = self._proposer.running
+        noPrototype = _("Keep an object as a prototype first: in the panel, under 'Save'.") if ui.prototypeComboBox.count == 0 else ""
+        already = _("The cases are being looked into.") if running else ""
+        tip = _("Look for this object in every case that nobody has begun, in the background. Each is proposed, and none is decided.")
+        enable(ui.proposeButton, tip, noFolder or noPrototype or already)
+        enable(ui.prototypeComboBox, _("An object that was kept as a prototype."), noPrototype or already)
+        enable(ui.stopButton, _("Stop looking. What was proposed stays."), "" if running else _("Nothing is being looked for."))
+        showText(ui.proposeLabel, self._proposeText())
+        ui.proposeLabel.visible = bool(ui.proposeLabel.text)
         why = noFolder or blocked or noNext or noChoice
         showText(ui.hintLabel, why)
         ui.hintLabel.visible = bool(why)
@@ -75,7 +92,8 @@ class WorklistPage:
         enable(ui.refreshButton, _("Look into the folder again."), "")
 
     def cleanup(self) -> None:
-        """The page goes; it holds nothing."""
+        """The page goes."""
+        self._proposer.changed.disconnect(self._onProposed)
 
     # -- what the user does -----------------------------------------------------------------------------------------------------------
 
@@ -86,6 +104,14 @@ class WorklistPage:
     def onOpen(self) -> None:
         """Go on with the chosen case."""
         self._goTo(self._chosen())
+
+    def onPropose(self) -> None:
+        """Look for the chosen prototype's object in all cases that are left."""
+        try:
+            self._proposer.start(self.ui.prototypeComboBox.currentText)
+        except SAM2AnnotateError as error:
+            self._say(told(error), isError=True)
+        self.refreshButtons()
 
     def onSave(self) -> None:
         """Write the segmentation."""
@@ -122,11 +148,36 @@ class WorklistPage:
         saved = _("Saved '{name}'. ").format(name=before.name) if before is not None else ""
         self._say(saved + _("This is '{name}'.").format(name=case.name))
 
+    # -- proposals ----------------------------------------------------------------------------------------------------------------------
+
+    def _listPrototypes(self) -> None:
+        combo = self.ui.prototypeComboBox
+        try:
+            names = self._proposer.names()
+        except SAM2AnnotateError as error:
+            names = []
+            self._say(told(error), isError=True)
+        chosen = combo.currentText
+        combo.clear()
+        combo.addItems(names)
+        combo.setCurrentIndex(max(0, combo.findText(chosen)))
+
+    def _proposeText(self) -> str:
+        problems = "; ".join(f"{name}: {text}" for name, text in list(self._proposer.problems.items())[:3])
+        return f"{self._proposer.text} {problems}".strip()
+
+    def _onProposed(self) -> None:
+        """It went on: the text at once, the list when a case is done."""
+        counts = (*self._proposer.counts, self._proposer.running)
+        if counts != self._shownCounts:
+            self._shownCounts = counts
+            self._showCases()
+        self.refreshButtons()
+
     # -- within -----------------------------------------------------------------------------------------------------------------------
 
     def _onFolder(self, path: str) -> None:
         self._cases = []
-        table, chosen = self.ui.casesTable, self.ui.casesTable.currentRow()
         try:
             if path:
                 self._worklist.openFolder(path)
@@ -136,8 +187,12 @@ class WorklistPage:
             self._notice.forget()
         except SAM2AnnotateError as error:
             self._say(told(error), isError=True)
+        self._showCases()
+        self.refreshButtons()
+
+    def _showCases(self) -> None:
+        table, chosen, current = self.ui.casesTable, self.ui.casesTable.currentRow(), self._worklist.current
         table.setRowCount(len(self._cases))
-        current = self._worklist.current
         for row, case in enumerate(self._cases):
             state = self._stateText(case)
             name = _("{name} (open)").format(name=case.name) if case == current else case.name
@@ -149,7 +204,6 @@ class WorklistPage:
         table.resizeColumnsToContents()
         if 0 <= chosen < len(self._cases):
             table.selectRow(chosen)
-        self.refreshButtons()
 
     def _foundText(self) -> str:
         text = _("{count} volumes.").format(count=len(self._cases))
@@ -168,15 +222,19 @@ class WorklistPage:
             CaseState.EXPORTED: _("exported"),
         }
         try:
-            return texts[self._worklist.folder.state(case)]
+            state = self._worklist.folder.state(case)
+            proposal = CaseProposals.find(case)
+            if proposal is None or case.segmentation.is_file():
+                return texts[state]
+            found = _("proposed, doubt {doubt:.2f}").format(doubt=proposal.doubt) if proposal.found else _("not found")
+            return found if state is CaseState.NOT_STARTED else f"{texts[state]}, {found}"
         except SAM2AnnotateError as error:
             self._say(told(error), isError=True)
             return _("cannot be read")
 
     def _next(self) -> WorklistCase | None:
-        current = self._worklist.current
         try:
-            return self._worklist.folder.next(None if current is None else current.name)
+            return self._worklist.next()
         except SAM2AnnotateError as error:
             self._say(told(error), isError=True)
             return None

@@ -121,7 +121,7 @@ def test_learning_gives_what_the_library_learns_and_tells_how_far_it_is(local, a
 
 
 def test_nothing_better_is_told_and_no_adapter_comes(local, a_volume, monkeypatch):
-    monkeypatch.setattr(sys.modules["SAM2AnnotateLib.adaptation.learn"], "_served", lambda *_: ())
+    monkeypatch.setattr(sys.modules[learn.__module__], "_served", lambda *_: ())
     local.client.learn(lessons_of(a_volume), POLICY, object_name="Liver", steps=6)
     reply = local.one(m.Learned)
     assert reply.data == "" and "not better" in reply.text and "\n" not in reply.text

@@ -38,8 +38,8 @@ DICOM = PanelState(fromDicom=True, status=SliceStatus.PROPOSED, acceptable=1, **
 OWN_EXPORTER = PanelState(fromDicom=True, ownExporter="Use Slicer's own.", **OBJECT)
 RECOVERABLE = PanelState(status=SliceStatus.PROPOSED, acceptable=1, recoverable=True, **OBJECT)
 ALWAYS = {"setUp", "follow", "worklist"}
-SCENE = ALWAYS | {"volume", "model", "keepOff", "afterAccept", "trySample"}
-CHOOSING = SCENE | {"segmentation", "segment", "window", "showFed", "loadProposals"}
+SCENE = ALWAYS | {"volume", "model", "learned", "keepOff", "afterAccept", "trySample"}
+CHOOSING = SCENE | {"segmentation", "segment", "window", "showFed", "loadProposals", "prototype", "proposeObject"}
 DRAWN = {"showMask", "outlineOnly", "fainter", "stronger", "show3D"}
 WITH_OBJECT = (
     CHOOSING
@@ -55,7 +55,7 @@ ENABLED = {
     "volume": (VOLUME, CHOOSING | {"segmentName", "terminology", "drawBox"}),
     "marked": (MARKED, WITH_OBJECT | {"drawBox", "propagate", "accept", "acceptUpTo", "correct", "noObject"}),
     "from DICOM": (DICOM, WITH_OBJECT | {"saveDicom", "drawBox", "propagate", "accept", "acceptUpTo", "correct", "noObject"}),
-    "accepted": (ACCEPTED, WITH_OBJECT | {"propagate", "correct", "noObject", "unlock", "undo"}),
+    "accepted": (ACCEPTED, WITH_OBJECT | {"propagate", "correct", "noObject", "unlock", "undo", "keepPrototype"}),
     "running": (RUNNING, WITH_OBJECT | {"drawBox", "cancel", "correct", "noObject"}),
     "correcting": (
         CORRECTING,
@@ -204,7 +204,7 @@ def test_keys_are_dead_after_the_module_is_left_and_alive_when_it_is_entered(ben
 def test_no_key_is_taken_twice(bench):
     bench.mark()
     names = [shortcut.key.toString() for shortcut in slicer.util.mainWindow().findChildren(qt.QShortcut)]
-    assert len(names) == len(set(names)) == 22
+    assert len(names) == len(set(names)) == 23
     assert not {"Ctrl+Z", "Ctrl+Y"} & set(names)
 
 

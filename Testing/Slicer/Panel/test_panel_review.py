@@ -48,7 +48,7 @@ def test_while_a_slice_is_corrected_letters_belong_to_the_effect(bench):
     bench.propagated()
     before = liveKeys()
     bench.click("correct")
-    assert liveKeys() == before - {"A", "Shift+A", "C", "X", "B", "F", "L", "U", "N"}
+    assert liveKeys() == before - {"A", "Shift+A", "C", "X", "B", "E", "F", "L", "U", "N"}
     bench.click("leave")
     assert liveKeys() == before
 
