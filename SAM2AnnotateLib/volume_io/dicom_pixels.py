@@ -11,6 +11,7 @@ from ..errors import VolumeError
 from ..leftovers import temporary_folder
 from ..optional_imports import import_for
 from .dicom_files import INSTALL
+from .jpeg_lossless import complaint
 from .translate import bounded, reading
 
 _LARGEST_RATIO = 10_000  # a compressed frame does not unpack to more than this many times its size
@@ -18,6 +19,7 @@ _ALWAYS_TAKEN_BYTES = 64 << 20
 _JPEG_END = b"\xff\xd9"
 _PADDING = b"\0\xff"  # what encoders make a frame's length even with
 _FLOAT_ELEMENTS = {"FloatPixelData": "f4", "DoubleFloatPixelData": "f8"}
+_JPEG_LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _JPEG_FAMILY = "1.2.840.10008.1.2.4."
 
@@ -67,6 +69,8 @@ class StoredFrames:
         with reading(self.path, "DICOM file"):
             if self._packed is None:
                 return self._values(self._native(index))
+            if self._syntax in _JPEG_LOSSLESS and (wrong := complaint(self._packed[index].rstrip(_PADDING), self.rows, self.columns)):
+                raise VolumeError(f"The DICOM file '{self.path}' is damaged: {wrong}. Copy or download it again.")
             if not self._pydicom_decodes():
                 return self._values(self._by_gdcm(self._packed[index]))
             pixels = import_for("Reading DICOM", "pydicom.pixels", INSTALL)
