@@ -38,6 +38,9 @@ _INSTALL = "pip install torch"
 _MOST_GROWTH = 1.5
 # The least doubt on a volume that has not the object.
 _ABSENT_DOUBT = 0.75
+# So much more of DSC the coarse mask must have on slices that it was trained on, to be taken instead of the model's.
+_COARSE_AHEAD = 0.05
+_MOST_COMPARED = 6
 # A likelihood above this makes a cell part of the coarse mask.
 _LIKELY = 0.5
 
@@ -51,6 +54,8 @@ class SapOptions:
         keep_parts: K, of the components of the coarse mask; ``annotated`` takes as many as an annotated slice has, None keeps all.
         box: whether the coarse mask's box is given to the model.
         positive, negative: clicks inside and outside.
+        final: whose mask is proposed: ``model`` (as SAP-Net has it), ``coarse``, or ``better``: the model's, unless it loses more than
+            0.05 DSC of what the coarse mask has on the annotated slices.
         elsewhere: whether other volumes will be asked for; the object is then learnt on whole slices too.
     """
 
@@ -59,7 +64,12 @@ class SapOptions:
     box: bool = True
     positive: int = 1
     negative: int = 1
+    final: str = "better"
     elsewhere: bool = True
+
+    def __post_init__(self) -> None:
+        if self.final not in ("model", "coarse", "better"):
+            raise InputError(f"Unknown way to choose a mask '{self.final}': expected model, coarse or better.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +123,7 @@ class SapPrompter:
         self._size: ObjectSize | None = None
         self._close: _Look | None = None
         self._whole: _Look | None = None
+        self._coarse_is_better = False
 
     def with_options(self, options: SapOptions) -> SapPrompter:
         """The same method, with what was learnt, and other ways to use it.
@@ -144,7 +155,10 @@ class SapPrompter:
                 if cancel is not None:
                     cancel.raise_if_cancelled()
                 yield Progress(number * settings.steps + step, total, "steps of training")
-        self._slices, self._size, self._close, self._whole = list(slices), size, looks[0], looks[-1]
+        tried = copy.copy(self)
+        tried._slices, tried._size, tried._close, tried._whole = list(slices), size, looks[0], looks[-1]
+        ahead = tried._coarse_ahead(close_crops, cancel)
+        vars(self).update(vars(tried), _coarse_is_better=ahead > _COARSE_AHEAD)
 
     def propose(
         self, encoder: SliceEncoder, positions: Sequence[int] | None = None, cancel: CancelToken | None = None
@@ -215,6 +229,16 @@ class SapPrompter:
     def _proposal(self, encoder: SliceEncoder, position: int, coarse: Coarse, seconds: float) -> AutoProposal:
         if not coarse.mask.any():
             return not_found(encoder, position, coarse.crop, seconds, doubt=float(np.clip(2 * coarse.certainty, 0, 1)))
+        prompt, result, agreement = self._prompted(encoder, position, coarse)
+        final = self._options.final
+        if final == "coarse" or (final == "better" and self._coarse_is_better):
+            own = SliceResult(position, coarse.mask.copy(), coarse.certainty, coarse.certainty, seconds, coarse.crop, prompted=False)
+            return AutoProposal(position, prompt, own, float(np.clip(1 - coarse.certainty * (1 - coarse.likeness_doubt), 0, 1)))
+        trust = coarse.certainty * (1 - coarse.likeness_doubt) * np.sqrt(max(0.0, result.predicted_iou) * agreement) * result.object_score
+        return AutoProposal(position, prompt, result, float(np.clip(1 - trust, 0, 1)))
+
+    def _prompted(self, encoder: SliceEncoder, position: int, coarse: Coarse) -> tuple[SlicePrompt, SliceResult, float]:
+        """The prompt for a coarse mask that is not empty, what the model makes of it, and how far that agrees with it."""
         options, spacing = self._options, encoder.stack.frame_spacing_rc_mm
         prompt = prompt_from_mask(
             coarse.mask, spacing, box=options.box, positive=options.positive, negative=options.negative, rejected=coarse.rejected
@@ -225,9 +249,22 @@ class SapPrompter:
             boxed = SlicePrompt(box=prompt.box)
             without = predict_slice(encoder, position, boxed, self._policy, result.crop)
             if _agreement(without, coarse) * without.predicted_iou > agreement * result.predicted_iou:
-                prompt, result, agreement = boxed, without, _agreement(without, coarse)
-        trust = coarse.certainty * (1 - coarse.likeness_doubt) * np.sqrt(max(0.0, result.predicted_iou) * agreement) * result.object_score
-        return AutoProposal(position, prompt, result, float(np.clip(1 - trust, 0, 1)))
+                return boxed, without, _agreement(without, coarse)
+        return prompt, result, agreement
+
+    def _coarse_ahead(self, crops: Sequence[Box2D], cancel: CancelToken | None) -> float:
+        """Mean DSC of the coarse masks of annotated slices less that of the model's masks made from them."""
+        assert self._close is not None
+        holding = [(one, crop) for one, crop in zip(self._slices, crops, strict=True) if one.mask.any()]
+        ahead = []
+        for one, crop in holding[:: -(-len(holding) // _MOST_COMPARED)]:
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            coarse = self._seen(one.encoder, one.position, crop, self._close)
+            if coarse.mask.any():
+                _, result, _ = self._prompted(one.encoder, one.position, coarse)
+                ahead.append(dice(coarse.mask, one.mask) - (dice(result.mask, one.mask) if result.mask.any() else 0.0))
+        return float(np.mean(ahead)) if ahead else 0.0
 
     # -- what is learnt from -----------------------------------------------------------------------------------------------------
 

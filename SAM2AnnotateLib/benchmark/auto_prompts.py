@@ -46,10 +46,11 @@ WITHOUT_HIPPOCAMPUS = (("mr_cardiac_3", 0), ("mr_brain_001", 0), ("mr_abdomen_ts
 WITHOUT_LIVER = (("ct_torso_ts", 5), ("ct_sarcoma_003", 0))
 # The ladder: what each rung adds to the one before.
 LADDER: dict[str, SapOptions] = {
-    "PANet": SapOptions(network={"sigma": None, "false_positive_share": None}, keep_parts=None),
-    "+ position": SapOptions(network={"false_positive_share": None}, keep_parts=None),
-    "+ biased Dice": SapOptions(keep_parts=None),
-    "+ top K": SapOptions(),
+    "PANet": SapOptions(network={"sigma": None, "false_positive_share": None}, keep_parts=None, final="model"),
+    "+ position": SapOptions(network={"false_positive_share": None}, keep_parts=None, final="model"),
+    "+ biased Dice": SapOptions(keep_parts=None, final="model"),
+    "+ top K": SapOptions(final="model"),
+    "the better mask": SapOptions(),
 }
 METHODS = ("threshold", "sap-net", "decoder")
 DECODERS = {
@@ -186,7 +187,7 @@ def measured(
     proposals = list(method.propose(case.encoder, positions))
     seconds = (time.process_time() - started) / max(1, len(positions))
     yield _row(part, case, label, taught, name, proposals, seconds_fit, seconds)
-    if isinstance(method, SapPrompter):
+    if isinstance(method, SapPrompter) and not name.endswith("better mask"):
         coarse = method.coarse_masks(case.encoder, positions)
         masks = {position: one.mask for position, one in coarse.items()}
         yield _row(part, case, label, taught, f"{name}, coarse mask", proposals, seconds_fit, seconds, masks)

@@ -7,6 +7,9 @@ import pytest
 from auto_phantoms import Ball, fitted
 
 from SAM2AnnotateLib.auto_prompts import SapOptions, SapPrompter
+from SAM2AnnotateLib.engine import ScriptedEngine
+from SAM2AnnotateLib.errors import InputError
+from SAM2AnnotateLib.metrics import dice
 
 torch = pytest.importorskip("torch")
 from SAM2AnnotateLib.auto_prompts.sap_network import Example, SapNetwork, SapSettings  # noqa: E402
@@ -86,3 +89,39 @@ def test_top_k_leaves_out_a_decoy_of_the_same_gray_that_another_volume_has():
     assert every.coarse_masks(ball.encoder, [7])[7].mask[decoy].any()
     kept = best.coarse_masks(ball.encoder, [7])[7]
     assert not kept.mask[decoy].any() and (kept.mask & ball.truth[7]).sum() > 0.7 * ball.truth[7].sum()
+
+
+class _Shrinking(ScriptedEngine):
+    """A model whose masks lack their left half: worse than any coarse mask."""
+
+    def start_track(self, frame_shape_rc, slice_count, reverse):
+        track = super().start_track(frame_shape_rc, slice_count, reverse)
+        honest = track.condition
+
+        def half(position, embedding, prompt):
+            said = honest(position, embedding, prompt)
+            cols = np.flatnonzero(said.mask.any(axis=0))
+            said.logits[:, : (cols[0] + cols[-1]) // 2 if len(cols) else 0] = -10
+            return said
+
+        track.condition = half
+        return track
+
+
+def test_where_the_model_loses_what_the_coarse_mask_knew_the_coarse_mask_is_proposed():
+    scores = {}
+    for engine in (ScriptedEngine(), _Shrinking()):
+        ball = Ball(engine)
+        slices = ball.annotated(4, 6, 8, 10)
+        method = fitted(SapPrompter(options=SapOptions(network={"steps": 40, "width": 8}, elsewhere=False)), slices)
+        model = method.with_options(SapOptions(network={"steps": 40, "width": 8}, elsewhere=False, final="model"))
+        scores[type(engine)] = [dice(next(iter(one.propose(ball.encoder, [7]))).result.mask, ball.truth[7]) for one in (method, model)]
+    assert scores[ScriptedEngine][0] == scores[ScriptedEngine][1] > 0.9
+    assert scores[_Shrinking][0] > 0.85 > 0.75 > scores[_Shrinking][1]
+
+
+def test_another_network_cannot_be_had_without_learning_it():
+    with pytest.raises(InputError, match="ask for another network"):
+        SapPrompter().with_options(SapOptions(network={"sigma": None}))
+    with pytest.raises(InputError, match="expected model, coarse or better"):
+        SapOptions(final="best")
