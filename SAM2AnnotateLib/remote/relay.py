@@ -21,6 +21,7 @@ from ..geometry import Volume, VolumeGrid
 from ..intensity import IntensityMapping
 from ..progress import CancelToken
 from ..worker.messages import (
+    REQUESTS,
     CloseVolume,
     Connection,
     Failed,
@@ -29,9 +30,7 @@ from ..worker.messages import (
     Message,
     ModelLoaded,
     OpenVolume,
-    PredictSlice,
     Prefetch,
-    Propagate,
 )
 from ..worker.serve import answer
 from .address import ServerAccess, ServerAddress, token_from
@@ -40,7 +39,7 @@ from .session import Connects, Patience, RemoteSession
 from .upload import State
 
 _log = logging.getLogger(__name__)
-_ASKED = (PredictSlice, Propagate, Prefetch)
+_SETTINGS = {"UseAdapter"}  # requests that hold until the next of their kind
 
 
 class RemoteWorker:
@@ -85,7 +84,9 @@ class RemoteWorker:
             self.session.close_volume(message.volume)
         elif isinstance(message, Prefetch):
             self.session.request(message, self._send, _EndsWhenAsked(cancel, self._is_waiting))
-        elif isinstance(message, _ASKED):
+        elif type(message).__name__ in _SETTINGS:
+            self.session.set(message, self._send, cancel)
+        elif isinstance(message, REQUESTS):
             self.session.request(message, self._send, cancel)
         else:
             raise WorkerError(f"{type(message).__name__} is no request.")

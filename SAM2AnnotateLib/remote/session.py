@@ -93,6 +93,7 @@ class RemoteSession:
         self._model: LoadModel | None = None
         self._engine: dict | None = None
         self._setting: Message | None = None  # the latest request that changes how the model answers
+        self._on_setting: Callable[[Message], None] = _nobody
         self._volumes: dict[str, Upload] = {}
         self._told: set[object] = set()  # what this session of the server's has been told: model, setting, names of volumes
 
@@ -137,16 +138,22 @@ class RemoteSession:
         except BrokenLinkError:
             self._drop()
 
-    def set(self, message: Message, cancel: CancelToken) -> None:
-        """A request that changes how the model answers from now on, until the next one of its kind or another model."""
+    def set(self, message: Message, on_reply: Callable[[Message], None], cancel: CancelToken) -> None:
+        """A request that changes how the model answers from now on, until the next one of its kind or another model.
+
+        Raises:
+            SAM2AnnotateError: as `request`; the model answers as it did before.
+        """
+        before, self._setting = self._setting, message
         self._told.discard("setting")
-        self._setting = message
+        self._on_setting = lambda reply: on_reply(replace(reply, request=message.request))
         try:
             self._through(lambda: None, (), cancel)
         except SAM2AnnotateError:
-            if "setting" not in self._told:
-                self._setting = None  # refused: it is not to be tried with every request from now on
+            self._setting = before  # a server that refused goes on as before; one that did not hear is told again what was
             raise
+        finally:
+            self._on_setting = _nobody
 
     def request(self, message: Message, on_reply: Callable[[Message], None], cancel: CancelToken) -> None:
         """Any other request, with the caller's names of volumes; `on_reply` gets what comes before its end, each slice once.
@@ -245,7 +252,7 @@ class RemoteSession:
         if self._model is not None and "model" not in self._told:
             self._load(self._model, cancel)
         if self._setting is not None and "setting" not in self._told:
-            self._converse(self._setting, lambda _: None, cancel)
+            self._converse(self._setting, self._on_setting, cancel)
             self._told.add("setting")
         for key in keys:
             opened = self._volumes[key]
@@ -312,6 +319,10 @@ class RemoteSession:
         link, self._link = self._link, None
         if link is not None:
             link.abandon()
+
+
+def _nobody(_reply: Message) -> None:
+    """Who does not want to hear what was heard before."""
 
 
 def still_due(message: Message, seen: dict[int, SliceDone]) -> Message | None:
