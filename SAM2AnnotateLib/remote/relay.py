@@ -31,6 +31,7 @@ from ..worker.messages import (
     ModelLoaded,
     OpenVolume,
     Prefetch,
+    UseAdapter,
 )
 from ..worker.serve import answer
 from .address import ServerAccess, ServerAddress, token_from
@@ -39,7 +40,6 @@ from .session import Connects, Patience, RemoteSession
 from .upload import State
 
 _log = logging.getLogger(__name__)
-_SETTINGS = {"UseAdapter"}  # requests that hold until the next of their kind
 
 
 class RemoteWorker:
@@ -84,7 +84,7 @@ class RemoteWorker:
             self.session.close_volume(message.volume)
         elif isinstance(message, Prefetch):
             self.session.request(message, self._send, _EndsWhenAsked(cancel, self._is_waiting))
-        elif type(message).__name__ in _SETTINGS:
+        elif isinstance(message, UseAdapter):
             self.session.set(message, self._send, cancel)
         elif isinstance(message, REQUESTS):
             self.session.request(message, self._send, cancel)

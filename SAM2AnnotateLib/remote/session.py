@@ -20,12 +20,15 @@ from ..errors import Cancelled, SAM2AnnotateError, ServerError, WorkerError
 from ..geometry import Volume
 from ..intensity import IntensityMapping
 from ..progress import CancelToken
+from ..prompts.mask_runs import mask_from_runs
 from ..worker.messages import (
     Cancel,
     CloseVolume,
     Failed,
     Finished,
     Heartbeat,
+    Learn,
+    Learned,
     LoadModel,
     Message,
     ModelLoaded,
@@ -33,6 +36,7 @@ from ..worker.messages import (
     SliceDone,
 )
 from ..worker.wire import ChunksWanted
+from .learned import as_learned_here, without_name
 from .link import BrokenLinkError, Link, SessionGoneError
 from .upload import State, Upload
 
@@ -168,6 +172,7 @@ class RemoteSession:
             if key not in self._volumes:
                 raise WorkerError("The volume is not open in the model's process.")
         seen: dict[int, SliceDone] = {}
+        asked = without_name(message) if isinstance(message, Learn) else message
 
         def take(reply: Message, before: int) -> None:
             self._moved = True
@@ -177,12 +182,14 @@ class RemoteSession:
                     return
                 seen[position] = reply
                 reply = replace(reply, done=len(seen), total=before + reply.total)
+            elif isinstance(reply, Learned) and isinstance(message, Learn):
+                reply = as_learned_here(reply, message.object_name, self._volumes[_first_shown(message)].mapping)
             on_reply(replace(reply, request=message.request))
 
         def attempt() -> None:
-            rest = still_due(message, seen)
+            rest = still_due(asked, seen)
             if rest is not None:
-                before = 0 if rest is message else len(seen)
+                before = 0 if rest is asked else len(seen)
                 self._converse(_renamed(rest, {key: self._volumes[key].name for key in keys}), lambda reply: take(reply, before), cancel)
 
         self._through(attempt, keys, cancel)
@@ -346,6 +353,12 @@ def _keys_in(message: Message) -> tuple[str, ...]:
     fields = vars(message)
     keys = [fields["volume"]] if "volume" in fields else [one["volume"] for one in fields.get("lessons", ())]
     return tuple(dict.fromkeys(keys))
+
+
+def _first_shown(message: Learn) -> str:
+    """The volume of the first slice that shows the object, whose gray window stands on the adapter's card."""
+    shown = [lesson["volume"] for lesson in message.lessons if mask_from_runs(lesson["mask"]).any()]
+    return shown[0] if shown else message.lessons[0]["volume"]
 
 
 def _renamed(message: Message, names: dict[str, str]) -> Message:

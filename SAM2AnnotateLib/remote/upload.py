@@ -38,12 +38,12 @@ class Upload:
 
     def __init__(self, name: str, volume: Volume, axis: str, mapping: IntensityMapping):
         self.name = name
-        self._volume, self._axis, self._mapping = volume, axis, mapping
+        self._volume, self._axis, self.mapping = volume, axis, mapping
         self._sha256: str | None = None
 
     def gray(self) -> np.ndarray:
         """(k, j, i) uint8, made anew each time."""
-        return wire.gray_of(self._volume.array_kji, self._mapping)
+        return wire.gray_of(self._volume.array_kji, self.mapping)
 
     def announcement(self, gray_kji: np.ndarray) -> wire.UploadVolume:
         """What is said before the chunks; where in the patient the volume lies is left out."""
