@@ -369,6 +369,40 @@ def test_files_without_preamble_and_with_other_transfer_syntaxes_are_read(tmp_pa
         assert np.array_equal(read_volume(tmp_path / name).array_kji, STORED), name
 
 
+@pytest.mark.parametrize(("kind", "vr"), [("int16", "OW"), ("uint8", "OB"), ("uint8", "OW")])
+def test_big_endian_values_are_read_as_gdcm_reads_them(kind, vr, tmp_path):
+    sitk = pytest.importorskip("SimpleITK")
+    stored = (STORED % 250).astype(kind)
+    for k, path in enumerate(sorted(a_stack(tmp_path / "s", stored).iterdir())):
+        image = read_back(path)
+        image.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRBigEndian
+        data = stored[k].astype(stored.dtype.newbyteorder(">")).tobytes()
+        if vr == "OW" and kind == "uint8":  # bytes lie in words, whose bytes are turned over
+            data = np.frombuffer(data, "<u2").astype(">u2").tobytes()
+        image.PixelData = data
+        image["PixelData"].VR = vr
+        (tmp_path / "big").mkdir(exist_ok=True)
+        again = pydicom.Dataset()
+        again.update(image)
+        again.file_meta = image.file_meta
+        pydicom.dcmwrite(tmp_path / "big" / path.name, again, implicit_vr=False, little_endian=False, enforce_file_format=True)
+    assert np.array_equal(read_volume(tmp_path / "big").array_kji, stored)
+    theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "big" / "i1.dcm")))
+    assert np.array_equal(theirs[0], stored[1])
+
+
+def test_each_slice_may_be_packed_in_its_own_way(tmp_path):
+    syntaxes = (pydicom.uid.RLELossless, pydicom.uid.JPEGLSLossless, pydicom.uid.DeflatedExplicitVRLittleEndian)
+    folder = a_stack(tmp_path / "s", np.kron(STORED, np.ones((1, 4, 4), np.int16)))
+    for path, syntax in zip(sorted(folder.iterdir()), syntaxes, strict=False):
+        image = read_back(path)
+        if syntax.is_encapsulated:
+            image.compress(syntax, generate_instance_uid=False)
+        image.file_meta.TransferSyntaxUID = syntax
+        write(image, path)
+    assert np.array_equal(read_volume(folder).array_kji, np.kron(STORED, np.ones((1, 4, 4))))
+
+
 def test_a_damaged_compressed_slice_is_refused(tmp_path):
     folder = a_stack(tmp_path / "s", STORED)
     image = read_back(folder / "i2.dcm")
