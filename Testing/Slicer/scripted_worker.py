@@ -1,7 +1,7 @@
 """A worker process with a scripted model that can be told to fail: `python -u scripted_worker.py FAULT_FILE DELAY_SECONDS`.
 
-Before each slice it looks into the fault file. ``die``, ``hang`` or ``memory`` followed by a number acts that out at that slice, once: the
-file is removed first, so that the process that is started next works.
+Before each slice, and each step of learning, it looks into the fault file. ``die``, ``hang`` or ``memory`` followed by a number acts that
+out at that slice, once: the file is removed first, so that the process that is started next works.
 """
 
 import os
@@ -41,7 +41,7 @@ def main() -> int:
     def load(checkpoint: str, **_options) -> ScriptedEngine:
         if checkpoint == "missing":
             raise EngineError("The model 'missing' is not downloaded. Press 'Set-up' to download it.")
-        return ScriptedEngine(fail_at=before_step)
+        return ScriptedEngine(fail_at=before_step, fail_learning_at=before_step)
 
     serve(sys.stdin.buffer, sys.stdout.buffer, load)
     return 0

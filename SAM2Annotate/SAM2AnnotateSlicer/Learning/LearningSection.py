@@ -51,8 +51,8 @@ class LearningSection:
             learning.progressed.disconnect(self.refreshProgress)
         self.offer.cleanup()
 
-    def refresh(self, hasObject: bool, hasVolume: bool, correcting: bool) -> None:
-        """Show how things stand."""
+    def refresh(self, hasObject: bool, hasVolume: bool, correcting: bool, openSlices: int) -> None:
+        """Show how things stand; what was learned is told as long as there are open slices, which it is for."""
         ui, learner = self._ui, self.learner
         annotated = self._logic.current if hasObject else None
         count = learner.lessonCount(annotated)
@@ -66,7 +66,7 @@ class LearningSection:
         if annotated is not None:
             said = stateText(learner.offers(annotated), corrections(annotated), annotated.learned, learner.broughtTo(annotated))
         showText(ui.learningLabel, said)
-        ui.learningLabel.visible = bool(said) and not learner.running
+        ui.learningLabel.visible = bool(said) and not learner.running and openSlices > 0
         ends = self.offer.ends if not correcting else None
         ui.extentOfferFrame.visible = ends is not None or self.offer.looking
         ui.takeExtentButton.visible = ends is not None

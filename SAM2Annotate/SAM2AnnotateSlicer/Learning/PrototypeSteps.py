@@ -160,6 +160,7 @@ class PrototypeSteps:
             about["learned"] = logic.learnedModels.keep(search.adapter).toJson()
         annotated = logic.addObject(search.name, search.axis, session, about)
         logic.selectSegment(annotated.segmentationNode, annotated.segmentId)
+        logic.showWindow()
         logic.storeNow()
         count = len(session.extent)
         logic.message.emit(f"'{search.name}' is proposed on {count} slices. Look at each: accept (A) or correct (C).", False)

@@ -447,7 +447,7 @@ class Widget:
         state = self.state()
         for section in (self.object, self.box, self.review, self.masks, self.saving):
             section.refresh(state)
-        self.learning.refresh(state.hasObject, state.hasVolume, state.correcting)
+        self.learning.refresh(state.hasObject, state.hasVolume, state.correcting, state.open + state.due)
         self._enable(state)
         self._leaveKeys()
         self.messages.hint(hintText(state))
