@@ -13,7 +13,7 @@ from ..propagation import RegionPolicy
 from ..propagation.propagate import predict_slice
 from ..propagation.region_of_interest import paste
 from .annotated_slice import AnnotatedSlice
-from .lessons import union_box
+from .lessons import deepest_pixel, union_box
 
 PROMPTED_KINDS = ("box", "point")
 
@@ -60,25 +60,6 @@ def promptless_crop(one: AnnotatedSlice, others: Sequence[AnnotatedSlice], polic
     if union is None:
         return policy.whole_slice(stack.frame_shape_rc, stack.frame_spacing_rc_mm)
     return policy.crop_around(union, stack.frame_shape_rc, stack.frame_spacing_rc_mm)
-
-
-def deepest_pixel(mask: np.ndarray) -> tuple[int, int]:
-    """(row, column) of a pixel of a mask that is as far from its edge as any, by peeling; the most central one of these.
-
-    Args:
-        mask: (rows, cols) bool, not empty.
-    """
-    left = np.asarray(mask, dtype=bool)
-    while True:
-        framed = np.pad(left, 1)
-        inner = framed[:-2, 1:-1] & framed[2:, 1:-1] & framed[1:-1, :-2] & framed[1:-1, 2:] & left
-        if not inner.any():
-            break
-        left = inner
-    pixels = np.argwhere(left)
-    center = np.argwhere(mask).mean(axis=0)
-    row, col = pixels[int(((pixels - center) ** 2).sum(axis=1).argmin())]
-    return int(row), int(col)
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:

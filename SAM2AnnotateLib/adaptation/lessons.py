@@ -40,6 +40,25 @@ def union_box(slices: Sequence[AnnotatedSlice], encoder: SliceEncoder) -> Box2D 
     return whole
 
 
+def deepest_pixel(mask: np.ndarray) -> tuple[int, int]:
+    """(row, column) of a pixel of a mask that is as far from its edge as any, by peeling; the most central one of these.
+
+    Args:
+        mask: (rows, cols) bool, not empty.
+    """
+    left = np.asarray(mask, dtype=bool)
+    while True:
+        framed = np.pad(left, 1)
+        inner = framed[:-2, 1:-1] & framed[2:, 1:-1] & framed[1:-1, :-2] & framed[1:-1, 2:] & left
+        if not inner.any():
+            break
+        left = inner
+    pixels = np.argwhere(left)
+    center = np.argwhere(mask).mean(axis=0)
+    row, col = pixels[int(((pixels - center) ** 2).sum(axis=1).argmin())]
+    return int(row), int(col)
+
+
 def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.random.Generator) -> Iterator[tuple[AnnotatedSlice, Lesson]]:
     """Lessons, each with its slice; encodes what is not encoded yet, one embedding a lesson.
 
@@ -55,9 +74,9 @@ def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.r
         crops: dict[Box2D, tuple[str, tuple[str, ...]]] = {}
         if one.holds_object:
             crops[policy.crop_around(one.box, shape_rc, spacing_rc_mm)] = ("box", ("box", "point", "both"))
-            row, col = np.argwhere(one.mask)[rng.integers(int(one.mask.sum()))]
-            around = policy.crop_around_click(int(row), int(col), size_mm, shape_rc, spacing_rc_mm)
-            crops.setdefault(around, ("click", ("point", "none")))
+            for row, col in (deepest_pixel(one.mask), np.argwhere(one.mask)[rng.integers(int(one.mask.sum()))]):
+                around = policy.crop_around_click(int(row), int(col), size_mm, shape_rc, spacing_rc_mm)
+                crops.setdefault(around, ("click", ("point", "none")))
         if union is not None:
             crops.setdefault(policy.crop_around(union, shape_rc, spacing_rc_mm), ("union", ("none", "box", "point")))
         crops.setdefault(policy.whole_slice(shape_rc, spacing_rc_mm), ("whole", ("none", "point", "box")))

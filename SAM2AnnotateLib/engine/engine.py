@@ -14,7 +14,7 @@ import numpy as np
 
 from ..prompts import SlicePrompt
 from .adapter import Adapter
-from .learning import LearningRun, LearningSettings, Lesson, Place
+from .learning import LearningRun, LearningSettings, Lesson, Place, Recollection
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +113,20 @@ class SegmentationEngine(Protocol):
             CheckpointError: if the adapter is of another model.
         """
 
-    def propose(self, embedding: Embedding, frame_shape_rc: tuple[int, int], place: Place | None = None) -> SlicePrediction:
-        """The object on a frame without any prompt. Raises EngineError without an adapter."""
+    def propose(
+        self, embedding: Embedding, frame_shape_rc: tuple[int, int], place: Place | None = None, memory: Sequence[Recollection] = ()
+    ) -> SlicePrediction:
+        """The object on a frame without any prompt.
+
+        Args:
+            embedding: of the frame.
+            frame_shape_rc: (rows, cols) of the frame.
+            place: where the slice lies in the object, if known.
+            memory: known slices in the same crop; their positions count from this slice: -2 lies two slices before it.
+
+        Raises:
+            EngineError: without an adapter.
+        """
 
     def start_learning(self, lessons: Sequence[Lesson], settings: LearningSettings) -> LearningRun:
         """Begin to learn; this engine stays as it is. Raises InputError if no lesson holds the object."""

@@ -39,7 +39,7 @@ class Recollection:
     """A slice that the model remembers while it learns another one.
 
     Args:
-        position: of that slice.
+        position: of that slice, counted from the slice that is looked at: -2 lies two slices before it.
         embedding: of that slice, in the same crop.
         mask: (rows, cols) bool of the frame.
     """
@@ -58,7 +58,7 @@ class Lesson:
         mask: (rows, cols) bool of the frame; all False teaches that the object is not there.
         kinds: which of `LESSON_KINDS` are drawn from it; an empty mask takes ``none`` alone.
         place: where the slice lies.
-        position: of the slice, for `memory`.
+        position: of the slice in its volume, for whoever looks at lessons.
         memory: slices that are remembered; a step then learns what follows from them, without a prompt. Empty: none.
         weight: how often it is drawn, against the others.
     """
@@ -90,16 +90,16 @@ class LearningSettings:
     Args:
         trained: ``decoder`` (prompt encoder and mask decoder) or ``prompt_encoder`` (that alone, as study B has it).
         learning_rate: at the beginning.
-        batch: lessons of one step.
+        batch: lessons of one step, all asked with the same kind of prompt.
         seed: of every draw.
-        shares: how often each of `LESSON_KINDS` is drawn, against the others that a lesson takes.
+        shares: how often each of `LESSON_KINDS`, and ``memory``, is drawn, against the others that there are lessons for.
     """
 
     trained: str = "decoder"
-    learning_rate: float = 3e-4
-    batch: int = 1
+    learning_rate: float = 5e-4
+    batch: int = 4
     seed: int = 0
-    shares: Mapping[str, float] = field(default_factory=lambda: {"box": 0.3, "point": 0.35, "both": 0.1, "none": 0.25})
+    shares: Mapping[str, float] = field(default_factory=lambda: {"box": 0.3, "point": 0.35, "both": 0.1, "none": 0.25, "memory": 0.2})
 
     def __post_init__(self) -> None:
         if self.trained not in TRAINED_PARTS:

@@ -25,12 +25,13 @@ class LessonPrompts:
         depths = _depths(mask)[mask]
         self._deep, self._shallow = np.flatnonzero(depths >= 0.75 * depths.max()), np.flatnonzero(depths <= max(1.0, 0.25 * depths.max()))
 
-    def draw(self, rng: np.random.Generator, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, rng: np.random.Generator, kind: str, more: int) -> tuple[np.ndarray, np.ndarray]:
         """(n, 2) coordinates as (x, y) in pixels of the frame, and (n,) labels: 2 and 3 a box's corners, 1 and 0 clicks.
 
         Args:
             rng: draws.
             kind: ``box``, ``point`` or ``both``.
+            more: clicks after the first, which with a box may be none of the object either.
         """
         coords: list[np.ndarray] = []
         labels: list[int] = []
@@ -38,7 +39,6 @@ class LessonPrompts:
             coords += list(self._box(rng))
             labels += _BOX_LABELS
         if kind in ("point", "both"):
-            more = 0 if rng.random() < 0.6 else int(rng.integers(1, 4))
             for number in range(1 + more):
                 positive = (number == 0 and kind == "point") or bool(rng.random() < 0.5)
                 coords.append(self._click(rng, positive))

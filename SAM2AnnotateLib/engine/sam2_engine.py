@@ -22,7 +22,7 @@ from ..errors import EngineError
 from ..prompts import SlicePrompt
 from .adapter import Adapter, described
 from .engine import Embedding, SlicePrediction
-from .learning import LearningSettings, Lesson, Place, require_lessons
+from .learning import LearningSettings, Lesson, Place, Recollection, require_lessons
 from .sam2_heads import LearnedHeads
 from .sam2_learning import Sam2LearningRun
 
@@ -127,13 +127,15 @@ class Sam2Engine:
                 changed._heads.take(adapter)
         return changed
 
-    def propose(self, embedding: Embedding, frame_shape_rc: tuple[int, int], place: Place | None = None) -> SlicePrediction:
+    def propose(
+        self, embedding: Embedding, frame_shape_rc: tuple[int, int], place: Place | None = None, memory: Sequence[Recollection] = ()
+    ) -> SlicePrediction:
         """The object without a prompt, as learned."""
         if self._heads is None:
             raise EngineError("Nothing was learned of an object: without a prompt there is nothing to look for.", "Load an adapter.")
         with self._running():
-            top, *fine = self._memoryless(embedding)
-            logits, ious, objects = self._heads(top[None].float(), [level[None].float() for level in fine], None, None, place)
+            top, *fine = self._levels(embedding, frame_shape_rc, memory)
+            logits, ious, objects = self._heads(top[None].float(), [level[None].float() for level in fine], None, None, (place,))
             return self._prediction(logits, ious, objects, frame_shape_rc)
 
     def start_learning(self, lessons: Sequence[Lesson], settings: LearningSettings) -> Sam2LearningRun:
@@ -150,17 +152,20 @@ class Sam2Engine:
         return self._adapter is not None and self._adapter.serves("point" if prompt.box is None else "box")
 
     def _levels_of(self, lesson: Lesson) -> tuple[torch.Tensor, ...]:
-        """The features that a lesson's decoder runs take, top first, on their own (C, H, W)."""
-        if not lesson.memory:
-            with torch.no_grad():
-                return tuple(level.clone() for level in self._memoryless(lesson.embedding))
-        reverse = all(one.position > lesson.position for one in lesson.memory)
-        count = 1 + max(lesson.position, *(one.position for one in lesson.memory))
-        track = Sam2Track(self, lesson.mask.shape, count, reverse)
-        for one in lesson.memory:
-            track.condition(one.position, one.embedding, SlicePrompt(mask=one.mask))
-        remembered = track.remembered(lesson.position, lesson.embedding)
-        return (remembered.clone(), *(level.clone() for level in self._memoryless(lesson.embedding)[1:]))
+        """The features that a lesson's decoder runs take, free of inference mode."""
+        with self._computing(torch.no_grad):
+            return tuple(level.clone() for level in self._levels(lesson.embedding, lesson.mask.shape, lesson.memory))
+
+    def _levels(self, embedding: Embedding, frame_shape_rc: tuple[int, int], memory: Sequence[Recollection]) -> list[torch.Tensor]:
+        """Features as the decoder takes them, top first; the top with what is remembered, or with what stands for "no memory"."""
+        if not memory:
+            return self._memoryless(embedding)
+        here = 1 - min(0, *(one.position for one in memory))  # SAM 2 numbers frames from 0
+        count = 1 + here + max(0, *(one.position for one in memory))
+        track = Sam2Track(self, frame_shape_rc, count, reverse=all(one.position > 0 for one in memory))
+        for one in memory:
+            track.condition(here + one.position, one.embedding, SlicePrompt(mask=one.mask))
+        return [track.remembered(here, embedding), *self._memoryless(embedding)[1:]]
 
     def _memoryless(self, embedding: Embedding) -> list[torch.Tensor]:
         """Top features with what stands for "no memory", then the finer levels, coarse to fine reversed as the decoder takes them."""

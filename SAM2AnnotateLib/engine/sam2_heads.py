@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class LearnedHeads(nn.Module):
         fine: list[torch.Tensor],
         points: tuple[torch.Tensor, torch.Tensor] | None,
         sketch: torch.Tensor | None = None,
-        place: Place | None = None,
+        places: Sequence[Place | None] = (None,),
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Mask logits (B, 1, S/4, S/4), predicted IoU (B, 1) and object logits (B, 1).
 
@@ -61,14 +61,15 @@ class LearnedHeads(nn.Module):
             fine: the finer levels.
             points: (B, P, 2) coordinates (x, y) in the model's pixels and (B, P) labels; None for no prompt.
             sketch: (B, 1, S/4, S/4) logits of an earlier mask.
-            place: where the slice lies, for no prompt.
+            places: where the slices lie, for no prompt; one for all, or one each.
         """
         if points is not None:
             sparse, dense = self.sam_prompt_encoder(points=points, boxes=None, masks=sketch)
         else:
             _, dense = self.sam_prompt_encoder(points=None, boxes=None, masks=sketch)
-            tokens = self.promptless["tokens"] + self._code(place) @ self.promptless["place"]
-            sparse = tokens[None].expand(len(top), -1, -1)
+            tokens = self.promptless["tokens"]
+            codes = tokens.new_tensor([_code(place) for place in places])
+            sparse = (tokens + (codes @ self.promptless["place"])[:, None]).expand(len(top), -1, -1)
             if dense.shape[0] != len(top):
                 dense = dense.expand(len(top), -1, -1, -1)
         masks, ious, _, objects = self.sam_mask_decoder.predict_masks(
@@ -130,14 +131,13 @@ class LearnedHeads(nn.Module):
                     f"The adapter's tensor '{name}' has shape {array.shape}, expected {tuple(own[name].shape)}: it is of another model."
                 )
 
-    def _code(self, place: Place | None) -> torch.Tensor:
-        """(1, codes): nothing where the place is not known."""
-        tokens = self.promptless["tokens"]
-        if place is None or place.along is None:
-            return tokens.new_zeros(1, _PLACE_CODES)
-        along = min(max(float(place.along), -0.5), 1.5)
-        codes = [1.0, 2 * along - 1, *_waves(along)]
-        return tokens.new_tensor([codes])
+
+def _code(place: Place | None) -> list[float]:
+    """Numbers that tell a place; all 0 where it is not known."""
+    if place is None or place.along is None:
+        return [0.0] * _PLACE_CODES
+    along = min(max(float(place.along), -0.5), 1.5)
+    return [1.0, 2 * along - 1, *_waves(along)]
 
 
 def _waves(along: float) -> Iterator[float]:

@@ -11,13 +11,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .learning import LearningSettings, Lesson
+from .learning import LESSON_KINDS, LearningSettings, Lesson
 from .lesson_prompts import LessonPrompts
 from .sam2_heads import LearnedHeads
 
 _LOGIT_BOUND = 20.0
 _LAST_RATE = 0.05
 _WARM_UP_STEPS = 8
+# A lesson with memories is asked what follows from them; as one without, it gets no prompt.
+PROMPTLESS = ("none", "memory")
+_KNOWN_PLACES, _ONE_CLICK = 0.7, 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +66,10 @@ class Sam2LearningRun:
         self._heads, self._settings, self._size, self._device, self._running = heads, settings, image_size, device, running
         self._rng = np.random.default_rng(settings.seed)
         self._lessons, self._levels_of = list(lessons), levels_of
-        weights = np.array([lesson.weight for lesson in lessons], dtype=float)
-        self._chances = weights / weights.sum()
+        self._chances = _chances_by_kind(lessons)
+        self._kinds = [kind for kind in self._chances if settings.shares.get(kind, 0) > 0] or list(self._chances)
+        shares = np.array([settings.shares.get(kind, 1.0) for kind in self._kinds], dtype=float)
+        self._kind_chances = shares / shares.sum()
         self._ready: dict[int, _Ready] = {}
         heads.train()
         self._optimizer = torch.optim.AdamW(heads.trainable(settings.trained), lr=settings.learning_rate, weight_decay=0.0)
@@ -76,40 +81,41 @@ class Sam2LearningRun:
         rate = _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * min(max(done, 0.0), 1.0)))
         for group in self._optimizer.param_groups:
             group["lr"] = self._settings.learning_rate * rate * min(1.0, self.steps / _WARM_UP_STEPS)
-        total = 0.0
         with self._running():
             self._optimizer.zero_grad(set_to_none=True)
-            for _ in range(self._settings.batch):
-                loss = self._loss(int(self._rng.choice(len(self._lessons), p=self._chances))) / self._settings.batch
-                loss.backward()
-                total += float(loss.detach())
+            loss = self._loss()
+            loss.backward()
             torch.nn.utils.clip_grad_norm_([p for g in self._optimizer.param_groups for p in g["params"]], 1.0)
             self._optimizer.step()
-        return total
+            return float(loss.detach())
 
     def tensors(self) -> dict[str, np.ndarray]:
         """What differs from the base model now."""
         return self._heads.differences()
 
-    def _loss(self, number: int) -> torch.Tensor:
-        ready = self._lesson(number)
-        lesson = ready.lesson
-        top, *fine = (level[None].float() for level in ready.levels)
-        shares = np.array([self._settings.shares.get(kind, 0.0) for kind in lesson.kinds], dtype=float)
-        kind = "none"
-        if not lesson.memory and shares.sum() > 0:
-            kind = lesson.kinds[int(self._rng.choice(len(shares), p=shares / shares.sum()))]
-        points = None
-        if kind != "none" and ready.prompts is not None:
-            coords, labels = ready.prompts.draw(self._rng, kind)
-            scale = np.array([self._size / lesson.mask.shape[1], self._size / lesson.mask.shape[0]])
-            points = (
-                torch.tensor(coords * scale, dtype=torch.float32, device=self._device)[None],
-                torch.tensor(labels, dtype=torch.int32, device=self._device)[None],
-            )
-        place = lesson.place if self._rng.random() < 0.7 else None
-        logits, ious, objects = self._heads(top, fine, points, None, place)
-        return decoder_loss(logits, ious, objects, ready.truth)
+    def _loss(self) -> torch.Tensor:
+        """Of some lessons that are all asked with the same kind of prompt."""
+        kind = self._kinds[int(self._rng.choice(len(self._kinds), p=self._kind_chances))]
+        chances = self._chances[kind]
+        numbers = self._rng.choice(len(chances), size=min(self._settings.batch, int((chances > 0).sum())), replace=False, p=chances)
+        drawn = [self._lesson(int(number)) for number in numbers]
+        top, *fine = (torch.stack(levels).float() for levels in zip(*(ready.levels for ready in drawn), strict=True))
+        points = None if kind in PROMPTLESS else self._points(drawn, kind)
+        places = [ready.lesson.place if self._rng.random() < _KNOWN_PLACES else None for ready in drawn]
+        logits, ious, objects = self._heads(top, fine, points, None, places)
+        return decoder_loss(logits, ious, objects, torch.cat([ready.truth for ready in drawn]))
+
+    def _points(self, drawn: Sequence[_Ready], kind: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, P, 2) coordinates in the model's pixels and (B, P) labels; as many clicks for each."""
+        more = 0 if self._rng.random() < _ONE_CLICK else int(self._rng.integers(1, 4))
+        coords, labels = [], []
+        for ready in drawn:
+            assert ready.prompts is not None  # an empty mask is asked without a prompt
+            pixels, kinds = ready.prompts.draw(self._rng, kind, more)
+            coords.append(pixels * (self._size / np.array(ready.lesson.mask.shape[::-1])))
+            labels.append(kinds)
+        as_tensor = lambda values, dtype: torch.tensor(np.array(values), dtype=dtype, device=self._device)  # noqa: E731
+        return as_tensor(coords, torch.float32), as_tensor(labels, torch.int32)
 
     def _lesson(self, number: int) -> _Ready:
         ready = self._ready.get(number)
@@ -121,6 +127,17 @@ class Sam2LearningRun:
             prompts = LessonPrompts(lesson.mask) if lesson.mask.any() else None
             ready = self._ready[number] = _Ready(lesson, self._levels_of(lesson), truth, prompts)
         return ready
+
+
+def _chances_by_kind(lessons: Sequence[Lesson]) -> dict[str, np.ndarray]:
+    """By kind of prompt, each lesson's chance to be drawn for it; kinds that no lesson takes are left out."""
+    chances = {}
+    for kind in (*LESSON_KINDS, "memory"):
+        takes = [kind == "memory" if lesson.memory else kind in lesson.kinds for lesson in lessons]
+        weights = np.array([lesson.weight * taken for lesson, taken in zip(lessons, takes, strict=True)], dtype=float)
+        if weights.sum() > 0:
+            chances[kind] = weights / weights.sum()
+    return chances
 
 
 def decoder_loss(logits: torch.Tensor, ious: torch.Tensor, objects: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,7 @@ from ..errors import CheckpointError, EngineError
 from ..prompts import SlicePrompt
 from .adapter import Adapter, described
 from .engine import Embedding, SlicePrediction
-from .learning import LearningSettings, Lesson, Place, require_lessons
+from .learning import LearningSettings, Lesson, Place, Recollection, require_lessons
 
 
 class ScriptedEngine:
@@ -74,11 +74,16 @@ class ScriptedEngine:
                 raise CheckpointError("The scripted model's adapter holds 'gray' and 'size', one number each.")
         return changed
 
-    def propose(self, embedding: Embedding, frame_shape_rc: tuple[int, int], place: Place | None = None) -> SlicePrediction:
-        """All pixels of the learned gray."""
+    def propose(
+        self, embedding: Embedding, frame_shape_rc: tuple[int, int], place: Place | None = None, memory: Sequence[Recollection] = ()
+    ) -> SlicePrediction:
+        """All pixels of the learned gray; near one of the remembered masks, if there are any."""
         if self.adapter is None:
             raise EngineError("Nothing was learned of an object: without a prompt there is nothing to look for.", "Load an adapter.")
-        return ScriptedTrack._prediction(np.abs(embedding.arrays[0].astype(float) - self.learned("gray")) <= self.tolerance)
+        mask = np.abs(embedding.arrays[0].astype(float) - self.learned("gray")) <= self.tolerance
+        if memory:
+            mask &= np.any([_dilated(one.mask, self.reach * abs(one.position)) for one in memory], axis=0)
+        return ScriptedTrack._prediction(mask)
 
     def start_learning(self, lessons: Sequence[Lesson], settings: LearningSettings) -> ScriptedLearningRun:
         """Learns all there is in its first step."""

@@ -16,7 +16,18 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from ..engine import Adapter, Embedding, LearningRun, LearningSettings, Lesson, Place, SegmentationEngine, SlicePrediction, Track
+from ..engine import (
+    Adapter,
+    Embedding,
+    LearningRun,
+    LearningSettings,
+    Lesson,
+    Place,
+    Recollection,
+    SegmentationEngine,
+    SlicePrediction,
+    Track,
+)
 from ..prompts import SlicePrompt
 from .embedding_files import EmbeddingFiles
 from .packed_mask import PackedMask
@@ -136,9 +147,11 @@ class ReplayEngine:
         changed._alive = self._alive
         return changed
 
-    def propose(self, embedding: Embedding, frame_shape_rc: tuple[int, int], place: Place | None = None) -> SlicePrediction:
+    def propose(
+        self, embedding: Embedding, frame_shape_rc: tuple[int, int], place: Place | None = None, memory: Sequence[Recollection] = ()
+    ) -> SlicePrediction:
         """The model's, computed each time: no simulation asks twice."""
-        return self._engine.propose(embedding, frame_shape_rc, place)
+        return self._engine.propose(embedding, frame_shape_rc, place, memory)
 
     def start_learning(self, lessons: Sequence[Lesson], settings: LearningSettings) -> LearningRun:
         """The model's."""

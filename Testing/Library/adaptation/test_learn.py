@@ -7,8 +7,8 @@ import pytest
 
 from SAM2AnnotateLib.adaptation import AnnotatedSlice, LearningOptions, learn, learned, propose_slices
 from SAM2AnnotateLib.adaptation.annotated_slice import place_of
-from SAM2AnnotateLib.adaptation.held_out import deepest_pixel, folds_of
-from SAM2AnnotateLib.adaptation.lessons import lessons_of, object_size_mm, positions_beyond
+from SAM2AnnotateLib.adaptation.held_out import folds_of
+from SAM2AnnotateLib.adaptation.lessons import deepest_pixel, lessons_of, object_size_mm, positions_beyond
 from SAM2AnnotateLib.annotator import Annotator
 from SAM2AnnotateLib.engine import EmbeddingStore, ScriptedEngine
 from SAM2AnnotateLib.errors import Cancelled, EngineError, InputError

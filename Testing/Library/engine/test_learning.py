@@ -110,8 +110,8 @@ def test_points_boxes_and_both_are_answered_as_learned(an_engine, an_adapter):
 
 def test_memory_conditioned_lessons_are_learned_too(an_engine):
     embedding = an_engine.encode((100 * PHANTOM.mask(4)).astype(np.uint8))
-    remembered = Recollection(3, embedding, PHANTOM.mask(3))
-    run = an_engine.start_learning([Lesson(embedding, PHANTOM.mask(4), position=4, memory=(remembered,))], LearningSettings(batch=2))
+    remembered = Recollection(-1, embedding, PHANTOM.mask(3))
+    run = an_engine.start_learning([Lesson(embedding, PHANTOM.mask(4), memory=(remembered,))], LearningSettings(batch=2))
     assert np.isfinite(run.step()) and run.tensors()
 
 
@@ -192,7 +192,7 @@ def test_prompts_are_drawn_for_masks_of_any_size(shape):
     prompts, rng = LessonPrompts(mask), np.random.default_rng(0)
     for kind in ("box", "point", "both"):
         for _ in range(20):
-            coords, labels = prompts.draw(rng, kind)
+            coords, labels = prompts.draw(rng, kind, int(rng.integers(0, 4)))
             assert coords.shape == (len(labels), 2) and (kind == "point") == (2 not in labels)
             on = [mask[int(y), int(x)] for (x, y), label in zip(coords, labels, strict=True) if label == 1]
             beside = [mask[int(y), int(x)] for (x, y), label in zip(coords, labels, strict=True) if label == 0]
@@ -200,5 +200,5 @@ def test_prompts_are_drawn_for_masks_of_any_size(shape):
 
 
 def test_a_mask_that_fills_the_frame_has_no_place_beside_it_and_is_learned_all_the_same():
-    coords, labels = LessonPrompts(np.ones((5, 5), bool)).draw(np.random.default_rng(3), "both")
+    coords, labels = LessonPrompts(np.ones((5, 5), bool)).draw(np.random.default_rng(3), "both", 2)
     assert len(coords) == len(labels)
