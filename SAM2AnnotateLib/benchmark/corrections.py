@@ -181,6 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--objects", nargs="+", metavar="CASE:VALUE,VALUE", help="by default those that the rule was chosen on and those kept aside"
     )
     parser.add_argument("--checkpoint", default="bundled")
+    parser.add_argument("--adapter", type=Path, help="what was learned of the object")
     parser.add_argument("--ways", nargs="+", choices=("carried", "stock"), default=["carried", "stock"])
     parser.add_argument("--csv", type=Path, help="write a row for each correction, as it is done")
     options = parser.parse_args(arguments)
@@ -190,7 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
         wanted = [(case, value, value in KEPT_ASIDE.get(case, ())) for case, value in asked]
     else:
         wanted = [(c, v, aside) for aside, some in ((False, CHOSEN_ON), (True, KEPT_ASIDE)) for c, values in some.items() for v in values]
-    engine = load_engine(options.checkpoint, precision="fp32")
+    engine = load_engine(options.checkpoint, precision="fp32", adapter=options.adapter)
     rows: list[CorrectionRow] = []
     for case, label, aside in wanted:
         rows += correct_object(engine, options.cases, case, label, aside, options.ways)

@@ -8,7 +8,7 @@ import platform
 import sys
 from pathlib import Path
 
-_PARTS = ("propagation", "first-mask", "whole-volume", "memory", "sweep", "busy")
+_PARTS = ("propagation", "first-mask", "whole-volume", "memory", "sweep", "busy", "learning")
 _EXPLANATION = """parts:
   propagation   (a) first propagation and (b) the one after a correction; hiera tiny, fp32, same frames, alternating runs
   first-mask    (c) from box to mask on an encoded slice
@@ -18,6 +18,7 @@ _EXPLANATION = """parts:
                 one thread, as a study's workers
   busy          (g) segment on the sample while as many programs as there are cores keep them busy, against the same without;
                 with OMP_WAIT_POLICY=ACTIVE set it shows what threads that spin where they wait would cost
+  learning      (h) learning from five slices with the defaults, slices held out in turn, all of them encoded before
 Official weights cannot be downloaded everywhere, so hiera tiny runs with random ones: times do not depend on them.
 
 examples:
@@ -44,9 +45,11 @@ def add_parser(subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
+    from ..adaptation import LearningOptions
     from ..atomic_files import write_text_atomically
     from ..benchmark import parts
     from ..benchmark.busy import busy_cores
+    from ..benchmark.learning_cost import learning_cost
     from ..benchmark.sweep_cost import sweep_cost
 
     work = {
@@ -55,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
         "whole-volume": lambda: parts.whole_volume(options.stock_slices),
         "memory": parts.memory,
         "sweep": lambda: sweep_cost(options.repeats),
+        "learning": lambda: learning_cost(LearningOptions().seconds),
         "busy": lambda: busy_cores(options.repeats),
     }
     machine = {"processor": platform.processor() or platform.machine(), "threads": parts.thread_count(), "torch": parts.torch_version()}

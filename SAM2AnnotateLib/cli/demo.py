@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from . import segment
+from .engine_options import add_adapter_option
 
 _SAMPLE = Path(__file__).parent.parent / "sample_data" / "ct_sarcoma_003"
 # What a person would mark, by eye and with a little room: not the tight box of the truth, which is 53,53,101,104.
@@ -22,6 +23,7 @@ def add_parser(subparsers) -> None:
     )  # fmt: skip
     parser.add_argument("--folder", type=Path, default=Path("demo"), help="where to write (default: ./demo)")
     parser.add_argument("--checkpoint", default="bundled", metavar="NAME|PATH", help="model to run (default: bundled)")
+    add_adapter_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -42,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
     mask, report, preview = folder / "mask.nii.gz", folder / "report.json", folder / "preview.png"
     command = ["segment", str(_SAMPLE / "image.nii.gz"), "-o", str(mask), "--slice", str(_SLICE), "--box", _BOX, "--extent", _EXTENT]
     command += ["--axis", "axial", "--checkpoint", options.checkpoint, "--report", str(report), "--overwrite"]
+    command += ["--adapter", options.adapter] if options.adapter else []
     print(f"sam2annotate {' '.join(command)}", file=sys.stderr)
     parser = argparse.ArgumentParser()
     segment.add_parser(parser.add_subparsers())

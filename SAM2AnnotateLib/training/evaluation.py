@@ -91,11 +91,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m SAM2AnnotateLib.training.evaluation", description=__doc__)
     parser.add_argument("--cases", type=Path, required=True, help="folder with the evaluation cases")
     parser.add_argument("--checkpoint", default="bundled")
+    parser.add_argument("--adapter", type=Path, help="what was learned of the object")
     parser.add_argument("--draws", type=int, default=5, help="jittered boxes an object (default: 5)")
     parser.add_argument("--target-only", action="store_true", help="only the seven objects that the target is stated on")
     parser.add_argument("--json", type=Path, help="write the figures")
     options = parser.parse_args(arguments)
-    engine = load_engine(options.checkpoint)
+    engine = load_engine(options.checkpoint, adapter=options.adapter)
     rows = []
     print("| case | object | DSC 3-D | worst draw | NSD (1 mm) | DSC center slice |\n|---|---|---|---|---|---|")
     for case, label, meaning in TARGET_OBJECTS + (() if options.target_only else OTHER_OBJECTS):
