@@ -12,6 +12,7 @@ from ..prompts import Point, SlicePrompt
 from ..propagation import RegionPolicy
 from ..propagation.propagate import predict_slice
 from ..propagation.region_of_interest import paste
+from ..propagation.signed_distance import overlap as dice
 from .annotated_slice import AnnotatedSlice
 from .lessons import deepest_pixel, union_box
 
@@ -60,9 +61,3 @@ def promptless_crop(one: AnnotatedSlice, others: Sequence[AnnotatedSlice], polic
     if union is None:
         return policy.whole_slice(stack.frame_shape_rc, stack.frame_spacing_rc_mm)
     return policy.crop_around(union, stack.frame_shape_rc, stack.frame_spacing_rc_mm)
-
-
-def dice(one: np.ndarray, other: np.ndarray) -> float:
-    """DSC of two bool masks; 1 if both are empty."""
-    total = int(one.sum()) + int(other.sum())
-    return 1.0 if total == 0 else 2.0 * int((one & other).sum()) / total

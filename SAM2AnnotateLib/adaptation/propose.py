@@ -1,25 +1,18 @@
-"""Propose the open slices between and beyond locked ones, with what was learned. Imports propagation and `held_out`.
+"""Propose the open slices between and beyond locked ones, with what was learned. Imports propagation.
 
-README.md in this folder has the table that says why it is done this way.
+The rule is `GrowingView`'s, so that a correction or a prompt follows it too; README.md in this folder has the table behind it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 import numpy as np
 
-from ..geometry import Box2D, Extent
+from ..geometry import Extent
 from ..progress import CancelToken, ProgressCallback
 from ..prompts import SlicePrompt
 from ..propagation import RegionPolicy, SliceEncoder, SliceResult, propagate
-from ..propagation.propagate import predict_slice
-from ..propagation.signed_distance import mixed
-from .held_out import dice
-
-# Two masks that overlap less speak of different things: then the memory, which knows the locked slices, is believed.
-_LEAST_AGREEMENT = 0.5
 
 
 def propose_slices(
@@ -47,24 +40,4 @@ def propose_slices(
         Cancelled: if `cancel` was set.
     """
     prompts = {position: SlicePrompt(mask=mask) for position, mask in locked.items()}
-    for result in propagate(encoder, prompts, extent, policy, locked=tuple(locked), cancel=cancel, progress=progress):
-        yield as_learned(encoder, policy, result)
-
-
-def as_learned(encoder: SliceEncoder, policy: RegionPolicy, carried: SliceResult) -> SliceResult:
-    """What the memory carried to a slice, halfway to what the adapter makes of a box around it; `carried` itself without an adapter that
-    answers boxes, on an empty slice, and where the two speak of different things."""
-    adapter = encoder.engine.adapter
-    if adapter is None or not adapter.serves("box") or carried.prompted or not carried.mask.any():
-        return carried
-    refined = predict_slice(encoder, carried.position, SlicePrompt(box=Box2D.around(carried.mask)), policy)
-    agreement = dice(refined.mask, carried.mask)
-    if agreement < _LEAST_AGREEMENT:
-        return carried
-    return replace(
-        carried,
-        mask=mixed([(0.5, carried.mask), (0.5, refined.mask)], encoder.stack.frame_spacing_rc_mm),
-        predicted_iou=(carried.predicted_iou + refined.predicted_iou) / 2,
-        seconds=carried.seconds + refined.seconds,
-        disagreement=max(carried.disagreement or 0.0, 1 - agreement),
-    )
+    yield from propagate(encoder, prompts, extent, policy, locked=tuple(locked), cancel=cancel, progress=progress)

@@ -16,7 +16,7 @@ from ..prompts import SlicePrompt
 from .growing_view import GrowingView, Seen
 from .region_of_interest import RegionPolicy
 from .results import SliceResult
-from .signed_distance import mixed
+from .signed_distance import mixed, overlap
 from .slice_encoder import SliceEncoder
 from .stretches import Stretch
 
@@ -173,12 +173,6 @@ class Carrying:
             prompted=False,
             disagreement=1 - overlap(low.mask, high.mask),
         )
-
-
-def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """DSC of two bool masks; 1 if both are empty."""
-    total = int(one.sum()) + int(other.sum())
-    return 1.0 if total == 0 else 2.0 * int((one & other).sum()) / total
 
 
 def _result(position: int, seen: Seen) -> SliceResult:

@@ -17,12 +17,15 @@ from ..engine import SlicePrediction, Track
 from ..geometry import Box2D
 from ..prompts import Point, SlicePrompt
 from .region_of_interest import RegionPolicy, cut, paste
+from .signed_distance import mixed, overlap
 from .slice_encoder import SliceEncoder
 
 # A grown crop may show more of the object, which may reach the new border. After this many, the whole slice is shown.
 _MOST_GROWTHS_A_SLICE = 3
 # Clicks do not tell how large the object is. It is looked for on the whole slice first, and again in a crop of at most this share of that.
 _WORTH_A_CLOSER_LOOK = 0.7
+# Where what was learned and what the memory carried overlap less than this, they speak of different things: then the memory is believed.
+_LEAST_AGREEMENT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +106,20 @@ class GrowingView:
         marks = [SlicePrompt(mask=known) for known in self._known.values()]
         mask, prediction = self._grown_for(mask, prediction, lambda: self._stepped_anew(position), marks)
         self._recent.append((position, mask))
+        adapter = self._encoder.engine.adapter
+        if adapter is not None and adapter.serves("box") and mask.any():
+            mask, prediction = self._as_learned(position, mask, prediction)
         return self._seen(mask, prediction, started)
+
+    def _as_learned(self, position: int, carried: np.ndarray, prediction: SlicePrediction) -> tuple[np.ndarray, SlicePrediction]:
+        """What the memory carried here, halfway to what the adapter makes of a box around it; the memory itself goes on as it came."""
+        said = self._conditioned(position, SlicePrompt(box=Box2D.around(carried)))
+        learned = paste(said.mask, self._crop, self._shape_rc)
+        if overlap(learned, carried) < _LEAST_AGREEMENT:
+            return carried, prediction
+        mask = mixed([(0.5, carried), (0.5, learned)], self._spacing_rc_mm)
+        iou = (prediction.predicted_iou + said.predicted_iou) / 2
+        return mask, replace(prediction, predicted_iou=iou, object_score=(prediction.object_score + said.object_score) / 2)
 
     # -- what the model is shown -------------------------------------------------------------------------------------------------
 

@@ -40,6 +40,12 @@ def mixed(parts: Sequence[tuple[float, np.ndarray]], spacing_rc_mm: tuple[float,
     return result
 
 
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """DSC of two bool masks; 1 if both are empty."""
+    total = int(one.sum()) + int(other.sum())
+    return 1.0 if total == 0 else 2.0 * int((one & other).sum()) / total
+
+
 def depth_mm(mask: np.ndarray, spacing_rc_mm: tuple[float, float]) -> np.ndarray:
     """Signed distance of pixel centers to the outline between pixels inside and outside, positive inside.
 
