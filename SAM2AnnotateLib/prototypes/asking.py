@@ -12,7 +12,7 @@ from ..engine import Place, SegmentationEngine, SlicePrediction
 from ..geometry import Box2D
 from ..prompts import SlicePrompt
 from ..propagation import SliceEncoder
-from ..propagation.carrying import overlap
+from ..propagation.signed_distance import overlap
 from .views import SupportSlice
 
 # Each slice is asked about so many times, after other slices of the prototypes: the answers are averaged, and how far they agree is told.
