@@ -1,6 +1,6 @@
 """Agreement between slices that were each looked at alone: neighbors, SAM 2's memory of those that are sure. Imports propagation, numpy.
 
-Everything here is in one crop: maps are (rows, cols) float32 of how likely each of its pixels is the object.
+Everything here is in one crop: maps are (rows, cols) floats, 0..1, of how likely each of its pixels is the object.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def smoothed(maps: Mapping[int, np.ndarray], sigma_slices: float) -> dict[int, n
     for position in maps:
         near = [other for other in range(position - reach, position + reach + 1) if other in maps]
         weights = np.exp(-0.5 * ((np.array(near) - position) / sigma_slices) ** 2)
-        found[position] = np.tensordot(weights / weights.sum(), np.stack([maps[other] for other in near]), axes=1).astype(np.float32)
+        found[position] = np.tensordot(weights / weights.sum(), np.stack([maps[other] for other in near]), axes=1).astype(
+            maps[position].dtype
+        )
     return found
 
 

@@ -131,7 +131,13 @@ class LearnedDecoder:
         started = time.perf_counter()
         sigma = min(1.0, _SMOOTHED_SHARE * self._size.box_mm / encoder.stack.spacing_src_mm[0])
         seen = sorted({near for p in wanted for near in range(p - 2, p + 3) if 0 <= near < encoder.slice_count})
-        crop, maps, scores, ious = self._looked(encoder, seen, cancel)
+        crop = self._crop_of(encoder, seen, cancel)
+        if crop is None:
+            seconds = (time.perf_counter() - started) / len(wanted)
+            whole = whole_look(encoder, self._policy)
+            yield from (not_found(encoder, position, whole, seconds) for position in wanted)
+            return
+        maps, scores, ious = self._asked(encoder, seen, crop, cancel)
         if self._options.neighbors:
             maps = smoothed(maps, sigma)
         if self._options.anchors and self._options.memory_share:
@@ -196,24 +202,27 @@ class LearnedDecoder:
 
     # -- proposing ---------------------------------------------------------------------------------------------------------------
 
-    def _looked(
-        self, encoder: SliceEncoder, positions: Sequence[int], cancel: CancelToken | None
-    ) -> tuple[Box2D, dict[int, np.ndarray], dict[int, float], dict[int, float]]:
-        """The crop, and by position map, object score and predicted IoU; the whole slice first where nobody annotated this volume."""
+    def _crop_of(self, encoder: SliceEncoder, positions: Sequence[int], cancel: CancelToken | None) -> Box2D | None:
+        """What is shown of a volume: around what is annotated, or around what is found on whole slices; None where nothing is."""
         assert self._size is not None
+        rows, cols = encoder.stack.frame_shape_rc
         around = annotated_boxes(self._slices).get(key_of(encoder))
-        if around is None:
-            crop = whole_look(encoder, self._policy)
-            maps, scores, ious = self._asked(encoder, positions, crop, cancel)
-            around = self._found_around(encoder, crop, maps)
-            if around is None:
-                return crop, maps, scores, ious
-            closer = close_look(encoder, self._policy, around, self._size.look_mm)
-            if closer == crop:
-                return crop, maps, scores, ious
-            return closer, *self._asked(encoder, positions, closer, cancel)
-        crop = close_look(encoder, self._policy, around, self._size.look_mm)
-        return crop, *self._asked(encoder, positions, crop, cancel)
+        if around is not None:
+            return close_look(encoder, self._policy, around, self._size.look_mm)
+        whole = whole_look(encoder, self._policy)
+        if close_look(encoder, self._policy, Box2D(0, rows, 0, cols), self._size.look_mm) == whole:
+            return whole  # nothing closer would show more
+        boxes = []
+        for position in positions:  # of each slice the box alone is kept: maps of whole slices are as large as the volume
+            one = self._asked(encoder, [position], whole, cancel)[0][position]
+            mask = paste(one > self._options.cutoff, whole, (rows, cols))
+            if mask.any():
+                boxes.append((float(one.sum(dtype=np.float64)), Box2D.around(best_parts(mask, 1))))
+        if not boxes:
+            return None
+        boxes.sort(key=lambda found: -found[0])
+        surer = joined([box for _, box in boxes[: max(1, len(boxes) // 2)]])
+        return close_look(encoder, self._policy, surer, self._size.look_mm)
 
     def _asked(
         self, encoder: SliceEncoder, positions: Sequence[int], crop: Box2D, cancel: CancelToken | None
@@ -225,19 +234,9 @@ class LearnedDecoder:
                 cancel.raise_if_cancelled()
             place = Place(place_in_volume(encoder, position)) if self._given is None else None
             said = engine.propose(encoder.embedding(position, crop), crop.shape_rc, place)
-            maps[position] = likely(said.logits) * np.float32(said.object_score)
+            maps[position] = (likely(said.logits) * np.float32(said.object_score)).astype(np.float16)
             scores[position], ious[position] = said.object_score, said.predicted_iou
         return maps, scores, ious
-
-    def _found_around(self, encoder: SliceEncoder, crop: Box2D, maps: Mapping[int, np.ndarray]) -> Box2D | None:
-        """The box around what was found on the surer half of the slices where anything was."""
-        shape = encoder.stack.frame_shape_rc
-        masks = {position: paste(one > self._options.cutoff, crop, shape) for position, one in maps.items()}
-        weight = {position: float(maps[position].sum()) for position, mask in masks.items() if mask.any()}
-        if not weight:
-            return None
-        heaviest = sorted(weight, key=lambda position: -weight[position])[: max(1, len(weight) // 2)]
-        return joined([Box2D.around(best_parts(masks[position], 1)) for position in heaviest])
 
     def _remembered(
         self,
@@ -254,7 +253,9 @@ class LearnedDecoder:
             sure = {}
             for position, one in maps.items():
                 inside = one > self._options.cutoff
-                sure[position] = float(np.abs(2 * one[inside] - 1).mean()) * scores[position] * ious[position] if inside.any() else 0.0
+                sure[position] = (
+                    float(np.abs(2 * one[inside] - 1).mean(dtype=np.float64)) * scores[position] * ious[position] if inside.any() else 0.0
+                )
             best = max(sure.values())
             if best <= 0:
                 return dict(maps)
@@ -263,7 +264,7 @@ class LearnedDecoder:
         share = self._options.memory_share
         mixed = dict(maps)
         for position, said in carried(encoder, engine, crop, shown, sorted(maps), cancel):
-            mixed[position] = (1 - share) * maps[position] + share * said
+            mixed[position] = ((1 - share) * maps[position] + share * said).astype(np.float16)
         return mixed
 
     def _proposal(
@@ -275,7 +276,7 @@ class LearnedDecoder:
         if not mask.any():
             return not_found(encoder, position, crop, seconds, doubt=float(np.clip(2 * maps[position].max(), 0, 1)))
         inside = cut(mask, crop)
-        certainty = float(maps[position][inside].mean())
+        certainty = float(maps[position][inside].mean(dtype=np.float64))
         look = "whole" if "whole" in self._likeness and crop == whole_look(encoder, self._policy) else "close"
         compared = self._likeness[look]
         share = share_on_grid(inside)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from auto_phantoms import Ball, fitted
 
@@ -60,3 +62,18 @@ def test_a_fault_of_the_model_while_it_learns_is_told_and_nothing_is_kept():
     with pytest.raises(EngineError, match="Out of memory"):
         fitted(method, ball.annotated(5, 7, 9))
     assert method.adapter is None
+
+
+def test_maps_of_whole_slices_are_not_kept_where_a_closer_look_follows():
+    other = Ball(side_mm=200, spacing_mm=0.5, slices=45, center_mm=(120, 70), seed=3)
+    method = fitted(LearnedDecoder(options=DecoderOptions(steps=3, variants=0)), Ball(side_mm=128).annotated(5, 7, 9))
+    list(method.propose(other.encoder))  # what is encoded stays in the store, which has its own limit
+    tracemalloc.start()
+    try:
+        found = list(method.propose(other.encoder))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert dice(found[22].result.mask, other.truth[22]) > 0.9
+    masks = len(found) * 400 * 400
+    assert peak < 2.5 * masks + 12 * 400 * 400 * 8
