@@ -224,7 +224,7 @@ def _engine(options: argparse.Namespace) -> Iterator[Any]:
     from ..remote.segmenting import lent_by
 
     access = access_from(options.server, options)
-    with lent_by(access, options.checkpoint, _tell) as model:
+    with lent_by(access, options.checkpoint, _tell, options.adapter) as model:
         described = model.describe()
         print(f"server {access.address}: model {model.name} on {described.get('device', '?')}", file=sys.stderr)
         yield model

@@ -1,4 +1,4 @@
-"""The real server's process with the scripted model; a test may kill it and start it again at the same port. Imports the library."""
+"""The real server's process, mostly with the scripted model; a test may kill it and start it again at its port. Imports the library."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LentServer:
 
     Args:
         folder: for tokens and log.
-        seconds_per_slice: that its model takes.
+        seconds_per_slice: that the scripted model takes; None for the bundled one, with torch.
         options: further ones of ``sam2annotate serve``.
 
     Attributes:
@@ -43,7 +43,7 @@ class LentServer:
         token: of the one user.
     """
 
-    def __init__(self, folder: Path, seconds_per_slice: float = 0.0, options: tuple[str, ...] = ()):
+    def __init__(self, folder: Path, seconds_per_slice: float | None = 0.0, options: tuple[str, ...] = ()):
         self._folder, self._seconds, self._options = folder, seconds_per_slice, options
         self._token_file = folder / "tokens.json"
         self.token = TokenFile(self._token_file).add("anna")
@@ -74,7 +74,8 @@ class LentServer:
     def start(self) -> None:
         """Start it, and wait until it listens."""
         self._starts += 1
-        command = [sys.executable, "-c", _PROGRAM, str(self._seconds), "serve", "--token-file", str(self._token_file)]
+        program = ["-m", "SAM2AnnotateLib"] if self._seconds is None else ["-c", _PROGRAM, str(self._seconds)]
+        command = [sys.executable, *program, "serve", "--token-file", str(self._token_file)]
         command += ["--port", str(self.port), *self._options]
         log = self._exits.enter_context((self._folder / f"server-{self._starts}.log").open("wb"))
         self.process = self._exits.enter_context(started(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log))

@@ -6,15 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from cutting_proxy import CuttingProxy
 from lent_server import LentServer
 
+import SAM2AnnotateLib
 from SAM2AnnotateLib.cli.main import main
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.volume_io import read_volume, write_volume
+from SAM2AnnotateLib.worker import wire
+from SAM2AnnotateLib.worker.messages import PROTOCOL_VERSION
 
 sitk = pytest.importorskip("SimpleITK")
 BOX = ["--slice", "6", "--box", "12,10,36,30", "--extent", "2,9", "--window", "0,200"]
@@ -66,6 +70,44 @@ def test_a_mask_is_that_of_the_model_here_though_no_torch_is_installed(a_server,
     assert np.array_equal(mask, read_volume(near).array_kji) and mask.sum() == 8 * 16 * 20
     assert json.loads(report.read_text())["engine"]["server"] == a_server.address
     assert "DOE" not in a_server.log and str(tmp_path) not in a_server.log
+
+
+@pytest.mark.slow
+def test_a_real_case_by_the_bundled_model_is_the_same_file_as_computed_here(tmp_path):
+    pytest.importorskip("sam2")
+    case = Path(SAM2AnnotateLib.__file__).parent / "sample_data" / "ct_sarcoma_003" / "image.nii.gz"
+    marks = ["--slice", "25", "--box", "52,52,103,105", "--extent", "21,29"]
+    with LentServer(tmp_path, seconds_per_slice=None) as server:
+        far = without_torch("segment", case, "-o", tmp_path / "far.nii.gz", *marks, "--server", server.address, token=server.token)
+    assert far.returncode == 0, far.stderr
+    assert main(["segment", str(case), "-o", str(tmp_path / "near.nii.gz"), *marks]) == 0
+    assert (tmp_path / "far.nii.gz").read_bytes() == (tmp_path / "near.nii.gz").read_bytes()
+    assert read_volume(tmp_path / "far.nii.gz").array_kji.sum() > 10_000
+
+
+def test_what_was_learned_goes_along(a_server, an_image, tmp_path, monkeypatch):
+    import SAM2AnnotateLib.engine
+    from SAM2AnnotateLib.engine import Adapter, AdapterCard, ScriptedEngine
+
+    card = AdapterCard("Block", ScriptedEngine().weights_sha256, "scripted", window=(0.0, 200.0), window_name="explicit")
+    learned = tmp_path / "block.safetensors"
+    Adapter({"gray": np.array([191], np.float32), "size": np.array([40], np.float32)}, card).save(learned)
+    far, near, report = tmp_path / "far.nii.gz", tmp_path / "near.nii.gz", tmp_path / "far.json"
+    marks = ["--slice", "6", "--point", "22,18,+", "--extent", "2,9", "--adapter", str(learned)]
+    command = ["--server", a_server.address, "--token-file", str(a_server.token_text), "--report", str(report)]
+    assert main(["segment", str(an_image), "-o", str(far), *marks, *command]) == 0
+    engine = ScriptedEngine().with_adapter(Adapter.load(learned))
+    monkeypatch.setattr(SAM2AnnotateLib.engine, "load_engine", lambda *_a, **_o: engine)
+    assert main(["segment", str(an_image), "-o", str(near), *marks]) == 0
+    assert np.array_equal(read_volume(far).array_kji, read_volume(near).array_kji)
+    assert json.loads(report.read_text())["engine"]["adapter"] == "Block"
+
+
+def test_versions_that_do_not_fit_are_both_named(a_server, monkeypatch, capsys):
+    monkeypatch.setattr(wire, "versions", lambda: "9.99")
+    assert main(["server-check", a_server.address, "--token-file", str(a_server.token_text)]) == 2
+    told = capsys.readouterr().err
+    assert "9.99" in told and f"{wire.WIRE_VERSION}.{PROTOCOL_VERSION}" in told and "Update" in told
 
 
 def test_without_torch_and_without_a_server_it_is_said_what_is_missing(an_image, tmp_path):
