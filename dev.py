@@ -3,7 +3,7 @@
     python3 dev.py demo             install what is missing, then show the library at work on the sample data
     python3 dev.py test [ARGS]      install, ruff check, then pytest with ARGS (a finding of ruff fails the command, the tests still run)
     python3 dev.py test --quick     the same without what takes long: models, nnU-Net, whole studies, processes, panels
-    python3 dev.py lint             install, then ruff check, ruff format --check and mypy
+    python3 dev.py lint             install, then ruff check, ruff format --check, bandit and mypy
     python3 dev.py setup            only install
 
 Every step of the installation that is complete is noted in `.venv/setup-stamps.json`: the next start skips it, and an interrupted
@@ -375,6 +375,8 @@ class Setup:
 # One process a core, each taking whole files of tests, so that what a file prepares is prepared once; in their order, so that the files
 # with few long tests do not come last.
 SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
+# What looks for openings to an attacker: findings of medium weight and more, in what is shipped.
+SCANNED = ("-q", "-ll", "-r", "SAM2AnnotateLib", "SAM2Annotate")
 QUICK = ("-m", "not slow and not long")
 
 # What each command runs with the environment's Python, in order, and whether it stands in the project's folder. The caller's further
@@ -382,7 +384,7 @@ QUICK = ("-m", "not slow and not long")
 COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "demo": (("SAM2AnnotateLib", "demo"),),
     "test": (("ruff", "check"), ("pytest", *SIDE_BY_SIDE)),
-    "lint": (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",)),
+    "lint": (("ruff", "check"), ("ruff", "format", "--check"), ("bandit", *SCANNED), ("mypy",)),
     "setup": (),
 }
 

@@ -31,11 +31,9 @@ def engine_from(options: argparse.Namespace):
     """Load the engine that the options ask for."""
     from ..engine import load_engine
 
-    return load_engine(
-        options.checkpoint or "bundled",
-        architecture=options.architecture,
-        device=options.device,
-        precision=options.precision,
-        image_size=options.image_size,
-        adapter=options.adapter,
-    )
+    return load_engine(options.checkpoint or "bundled", **engine_wishes(options))
+
+
+def engine_wishes(options: argparse.Namespace) -> dict:
+    """The arguments of `load_engine` that the options say, but for the checkpoint."""
+    return {name: getattr(options, name) for name in ("architecture", "device", "precision", "image_size", "adapter")}

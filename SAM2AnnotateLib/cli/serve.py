@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import time
 from pathlib import Path
 
 from ..errors import InputError
-from .engine_options import add_engine_options
+from .engine_options import add_engine_options, engine_wishes
 
 _PORT = 8765  # server.run.DEFAULT_PORT, which is imported only to serve; a test compares them
 
@@ -18,7 +19,7 @@ def add_parser(subparsers) -> None:
     epilog = "First a token for each user: sam2annotate serve token add NAME --token-file FILE"
     parser = subparsers.add_parser("serve", help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=epilog)
     parser.set_defaults(run=_serve)
-    add_engine_options(parser)
+    add_engine_options(parser, adapter=False)
     group = parser.add_argument_group("who may use it, and where")
     add = group.add_argument
     add(
@@ -79,6 +80,7 @@ def _serve(options: argparse.Namespace) -> int:
         )
     from ..server.limits import Limits
     from ..server.run import Address, Settings, serve
+    from ..server.seats import LocalSeats
 
     limits = Limits(
         sessions=options.sessions,
@@ -95,27 +97,29 @@ def _serve(options: argparse.Namespace) -> int:
     if len(set(names)) < len(names):
         raise InputError(f"Each model is lent by its name, and two have the same: {', '.join(names)}.")
 
-    def load() -> dict:
-        from ..engine import load_engine
+    settings = Settings(address, options.token_file, limits)
+    load = functools.partial(_load_models, dict(zip(names, checkpoints, strict=True)), engine_wishes(options))
+    say = functools.partial(print, flush=True)
+    if options.ray is None:
+        serve(settings, lambda: LocalSeats(load(), limits.embeddings_bytes), say)
+        return 0
+    from ..ray_cluster import cluster
+    from ..server.ray_seats import RaySeats
 
-        return {
-            name: load_engine(
-                checkpoint,
-                architecture=options.architecture,
-                device=options.device,
-                precision=options.precision,
-                image_size=options.image_size,
-            )
-            for name, checkpoint in zip(names, checkpoints, strict=True)
-        }
-
-    def make_seats():
-        from ..server.seats import LocalSeats
-
-        return LocalSeats(load(), limits.embeddings_bytes)
-
-    serve(Settings(address, options.token_file, limits), make_seats, lambda line: print(line, flush=True))
+    address.require_safe()
+    gpus = 0 if options.device == "cpu" else 1
+    with cluster(options.ray) as ray:
+        if options.device == "auto" and not ray.cluster_resources().get("GPU"):
+            gpus = 0
+        serve(settings, lambda: RaySeats(ray, load, limits.embeddings_bytes, options.devices, gpus, options.sessions), say)
     return 0
+
+
+def _load_models(checkpoints: dict[str, str], wishes: dict) -> dict:
+    """Models by the name that clients call them; in the process that computes."""
+    from ..engine import load_engine
+
+    return {name: load_engine(checkpoint, **wishes) for name, checkpoint in checkpoints.items()}
 
 
 def _add_token(options: argparse.Namespace) -> int:

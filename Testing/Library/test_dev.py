@@ -307,10 +307,10 @@ def test_the_demo_runs_where_the_caller_stands(dev, a_project):
     assert call.folders == [None]
 
 
-def test_lint_runs_all_three_checks(dev, a_project):
+def test_lint_runs_all_four_checks(dev, a_project):
     call = FakeCall()
     dev.run_command("lint", [], FakeMachine(a_project).setup(dev), call)
-    assert call.modules == [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]]
+    assert call.modules == [["ruff", "check"], ["ruff", "format", "--check"], ["bandit", *dev.SCANNED], ["mypy"]]
 
 
 def test_an_unknown_command_names_the_known_ones(dev, capsys):

@@ -31,6 +31,7 @@ ROOMS = (
         "file_locks",
         "leftovers",
         "csv_cells",
+        "ray_cluster",
     ),
     ("geometry",),
     ("volume_io", "intensity", "prompts", "metrics", "statistics"),

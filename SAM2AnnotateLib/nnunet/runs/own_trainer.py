@@ -72,7 +72,8 @@ class SAM2AnnotateTrainer(nnUNetTrainer):
         super().on_train_end()
         final = Path(self.output_folder) / "checkpoint_final.pth"
         if final.is_file():
-            checkpoint = torch.load(final, map_location="cpu", weights_only=False)
+            # Written a moment ago by this very process; nnU-Net's checkpoints hold more than weights.
+            checkpoint = torch.load(final, map_location="cpu", weights_only=False)  # nosec B614
             checkpoint["trainer_name"] = nnUNetTrainer.__name__
             partial = final.with_name(f"{final.name}.partial")
             torch.save(checkpoint, partial)

@@ -5,28 +5,21 @@ Every machine of the cluster needs this library and its packages, and the study'
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
 import signal
-import socket
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
 from ...errors import InputError, WorkerError
-from ...optional_imports import import_for
 from ...processors import cores_here
 from ...progress import CancelToken
+from ...ray_cluster import cluster
 from ..work.tasks import Task
 from .executors import EXECUTE, ONE_THREAD, Failures, TaskEvent, failure, function_at, trains_a_model, unit_at
 
-INSTALL_HINT = 'pip install "ray>=2.9"'
 _ASK_SECONDS = 0.5  # how soon a request to stop is noticed
-_CONNECT_SECONDS = 10.0
 _REASON_LENGTH = 300  # characters of an error of Ray's, which may have pages
 
 
@@ -63,7 +56,7 @@ class RayPool:
             failures.note(event)
             on_event(event)
 
-        with _cluster(self._address, self._limit) as ray:
+        with cluster(self._address, self._limit) as ray:
             resources = ray.cluster_resources()
             gpus = int(resources.get("GPU", 0))
             device = _device(self._device, gpus)
@@ -124,48 +117,6 @@ def _events_of(ray: ModuleType, done: Any, task: Task) -> list[TaskEvent]:
         reason = " ".join(str(exc).split())[:_REASON_LENGTH]
         problem = f"the worker died ({type(exc).__name__}), perhaps out of memory: {reason}"
         return [TaskEvent(task.units[0], task.case, problem=problem, kind=WorkerError.__name__)]
-
-
-@contextlib.contextmanager
-def _cluster(address: str, workers: int | None) -> Iterator[ModuleType]:
-    """Ray, connected to the cluster, for as long as the context lasts."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read at import: nothing is to be reported from a hospital
-    if address == "local":
-        os.environ.setdefault("RAY_worker_niceness", "0")  # the work is what the machine is to do: Ray's own 15 would starve it
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    on_term = signal.getsignal(signal.SIGTERM)
-    ray = import_for("Running on a cluster", "ray", INSTALL_HINT)
-    _require_answer(address)
-    # Of a local cluster only: a cluster that runs already has its own.
-    local = {"num_cpus": workers or cores_here(), "include_dashboard": False} if address == "local" else {}
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=False, **local)
-    except (ConnectionError, ValueError, RuntimeError) as exc:
-        raise _no_answer(address, exc) from exc
-    try:
-        if in_main_thread and on_term is not None:
-            signal.signal(signal.SIGTERM, on_term)  # ray puts its own in place, which exits with another code
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-def _require_answer(address: str) -> None:
-    """Raise WorkerError if nothing listens at HOST:PORT: Ray would wait for long, and then end this process without a word."""
-    found = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address)
-    if found is None:
-        return
-    try:
-        socket.create_connection((found[1], int(found[2])), _CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as exc:
-        raise _no_answer(address, exc) from exc
-
-
-def _no_answer(address: str, exc: Exception) -> WorkerError:
-    reason = " ".join(str(exc).split())[:_REASON_LENGTH]
-    return WorkerError(
-        f"No Ray cluster answers at '{address}' ({reason}). Start one with 'ray start --head', or use 'local' for this machine alone."
-    )
 
 
 def _device(asked: str, gpus: int) -> str:

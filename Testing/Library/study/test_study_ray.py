@@ -131,7 +131,7 @@ def test_ray_that_is_not_installed_is_named(monkeypatch):
 @pytest.mark.parametrize("unit", ["sweep", "models/low"])
 def test_a_cluster_without_a_gpu_is_not_waited_for(monkeypatch, unit):
     ray = SimpleNamespace(cluster_resources=lambda: {"CPU": 4.0}, nodes=list, remote=lambda _: SimpleNamespace(options=lambda **_: None))
-    monkeypatch.setattr(ray_pool, "_cluster", lambda *_: nullcontext(ray))
+    monkeypatch.setattr(ray_pool, "cluster", lambda *_: nullcontext(ray))
     with pytest.raises(InputError, match="The cluster has no GPU, and one was asked for"):
         RayPool("local", 2, "cuda", "cuda").run([Task("", "a", (unit,))], [].append)
 
