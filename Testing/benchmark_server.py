@@ -2,9 +2,8 @@
 
     .venv/bin/python Testing/benchmark_server.py [--checkpoint NAME] [--slices N] [--repeats N] [--clients N]
 
-Both sides run the same model on the same case (the sample CT), each in a process of its own, one after the other and in turn, so that what else
-the machine does weighs on both. A slice's time is the shortest of its repeats, so that what else runs here counts little; both make their embeddings anew each
-time. Prints one JSON object.
+Both sides run the same model on the same case (the sample CT), each in a process of its own, in turn. A slice's time is the shortest of its
+repeats, so that what else runs here counts little; both encode anew each time. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -184,7 +183,7 @@ def main() -> None:
         figures = {"one": against_the_local_worker(case, server, options.checkpoint, options.repeats)}
         if options.clients > 1:
             figures["many"] = many_at_once(case, server, options.clients)
-    print(json.dumps(figures, indent=1))
+    sys.stdout.write(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from .seats import GrayVolume, LocalSeats, Seat
 
 _PART_BYTES = 64 << 10  # Ray sends arguments and results of up to 100 KB within the call
 _ASK_SECONDS = 0.5
+_START_SECONDS = 600.0  # torch and large weights, from a cold disk
 _MOST_DEATHS = 3  # of an actor during one request: then it is the request that kills it
 _KEPT = ("LoadModel", "UseAdapter")  # requests that change what later ones mean, so that they are repeated on a new actor
 
@@ -166,8 +167,8 @@ class RaySeats:
         most_seats: on one device.
 
     Raises:
-        InputError: if there is to be no device, or the cluster has too few GPUs.
-        WorkerError: if an actor cannot start.
+        InputError: if there is to be no device, or the cluster has too few.
+        WorkerError: if an actor cannot start, or the cluster has no room for it.
     """
 
     def __init__(
@@ -181,9 +182,10 @@ class RaySeats:
     ):
         if devices < 1:
             raise InputError(f"A server computes on 1 device or more, got {devices}.")
-        found = int(ray.cluster_resources().get("GPU", 0))
-        if gpus and found < devices:
-            raise InputError(f"The cluster has {found} GPUs, {devices} devices were asked for.")
+        kind = "GPU" if gpus else "CPU"
+        found = int(ray.cluster_resources().get(kind, 0))
+        if found < devices:
+            raise InputError(f"The cluster has {found} {kind}s, {devices} devices were asked for.")
         self.ray = ray
         self._numbers, self._lock = itertools.count(1), threading.Lock()
         # Two calls of a session can be at work at once: one that waits for replies, and one that cancels.
@@ -192,9 +194,9 @@ class RaySeats:
         self._start = lambda: ray.remote(Device).options(**options).remote(make_models, embeddings_bytes, threads)
         self._actors = [_Actor(self._start()) for _ in range(devices)]
         try:
-            self.models = ray.get(self._actors[0].handle.models.remote())
-            for one in self._actors[1:]:
-                ray.get(one.handle.models.remote())
+            self.models = ray.get([one.handle.models.remote() for one in self._actors], timeout=_START_SECONDS)[0]
+        except ray.exceptions.GetTimeoutError as exc:
+            raise WorkerError(f"The cluster has had no room for {devices} devices for {_START_SECONDS:.0f} s.") from exc
         except ray.exceptions.RayError as exc:
             raise self._translated(exc) from exc
 
@@ -279,6 +281,7 @@ class RaySeat:
         if isinstance(message, CloseVolume):
             self._volumes.pop(message.volume, None)
         try:
+            cancel.raise_if_cancelled()
             last = self._through_deaths(lambda: self._ask(message, cancel, sent, self._send))
         except SAM2AnnotateError as exc:
             last = Failed(message.request, type(exc).__name__, exc.problem, exc.remedy)

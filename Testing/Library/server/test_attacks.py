@@ -286,6 +286,11 @@ def test_a_thousand_damaged_messages_do_no_harm(server):
         m.Prefetch(7, "v", position, [2, 9], [0, 30, 0, 30]),
         m.CloseVolume(7, "other"),
         m.Cancel(7, 3),
+        m.UseAdapter(7, "AAAA"),
+        m.Learn(7, [{"volume": "v", "position": 5, "mask": {"shape": [40, 48], "runs": [400, 20, 1500]}}], "block", "", "auto", None, 2),
+        m.ProposeObject(7, "v", ["AAAA"], "auto"),
+        m.ProposeExtent(7, "v", position, prompt.to_json(), "auto"),
+        m.Propagate(7, "v", {}, [0, 1], "auto", [], [], None, [], []),  # the last is made anew for each session
     ]
 
     def begun() -> Client:

@@ -30,7 +30,7 @@ def _models() -> dict[str, ScriptedEngine]:
 
 @pytest.fixture(scope="module")
 def seats():
-    with cluster("local", 2) as ray:
+    with cluster("local", 3) as ray:
         ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # actors cannot import a test
         made = RaySeats(ray, _models, 64 << 20, devices=2)
         yield made
@@ -144,7 +144,7 @@ def test_a_request_that_kills_each_actor_is_given_up(seats):
 
     def deadly(message, *rest):
         if isinstance(message, m.CloseVolume):
-            seats.ray.kill(session.seat._at)
+            seats.ray.kill(session.seat._actor.handle)
         return real(message, *rest)
 
     session.seat._ask = deadly
@@ -159,5 +159,7 @@ def test_more_gpus_than_there_are_cannot_be_had(seats):
         RaySeats(seats.ray, dict, 1, devices=2, gpus=1)
     with pytest.raises(InputError, match="1 device or more"):
         RaySeats(seats.ray, dict, 1, devices=0)
+    with pytest.raises(InputError, match="The cluster has 3 CPUs, 9 devices were asked for"):
+        RaySeats(seats.ray, dict, 1, devices=9)
     with pytest.raises((InputError, WorkerError), match="at least one model"):
         RaySeats(seats.ray, dict, 1, devices=1)

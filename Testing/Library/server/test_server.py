@@ -12,6 +12,7 @@ from serving import MAPPING, POLICY, Client, a_review, a_server, a_volume, local
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from SAM2AnnotateLib.intensity import IntensityMapping
+from SAM2AnnotateLib.prompts.mask_runs import mask_to_runs
 from SAM2AnnotateLib.worker import messages as m
 from SAM2AnnotateLib.worker import wire
 
@@ -52,6 +53,28 @@ def test_masks_are_the_local_workers_byte_for_byte(client):
     review.correct(review.extent.first + 1, drawn)
     again = client.masks("ct", review)
     assert 0 < len(again) < 8 and again == local_masks(volume, review, mapping=window)
+
+
+def test_learning_goes_through_the_server_as_through_the_local_worker(client):
+    """What was learned in one session is its own: the model that others use stays as it came."""
+    volume, review = a_volume(), a_review(a_volume())
+    position, prompt = next(iter(review.due_work().prompts.items()))
+    masks = {p: np.frombuffer(one, dtype=bool).reshape(40, 48) for p, one in local_masks(volume, review).items()}
+    lessons = [
+        {"volume": "v", "position": p, "mask": mask_to_runs(masks[p]), "extent": [review.extent.first, review.extent.last]}
+        for p in sorted(masks)[:5]
+    ]
+    _ready(client, volume)
+    client.ask(m.PredictSlice(client.next(), "v", position, prompt.to_json(), str(POLICY)))
+    heard = client.ask(m.Learn(client.next(), lessons, "block", "", str(POLICY), None, 5))
+    learned = [one for one in heard if isinstance(one, m.Learned)]
+    assert isinstance(heard[-1], m.Finished) and len(learned) == 1 and learned[0].text, heard
+    loaded, last = client.ask(m.UseAdapter(client.next(), learned[0].data))
+    assert isinstance(last, m.Finished) and loaded.engine["adapter"] == "block"
+    ends = client.ask(m.ProposeExtent(client.next(), "v", position, prompt.to_json(), str(POLICY)))
+    assert any(isinstance(one, m.ExtentProposed) for one in ends) and isinstance(ends[-1], m.Finished)
+    reloaded = client.load()[0]
+    assert "adapter" not in reloaded.engine
 
 
 def test_only_the_slices_that_are_due_come_back_and_they_are_small(client):
