@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 from ..annotator import AnnotatedObject, Annotator
-from ..engine import EmbeddingStore, SegmentationEngine
+from ..engine import Adapter, EmbeddingStore, SegmentationEngine
 from ..geometry import SliceStack, Volume
 from ..prompts import SlicePrompt
+from ..propagation import SliceEncoder
 from ..propagation.propagate import predict_slice
 from ..propagation.results import SliceResult
 from .embedding_files import EmbeddingFiles
@@ -30,6 +33,16 @@ class Bench:
         self.stack = SliceStack.along(volume.grid, axis)
         self._store = EmbeddingStore()
         self._annotators: dict[tuple[str, str], Annotator] = {}
+
+    def with_adapter(self, adapter: Adapter | None) -> Bench:
+        """The same volume and embeddings, with a model that has learned an object; it knows no answers yet."""
+        changed = copy(self)
+        changed.engine, changed._annotators = self.engine.with_adapter(adapter), {}
+        return changed
+
+    def encoder(self, truth: StackedTruth, roi: str) -> SliceEncoder:
+        """The volume as the model sees it; an automatic window is settled by the object if it is the first."""
+        return self._annotator(truth, roi).encoder_for(truth.center, truth.tight_box(truth.center))
 
     def new_object(self, truth: StackedTruth, prompt: SlicePrompt, roi: str, corrections: str = "carried") -> AnnotatedObject:
         """The object as the panel and the console make it, from a prompt on its center slice; with the extent of the truth.

@@ -105,16 +105,22 @@ def _propagation(
         pass
     if workflow.together:
         _accept_together(item, reader, workflow.together)
-    if workflow.order == "doubtful":
-        _review_doubtful_first(item, reader)
-    else:
-        _review_outward(item, truth, reader)
+    for _ in reviewed_one_by_one(item, truth, reader, workflow.order):
+        pass
     if workflow.prompt == "mask":
         reader.was_drawn(truth.center)
     return {position: known_mask(item, position) for position in truth.extent.indices}, first.rounds
 
 
-def _review_outward(item: AnnotatedObject, truth: StackedTruth, reader: SimulatedReader) -> None:
+def reviewed_one_by_one(item: AnnotatedObject, truth: StackedTruth, reader: SimulatedReader, order: str) -> Iterator[int]:
+    """Review what the reader has not looked at yet, in one of `workflow.ORDERS`; gives the position of each slice after it was locked.
+
+    Stop by not going on: what a correction was to recompute is then still due.
+    """
+    return _doubtful_first(item, reader) if order == "doubtful" else _outward(item, truth, reader)
+
+
+def _outward(item: AnnotatedObject, truth: StackedTruth, reader: SimulatedReader) -> Iterator[int]:
     """From the center to each end; what a correction recomputes is looked at as it arrives."""
     stack, memory = item.annotator.stack, ShapeMemory()
     running: Iterator[SliceResult] = iter(())
@@ -128,6 +134,7 @@ def _review_outward(item: AnnotatedObject, truth: StackedTruth, reader: Simulate
             item.accept(stack.index_of(position))
         else:
             running = item.correct(stack.index_of(position), stack.slice_from_frame(drawn))
+        yield position
 
 
 def _computed_up_to(item: AnnotatedObject, position: int, running: Iterator[SliceResult]) -> Iterator[SliceResult]:
@@ -140,7 +147,7 @@ def _computed_up_to(item: AnnotatedObject, position: int, running: Iterator[Slic
     return running
 
 
-def _review_doubtful_first(item: AnnotatedObject, reader: SimulatedReader) -> None:
+def _doubtful_first(item: AnnotatedObject, reader: SimulatedReader) -> Iterator[int]:
     """As the panel's key for the next doubtful slice leads; each correction is followed by all that it recomputes."""
     stack, memory, current = item.annotator.stack, ShapeMemory(), None
     while True:
@@ -155,6 +162,7 @@ def _review_doubtful_first(item: AnnotatedObject, reader: SimulatedReader) -> No
             for _ in item.correct(stack.index_of(position), stack.slice_from_frame(drawn)):
                 pass
         current = position
+        yield position
 
 
 def _accept_together(item: AnnotatedObject, reader: SimulatedReader, dsc: float) -> None:

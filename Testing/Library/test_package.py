@@ -43,7 +43,7 @@ ROOMS = (
     ("auto_prompts",),
     ("prototypes",),
     ("pictures", "simulation", "worker"),
-    ("training", "benchmark", "nnunet", "remote", "server"),
+    ("training", "benchmark", "nnunet", "remote", "server", "simulated_learning"),
     ("study",),
     ("self_check",),  # a single file
     ("cli",),

@@ -16,6 +16,7 @@ from ...simulation.workflow import PROMPTS, Workflow
 from .config_calibration import JOINT_RULES, NO_EDITS, REFERENCE, CalibrationConfig
 from .config_data import DataConfig, FolderPair
 from .config_downstream import DownstreamConfig
+from .config_learning import AutoPromptsConfig, CorrectionsSavedConfig, PromptLearningConfig, PrototypesConfig
 from .config_parts import ComparisonConfig, ComputeConfig, ModelConfig, ObjectConfig, read_effort, read_workflow
 from .fields import build, list_of, read_number, read_text, read_whole, read_window
 from .names import require_names
@@ -24,14 +25,18 @@ __all__ = [
     "JOINT_RULES",
     "NO_EDITS",
     "REFERENCE",
+    "AutoPromptsConfig",
     "CalibrationConfig",
     "ComparisonConfig",
     "ComputeConfig",
+    "CorrectionsSavedConfig",
     "DataConfig",
     "DownstreamConfig",
     "FolderPair",
     "ModelConfig",
     "ObjectConfig",
+    "PromptLearningConfig",
+    "PrototypesConfig",
     "StudyConfig",
 ]
 
@@ -56,6 +61,10 @@ class StudyConfig:
         workflow: how the annotator works in sweeps and scenarios.
         calibration: how thresholds are found; None leaves out sweeps and scenarios.
         comparison: workflows side by side; None leaves it out.
+        prompt_learning: what prompts give after learning from a few slices (study B); None leaves it out.
+        auto_prompts: slices that nobody annotated (study B); None leaves it out.
+        prototypes: one prompt for the data set (study E); None leaves it out.
+        corrections_saved: the annotator whose model learns; None leaves it out.
         downstream: the nnU-Nets; None leaves them out.
         compute: the machine's share in it.
 
@@ -78,6 +87,10 @@ class StudyConfig:
     workflow: Workflow = field(default_factory=lambda: Workflow("study"))
     calibration: CalibrationConfig | None = None
     comparison: ComparisonConfig | None = None
+    prompt_learning: PromptLearningConfig | None = None
+    auto_prompts: AutoPromptsConfig | None = None
+    prototypes: PrototypesConfig | None = None
+    corrections_saved: CorrectionsSavedConfig | None = None
     downstream: DownstreamConfig | None = None
     compute: ComputeConfig = field(default_factory=ComputeConfig)
 
@@ -122,6 +135,10 @@ class StudyConfig:
                 "workflow": lambda value, place: read_workflow(value, place, name="study"),
                 "calibration": CalibrationConfig.from_mapping,
                 "comparison": ComparisonConfig.from_mapping,
+                "prompt_learning": PromptLearningConfig.from_mapping,
+                "auto_prompts": AutoPromptsConfig.from_mapping,
+                "prototypes": PrototypesConfig.from_mapping,
+                "corrections_saved": CorrectionsSavedConfig.from_mapping,
                 "downstream": DownstreamConfig.from_mapping,
                 "compute": ComputeConfig.from_mapping,
             },
@@ -138,11 +155,13 @@ class StudyConfig:
         return (REFERENCE, *self.scenarios) if self.downstream else ()
 
     def resolved(self, base_folder: Path) -> StudyConfig:
-        """With the paths of weights and organ masks made absolute; `base_folder` is that of study.yaml."""
+        """With the paths of weights, adapter and organ masks made absolute; `base_folder` is that of study.yaml."""
         config = self
         if self.model.checkpoint.lower().endswith((".pt", ".safetensors")) and (base_folder / self.model.checkpoint).is_file():
             weights = str((base_folder / self.model.checkpoint).resolve())
             config = replace(config, model=replace(self.model, checkpoint=weights))
+        if self.model.adapter is not None:
+            config = replace(config, model=replace(config.model, adapter=str((base_folder / self.model.adapter).resolve())))
         if self.downstream is not None and self.downstream.crop_to is not None:
             masks = (base_folder / self.downstream.crop_to).resolve()
             config = replace(config, downstream=replace(self.downstream, crop_to=masks))

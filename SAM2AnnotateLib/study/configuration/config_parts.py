@@ -48,6 +48,7 @@ class ModelConfig:
         image_size: pixels per side that the model works at; None for its own, on every device.
         precision: one of `PRECISIONS`; what ``auto`` is, the device decides, so with it results of CPU and GPU should not be mixed.
         device: where it runs; a run's ``--device`` wins.
+        adapter: a file with what was learned of the object; None for the model as it came.
     """
 
     checkpoint: str = "bundled"
@@ -55,6 +56,7 @@ class ModelConfig:
     image_size: int | None = None
     precision: str = "fp32"
     device: str = "auto"
+    adapter: str | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -65,7 +67,7 @@ class ModelConfig:
     @classmethod
     def from_mapping(cls, content: object, place: str = "model") -> ModelConfig:
         """Raises InputError."""
-        texts = dict.fromkeys(("checkpoint", "architecture", "precision", "device"), read_text)
+        texts = dict.fromkeys(("checkpoint", "architecture", "precision", "device", "adapter"), read_text)
         return build(cls, content, place, {**texts, "image_size": read_whole})
 
 

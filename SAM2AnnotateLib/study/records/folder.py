@@ -27,11 +27,14 @@ from ..configuration.yaml_file import parse_yaml, read_yaml
 from .calibration import Calibration, acceptance_of
 from .cases import StudyCase, find_cases
 from .digests import FileDigests
+from .groups import prototype_cases, series_of
 from .inputs import UnitInputs
 from .plain_json import json_text, plain
 from .units import Unit, parse_unit, units_of_stage
 
 CONFIG_FILE = "study.yaml"
+# Kinds of unit that training for an nnU-Net has no part in.
+_OF_ALL_CASES = ("comparison", "worst_first", "prompt_learning", "auto_prompts", "one_volume")
 
 
 class Study:
@@ -101,11 +104,17 @@ class Study:
         return units_of_stage(self.config, stage)
 
     def case_ids_of(self, unit: str) -> tuple[str, ...]:
-        """The cases that a unit is done for: those for training, for a comparison all, and for a model ``""``, which stands for no case."""
+        """The cases that a unit is done for: those for training; for what is compared or learned all; of a series the first; for a model
+        ``""``, which stands for no case.
+        """
         kind = self._unit(unit).kind
         if kind == "models":
             return ("",)
-        return tuple(case.case_id for case in (self.cases if kind in ("comparison", "worst_first") else self.training_cases))
+        if kind == "series":
+            return tuple(series_of(self.config, self.cases))
+        if kind == "prototypes":
+            return prototype_cases(self.config, self.cases)[1]
+        return tuple(case.case_id for case in (self.cases if kind in _OF_ALL_CASES else self.training_cases))
 
     def unit_file(self, unit: str, case_id: str) -> Path:
         """Where the result of a unit is."""

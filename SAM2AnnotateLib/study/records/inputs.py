@@ -14,11 +14,13 @@ from ...nnunet.cases.splits import TRAIN
 from ...review.expected_dsc import expected_dsc
 from ...simulation.workflow import Workflow
 from ..configuration.config import REFERENCE, StudyConfig
+from ..configuration.config_learning import AS_IT_CAME
 from .calibration import Calibration, acceptance_of
 from .cases import StudyCase
 from .digests import FileDigests
+from .groups import prototype_cases, series_of
 from .plain_json import sha256_of
-from .units import Unit
+from .units import LEARNING_KINDS, Unit
 
 # Raised when results of an older version must not be taken for those of this one.
 _FORMAT = 2
@@ -59,7 +61,7 @@ class UnitInputs:
         """
         if unit.kind == "models":
             return sha256_of([*self._common(unit), self._downstream(unit.name, calibration)])
-        return sha256_of([*self._common(unit), self._simulation(unit.kind), self._case(case_id), self._own(unit, calibration)])
+        return sha256_of([*self._common(unit), self._simulation(unit.kind), self._case(case_id), self._own(unit, case_id, calibration)])
 
     def of_calibration(self) -> str:
         """SHA-256 for the calibration: the sweeps of all training cases, and what is made of them."""
@@ -94,7 +96,10 @@ class UnitInputs:
         model = self._config.model
         checkpoint = find_checkpoint(model.checkpoint, model.architecture)
         weights = checkpoint.sha256 or self._digests.digest(Path(checkpoint.file_name))
-        return {"weights": weights, "architecture": model.architecture, "image_size": model.image_size, "precision": model.precision}
+        found = {"weights": weights, "architecture": model.architecture, "image_size": model.image_size, "precision": model.precision}
+        if model.adapter is not None:
+            found["adapter"] = self._digests.digest(Path(model.adapter))
+        return found
 
     def _case(self, case_id: str) -> dict:
         if case_id not in self._case_inputs:
@@ -109,7 +114,7 @@ class UnitInputs:
             }
         return self._case_inputs[case_id]
 
-    def _own(self, unit: Unit, calibration: Calibration | None) -> dict:
+    def _own(self, unit: Unit, case_id: str, calibration: Calibration | None) -> dict:
         config = self._config
         if unit.kind == "comparison":
             assert config.comparison is not None
@@ -119,6 +124,8 @@ class UnitInputs:
             assert config.comparison is not None
             workflow = next(flow for flow in config.comparison.workflows if flow.name == unit.name)
             return {"workflow": _decisive(workflow), "corrections": workflow.corrections, "times": config.comparison.worst_first}
+        if unit.kind in LEARNING_KINDS:
+            return self._learning(unit, case_id)
         if unit.kind == "prompts":
             return {"prompts": config.prompts, "roi": config.workflow.roi}
         own: dict[str, Any] = {"workflow": _decisive(config.workflow)}
@@ -133,6 +140,29 @@ class UnitInputs:
             own["rule"] = acceptance_of(unit.name, calibration)
             own["effort"] = config.effort
         return own
+
+    def _learning(self, unit: Unit, case_id: str) -> dict:
+        """What was asked for, and the other cases that the unit looks at."""
+        config, cases = self._config, list(self._cases.values())
+        if unit.kind == "prompt_learning":
+            assert config.prompt_learning is not None
+            setting = None if unit.name == AS_IT_CAME else config.prompt_learning.setting(unit.name)
+            most = max(config.prompt_learning.slices)  # the slices that are asked about are the same for all settings
+            return {"setting": setting, "most": most, "clicks": config.prompt_learning.clicks, "roi": config.workflow.roi}
+        if unit.kind == "auto_prompts":
+            assert config.auto_prompts is not None
+            return {"method": unit.name, "slices": config.auto_prompts.slices, "roi": config.workflow.roi}
+        if unit.kind == "prototypes":
+            assert config.prototypes is not None
+            chosen = [] if unit.name == "prompt_each" else prototype_cases(config, cases)[0]
+            learning = config.prototypes.options if unit.name == "prototype_learned" else None
+            return {"way": unit.name, "learning": learning, "prototypes": [self._case(one) for one in chosen], "roi": config.workflow.roi}
+        saved = config.corrections_saved
+        assert saved is not None
+        found = {"workflow": _decisive(config.workflow), "rule": saved.rule, "effort": config.effort, "learning": saved.options}
+        if unit.kind == "series":
+            return {**found, "cases": [self._case(one) for one in series_of(config, cases)[case_id]]}
+        return {**found, "learn_after": saved.learn_after}
 
     def _downstream(self, name: str, calibration: Calibration | None) -> dict:
         """The options, the organ masks, the test cases, and the training cases with the labels that they are trained on."""

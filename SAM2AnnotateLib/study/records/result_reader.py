@@ -14,7 +14,9 @@ from ...errors import InputError
 from ...nnunet.scores.evaluation_tables import read_scores_csv
 from ...simulation.effort import Effort
 from .folder import Study
+from .learning_reader import read_learning
 from .results import Annotation, ForeseenSlice, ModelUnit, ObjectKey, PromptScore, StudyResults, UnitProgress, WorstFirst
+from .units import LEARNING_KINDS
 
 _NAN = float("nan")
 _Row = TypeVar("_Row")
@@ -30,7 +32,9 @@ def read_results(study: Study) -> StudyResults:
     prompts: tuple[tuple[PromptScore, ...], ...] = ()
     comparison: dict[tuple[str, int], tuple[Annotation, ...]] = {}
     worst_first: dict[str, tuple[WorstFirst, ...]] = {}
-    for unit in study.units_of_stage("first"):
+    first = study.units_of_stage("first")
+    learning = read_learning(first, reader.objects)
+    for unit in first:
         kind, *rest = unit.split("/")
         if kind == "prompts":
             prompts = reader.objects(unit, _prompt_scores)
@@ -38,7 +42,7 @@ def read_results(study: Study) -> StudyResults:
             comparison[rest[0], int(rest[1])] = reader.objects(unit, _annotation)
         elif kind == "worst_first":
             worst_first[rest[0]] = reader.objects(unit, _worst_first)
-        else:
+        elif kind not in LEARNING_KINDS:
             reader.count(unit)
     for unit in study.units_of_stage("joint"):
         reader.count(unit)
@@ -60,6 +64,7 @@ def read_results(study: Study) -> StudyResults:
         versions=tuple(sorted(reader.versions)),
         events=events,
         damaged_log_lines=damaged,
+        learning=learning,
     )
 
 

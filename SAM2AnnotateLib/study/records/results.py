@@ -113,6 +113,109 @@ class WorstFirst:
 
 
 @dataclass(frozen=True)
+class PromptGain:
+    """What prompts gave on the slices of one object that were not annotated, after learning in one way.
+
+    Args:
+        key: the object.
+        setting: name of the way; `AS_IT_CAME` for the model without learning.
+        taught: slices that were learned from.
+        slices: that were asked about.
+        points: mean DSC with up to 1, 2, ... points.
+        box, both: with a box, and with a box and points; the best round counts.
+        kept: whether what was learned was kept.
+    """
+
+    key: ObjectKey
+    setting: str
+    taught: int
+    slices: int
+    points: tuple[float, ...]
+    box: float
+    both: float
+    kept: bool
+
+
+@dataclass(frozen=True)
+class AutoScore:
+    """What a method gave for the slices of one object that nobody annotated; see `simulated_learning.unprompted.UnpromptedScores`."""
+
+    key: ObjectKey
+    method: str
+    taught: int
+    slices: int
+    dsc: float
+    found: float
+    absent: int
+    absent_told: float
+
+
+@dataclass(frozen=True)
+class PrototypeScore:
+    """How one object was found in one way; see `simulated_learning.one_prompt.VolumeProposal`. Ends are NaN where they were given."""
+
+    key: ObjectKey
+    way: str
+    found: bool
+    dsc: float
+    jaccard: float
+    first_error: float
+    last_error: float
+    prompts: int
+
+
+@dataclass(frozen=True)
+class OpenSlices:
+    """The open slices of an object when something was learned; see `simulated_learning.one_volume.LearningMoment`."""
+
+    corrections: int
+    open_slices: int
+    memory_dsc: float
+    learned_dsc: float
+    memory_accepted: float
+    learned_accepted: float
+    kept: bool
+
+
+@dataclass(frozen=True)
+class LearningVolume:
+    """One object by an annotator who never learns, and by one who does.
+
+    Args:
+        key: the object.
+        series: case that its series begins with; empty for a volume of its own.
+        number: of the volume in its series, from 1; 0 for a volume of its own.
+        slices: of the object.
+        never, learning: slices corrected by either.
+        never_seconds, learning_seconds: that it cost, by the study's seconds for gestures.
+        moments: when something was learned inside this volume.
+        adapter: SHA-256 of what had been learned before a volume of a series; empty if nothing.
+    """
+
+    key: ObjectKey
+    series: str
+    number: int
+    slices: int
+    never: int
+    learning: int
+    never_seconds: float
+    learning_seconds: float
+    moments: tuple[OpenSlices, ...] = ()
+    adapter: str = ""
+
+
+@dataclass(frozen=True)
+class LearningResults:
+    """What was found by the units in which the model learns, each part empty if the study has none of it."""
+
+    gains: tuple[PromptGain, ...] = ()
+    auto: tuple[AutoScore, ...] = ()
+    prototypes: tuple[PrototypeScore, ...] = ()
+    one_volume: tuple[LearningVolume, ...] = ()
+    series: tuple[LearningVolume, ...] = ()
+
+
+@dataclass(frozen=True)
 class UnitProgress:
     """How far a unit of work is, over all its cases."""
 
@@ -156,6 +259,7 @@ class StudyResults:
         versions: of this library, by which units were made.
         events: lines of the log, in their order.
         damaged_log_lines: lines that cannot be read.
+        learning: of the units in which the model learns.
     """
 
     prompts: tuple[PromptScore, ...]
@@ -169,6 +273,7 @@ class StudyResults:
     versions: tuple[str, ...]
     events: tuple[Mapping[str, Any], ...]
     damaged_log_lines: int
+    learning: LearningResults = LearningResults()
 
     def progress_of(self, stage: str) -> tuple[UnitProgress, ...]:
         """The units of a stage: ``scenarios`` gives those of all scenarios."""

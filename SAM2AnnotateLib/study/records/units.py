@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from ...errors import InputError
 from ...simulation.worst_first import has_worst_first
 from ..configuration.config import NO_EDITS, REFERENCE, StudyConfig
+from ..configuration.config_learning import AS_IT_CAME
 
 STAGES = ("first", "joint", "scenarios", "models")
+# Units of the blocks of `config_learning`.
+LEARNING_KINDS = ("prompt_learning", "auto_prompts", "prototypes", "one_volume", "series")
 
 
 @dataclass(frozen=True)
@@ -16,8 +19,9 @@ class Unit:
     """A unit's name, taken apart.
 
     Args:
-        kind: ``prompts``, ``sweep``, ``joint``, ``scenarios``, ``comparison``, ``worst_first`` or ``models``.
-        name: of the scenario, workflow or model; empty for the others.
+        kind: ``prompts``, ``sweep``, ``joint``, ``scenarios``, ``comparison``, ``worst_first``, ``prompt_learning``, ``auto_prompts``,
+            ``prototypes``, ``one_volume``, ``series`` or ``models``.
+        name: of the scenario, workflow, way or model; empty for the others.
         rule: index of the comparison's rule of acceptance.
     """
 
@@ -40,7 +44,7 @@ def units_of_stage(config: StudyConfig, stage: str) -> tuple[str, ...]:
             units += [f"comparison/{flow.name}/{n}" for flow in config.comparison.workflows for n in range(len(config.comparison.rules))]
             if config.comparison.worst_first:
                 units += [f"worst_first/{flow.name}" for flow in config.comparison.workflows if has_worst_first(flow)]
-        return tuple(units)
+        return (*units, *_learning_units(config))
     if stage == "joint":
         return ("joint",) if config.calibration and config.calibration.joint == "to_target" else ()
     if stage == "scenarios":
@@ -48,6 +52,21 @@ def units_of_stage(config: StudyConfig, stage: str) -> tuple[str, ...]:
     if stage == "models":
         return tuple(f"models/{name}" for name in config.models)
     raise InputError(f"Unknown stage '{stage}': expected one of {', '.join(STAGES)}.")
+
+
+def _learning_units(config: StudyConfig) -> list[str]:
+    """Those of `config_learning`."""
+    units: list[str] = []
+    if config.prompt_learning:
+        units += [f"prompt_learning/{name}" for name in (AS_IT_CAME, *(one.name for one in config.prompt_learning.settings))]
+    if config.auto_prompts:
+        units += [f"auto_prompts/{method}" for method in config.auto_prompts.tried]
+    if config.prototypes:
+        units += [f"prototypes/{way}" for way in config.prototypes.ways]
+    if config.corrections_saved:
+        units += ["one_volume"] if config.corrections_saved.learn_after else []
+        units += ["series"] if config.corrections_saved.volumes else []
+    return units
 
 
 def parse_unit(config: StudyConfig, unit: str) -> Unit:

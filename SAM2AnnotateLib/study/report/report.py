@@ -18,7 +18,8 @@ TABLE_NAMES = (
     "prompts", "prompts_volume", "clicks", "calibration", "calibration_curves", "scenarios", "models", "training", "workload_quality",
     "doubt_calibration", "doubt_together",
     "workflows", "comparison", "comparison_paired", "comparison_verdicts", "comparison_labels", "comparison_cases",
-    "comparison_all_cases", "worst_first", "settings", "versions", "runs", "progress", "cases",
+    "comparison_all_cases", "worst_first", "corrections_saved", "one_volume", "one_volume_total", "prompt_learning", "auto_prompts",
+    "prototypes", "settings", "versions", "runs", "progress", "cases",
 )  # fmt: skip
 
 

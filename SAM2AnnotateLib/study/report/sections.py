@@ -15,6 +15,7 @@ from . import figures, takeaways
 from .comparison_section import comparison_section
 from .doubt_section import doubt_section
 from .example_slices import draw_examples
+from .learning_section import learning_sections
 from .report_page import Picture, Section
 from .summary import summary_section
 
@@ -34,6 +35,7 @@ def report_sections(study: Study, results: StudyResults) -> list[Section]:
         _quality(results, comparisons),
         doubt_section(study, results),
         comparison_section(study, results, unfinished(results, "comparison")),
+        *learning_sections(study, results, unfinished),
         _provenance(study, results),
         _configuration(study),
     ]

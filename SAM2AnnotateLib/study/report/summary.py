@@ -34,6 +34,10 @@ def lead_of(study: Study) -> str:
         asked.append(f"How many masks of SAM 2 need no correction{good}")
     if config.comparison is not None:
         asked.append("Which way of working leaves the least to correct, with the same weights and the same rules of acceptance?")
+    if config.corrections_saved is not None:
+        asked.append("How many corrections does a model save that learns from what was annotated?")
+    if config.prototypes is not None:
+        asked.append("Does one prompt serve a data set?")
     if not asked:
         asked.append("What is a prompt worth?")
     train, test = len(study.training_cases), len(study.test_cases)

@@ -6,6 +6,7 @@ import hashlib
 import math
 import zlib
 from dataclasses import asdict, astuple
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...errors import InputError
 from ...geometry import Volume
 from ...metrics import Scores
 from ...metrics.surface_elements import bounding_box
+from ...simulated_learning import SeriesCase
 from ...simulation.acceptance import Acceptance, SliceScore
 from ...simulation.bench import Bench
 from ...simulation.effort import Effort
@@ -28,10 +30,17 @@ from ...simulation.worst_first import worst_first
 from ...volume_io import read_volume, resample_nearest, write_volume
 from ..records.cases import StudyCase
 from ..records.folder import Study
+from ..records.groups import prototype_cases, series_of
+from ..records.units import LEARNING_KINDS
+from .learning_work import LearningWork, WorkObject
 from .model import study_engine
 
 # Answers of the model that are kept for the units to come; one takes a KB or two.
 _MOST_ANSWERS = 30_000
+
+
+class NothingToAnnotateError(InputError):
+    """A case shows none of the objects that are studied."""
 
 
 class CaseWork:
@@ -47,7 +56,7 @@ class CaseWork:
     """
 
     def __init__(self, study: Study, case: StudyCase, device: str | None):
-        self._study, self._case = study, case
+        self._study, self._case, self._device = study, case, device
         config = study.config
         image = read_volume(case.image)
         labels = resample_nearest(read_volume(case.labels), image.grid)
@@ -61,7 +70,9 @@ class CaseWork:
             labels.array_kji, sorted(case.values), separate=config.objects.separate, smallest_voxels=config.objects.smallest_voxels
         )
         if not self._objects:
-            raise InputError(f"The case '{case.case_id}' holds none of the label values {list(case.values)}. Leave it out of the study.")
+            raise NothingToAnnotateError(
+                f"The case '{case.case_id}' holds none of the label values {list(case.values)}. Leave it out of the study."
+            )
         self._rules = ReaderRules(config.tolerance_mm, config.correction_mm, config.effort, config.objects.salient_pixels)
         self._memories: dict[tuple[int, int], MaskMemory] = {}
 
@@ -87,6 +98,8 @@ class CaseWork:
             assert config.comparison is not None
             workflow = next(one for one in config.comparison.workflows if one.name == rest)
             found = {"objects": [self._worst_first(one, workflow, config.comparison.worst_first) for one in self._objects]}
+        elif kind in LEARNING_KINDS:
+            found = self._learning(kind, rest)
         else:
             raise InputError(f"Unknown unit '{unit}' of a study.")
         return {**found, "encoded": self._bench.engine.encoded - before}
@@ -130,6 +143,36 @@ class CaseWork:
         steps = worst_first(self._bench, memory, workflow, times, self._rng(one))
         self._tidy()
         return {**self._key(one), "steps": [{"drawn": step.drawn, "pixels": step.pixels, "dsc": _number(step.dsc)} for step in steps]}
+
+    def _learning(self, kind: str, name: str) -> dict[str, Any]:
+        """A unit in which the model learns."""
+        work = LearningWork(self._study.config, self.learning_objects(), self._objects_of, str(self._study.folder))
+        if kind == "series":
+            return work.series(series_of(self._study.config, self._study.cases)[self._case.case_id])
+        if kind == "one_volume":
+            return work.one_volume()
+        if kind == "auto_prompts":
+            return work.auto_prompts(name)
+        if kind == "prototypes":
+            return work.prototypes(name, prototype_cases(self._study.config, self._study.cases)[0])
+        return work.prompt_learning(name)
+
+    def learning_objects(self) -> list[WorkObject]:
+        """The objects of the case, as the units take them in which the model learns."""
+        found = []
+        for one in self._objects:
+            case = SeriesCase(self._case.case_id, self._bench, self._memory(one), partial(self._rng, one))
+            found.append(WorkObject(self._key(one), case, self._case.axis, self._case.window))
+        return found
+
+    def _objects_of(self, case_id: str) -> list[WorkObject]:
+        """Of another case of the study; one without any of the values has none."""
+        if case_id == self._case.case_id:
+            return self.learning_objects()
+        try:
+            return CaseWork(self._study, self._study.case(case_id), self._device).learning_objects()
+        except NothingToAnnotateError:
+            return []
 
     def _annotated(self, workflow: Workflow, acceptance: Acceptance, unit_file: Path | None) -> dict[str, Any]:
         """A whole case under one rule; with a label map beside `unit_file`, if that is given."""

@@ -30,5 +30,10 @@ def study_engine(model: ModelConfig, device: str | None) -> SegmentationEngine:
             f"The weights '{model.checkpoint}' do not tell their image size. Name it in study.yaml as model.image_size, such as 1024."
         )
     return load_engine(
-        model.checkpoint, architecture=model.architecture, device=device or model.device, precision=model.precision, image_size=size
+        model.checkpoint,
+        architecture=model.architecture,
+        device=device or model.device,
+        precision=model.precision,
+        image_size=size,
+        adapter=model.adapter,
     )

@@ -1,0 +1,154 @@
+"""One volume by an annotator whose model learns after some corrections of it. Imports simulation, review, adaptation, this room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..adaptation import LearningOptions, learn, learned
+from ..annotator import AnnotatedObject
+from ..metrics import dice
+from ..progress import CancelToken
+from ..propagation import RegionPolicy
+from ..simulation.acceptance import Acceptance
+from ..simulation.first_prompt import first_prompt
+from ..simulation.reader import SimulatedReader
+from ..simulation.simulate import known_mask, reviewed_one_by_one
+from ..simulation.workflow import Workflow
+from .annotated import SeriesCase, taught_slices
+
+
+@dataclass(frozen=True)
+class LearningMoment:
+    """The open slices of a volume right before and right after learning from the locked ones.
+
+    Args:
+        corrections: slices corrected until then.
+        locked: slices accepted or corrected until then.
+        open_slices: the others of the extent.
+        memory_dsc, learned_dsc: mean DSC of the open slices, as SAM 2's memory between the locked slices has them, and as they were
+            proposed after learning. Equal if nothing better was learned.
+        memory_accepted, learned_accepted: share of them that the annotator would accept.
+        kept: whether what was learned was kept.
+    """
+
+    corrections: int
+    locked: int
+    open_slices: int
+    memory_dsc: float
+    learned_dsc: float
+    memory_accepted: float
+    learned_accepted: float
+    kept: bool
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeWithLearning:
+    """A volume from its first prompt to its last slice.
+
+    Args:
+        masks: final (rows, cols) bool by position.
+        moments: when something was learned.
+        corrected: slices that were corrected in all.
+        reader: the account of every slice.
+    """
+
+    masks: dict[int, np.ndarray]
+    moments: tuple[LearningMoment, ...]
+    corrected: int
+    reader: SimulatedReader
+
+
+def annotate_with_learning(
+    case: SeriesCase,
+    workflow: Workflow,
+    acceptance: Acceptance,
+    options: LearningOptions | None,
+    learn_after: Sequence[int] = (3, 5),
+    cancel: CancelToken | None = None,
+) -> VolumeWithLearning:
+    """Annotate one volume; after so many corrections, learn from all locked slices and have the open ones proposed anew.
+
+    Locked slices stay as they are. Nothing is learned where no slice is open any more.
+
+    Args:
+        case: the object on its volume.
+        workflow: how; of the method ``propagation``.
+        acceptance: when a mask is taken as it is.
+        options: of learning; None never learns.
+        learn_after: numbers of corrections, rising.
+        cancel: asked before each step of learning.
+    """
+    truth, bench, rng = case.memory.truth, case.bench, case.new_rng()
+    reader = SimulatedReader(case.memory, acceptance, bench.stack.index_of)
+    first = first_prompt(
+        workflow, truth, bench.stack, lambda prompt: bench.predict(truth, truth.center, prompt, workflow.roi).mask, rng, reader.effort
+    )
+    item = bench.new_object(truth, first.prompt, workflow.roi, workflow.corrections)
+    _compute(item)
+    moments: list[LearningMoment] = []
+    waiting = list(learn_after) if options is not None else []
+    while True:
+        for _ in reviewed_one_by_one(item, truth, reader, workflow.order):
+            if waiting and _corrected(reader) >= waiting[0]:
+                break
+        else:
+            break
+        waiting.pop(0)
+        open_slices = [position for position in truth.extent.indices if position not in item.review.locked]
+        if not open_slices or options is None:
+            break
+        _compute(item)
+        before = {position: known_mask(item, position) for position in open_slices}
+        locked = {position: known_mask(item, position) for position in item.review.locked}
+        taught = taught_slices(case, locked, workflow.roi)
+        outcome = learned(learn(taught, policy=RegionPolicy.parse(workflow.roi), options=options, cancel=cancel))
+        if outcome.adapter is not None:
+            changed = case.bench.with_adapter(outcome.adapter)
+            item = _moved(item, changed.new_object(truth, first.prompt, workflow.roi, workflow.corrections))
+            _compute(item)
+        after = {position: known_mask(item, position) for position in open_slices}
+        moments.append(_moment(case, acceptance, reader, before, after, outcome.adapter is not None))
+    masks = {position: known_mask(item, position) for position in truth.extent.indices}
+    return VolumeWithLearning(masks, tuple(moments), _corrected(reader), reader)
+
+
+def _compute(item: AnnotatedObject) -> None:
+    for _ in item.propagate():
+        pass
+
+
+def _moved(item: AnnotatedObject, to: AnnotatedObject) -> AnnotatedObject:
+    """The review goes on with another model; what is not locked is proposed anew."""
+    to.review.restore(item.review.snapshot())
+    to.review.outdate_all()
+    return to
+
+
+def _corrected(reader: SimulatedReader) -> int:
+    return sum(one.corrected for one in reader.reviewed.values())
+
+
+def _moment(
+    case: SeriesCase,
+    acceptance: Acceptance,
+    reader: SimulatedReader,
+    before: dict[int, np.ndarray],
+    after: dict[int, np.ndarray],
+    kept: bool,
+) -> LearningMoment:
+    def mean(masks: dict[int, np.ndarray]) -> float:
+        return float(np.mean([_dice(mask, case.memory.truth.frame(position)) for position, mask in masks.items()]))
+
+    def accepted(masks: dict[int, np.ndarray]) -> float:
+        return float(np.mean([acceptance.accepts(case.memory.score(position, mask)) for position, mask in masks.items()]))
+
+    locked = len(case.memory.truth.extent) - len(before)
+    return LearningMoment(_corrected(reader), locked, len(before), mean(before), mean(after), accepted(before), accepted(after), kept)
+
+
+def _dice(mask: np.ndarray, truth: np.ndarray) -> float:
+    """1 where neither has a pixel: the slice is right as it is."""
+    return 1.0 if not mask.any() and not truth.any() else dice(mask, truth)
