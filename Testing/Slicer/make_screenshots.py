@@ -101,8 +101,9 @@ def main(folder: Path, size: tuple[int, int], dark: bool, steps: bool) -> None:
     key("A")
     picture("refused", inReadme=False)
 
+    _learningPictures(panel, logic, picture, idle)
     if steps:
-        _learningPictures(panel, logic, picture, idle)
+        _prototypePictures(panel, logic, picture, idle)
     for end in (annotated.session.extent.first, annotated.session.extent.last):
         panel.review.show(end)
         key("Shift+A")
@@ -120,12 +121,8 @@ def main(folder: Path, size: tuple[int, int], dark: bool, steps: bool) -> None:
 
 
 def _learningPictures(panel, logic, picture, idle) -> None:
-    """Learning offered, at work and done; a prototype asked for; the object found on a second volume; its ends offered."""
-    import qt
-    import slicer
+    """Learning offered, at work and done."""
     from worlds import waitFor
-
-    from SAM2AnnotateSlicer.Learning.LearningText import keepQuestion
 
     annotated = logic.current
     for position in (annotated.center - 2, annotated.center - 4, annotated.center - 5):
@@ -139,7 +136,18 @@ def _learningPictures(panel, logic, picture, idle) -> None:
     picture("learning", inReadme=False)
     waitFor(lambda: not panel.learning.learner.running, 300)
     idle()
-    picture("learned", inReadme=False)
+    picture("learned")
+
+
+def _prototypePictures(panel, logic, picture, idle) -> None:
+    """A prototype asked for; its object looked for on a second volume; ends offered."""
+    import qt
+    import slicer
+    from worlds import waitFor
+
+    from SAM2AnnotateSlicer.Learning.LearningText import keepQuestion
+
+    annotated = logic.current
     panel.learning.confirm = lambda _question: True
     panel.trigger("keepPrototype")
     name, count = panel.learning.prototypes.wouldKeep()

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from SAM2AnnotateLib.atomic_files import replaced_atomically
-from SAM2AnnotateLib.engine.adapter import Adapter
+from SAM2AnnotateLib.engine.adapter import Adapter, AdapterCard
 from SAM2AnnotateLib.errors import CheckpointError, InputError, OutputError
+from SAM2AnnotateLib.json_input import parse_json
 
 SUFFIX = ".safetensors"
 _ADVICE = "Press 'Forget' to go on with the model as it came, or put the file back."
 _MOST_LISTED = 40
+_LONGEST_HEADER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class LearnedModels:
         return learned
 
     def all(self) -> list[LearnedModel]:
-        """The newest adapters of the folder that can be used, the newest first."""
+        """The newest adapters of the folder, the newest first. Their cards alone are read: they are checked whole when one is used."""
         try:
             paths = sorted(self.folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
         except OSError:  # the folder is not there, or a file went meanwhile
@@ -125,18 +127,31 @@ class LearnedModels:
         found = []
         for path in paths[:_MOST_LISTED]:
             try:
-                found.append(self.find({"sha256": path.stem, "name": path.stem[:8]}))
+                found.append(_asCalled(_cardOf(path), path.stem, path))
             except InputError:  # not one of ours; whoever asks for it is told why
                 continue
-        return [one for one in found if one is not None]
+        return found
 
     def _pathOf(self, sha256: str) -> Path:
         return self.folder / f"{sha256}{SUFFIX}"
 
 
 def _read(data: bytes, path: Path) -> LearnedModel:
-    card = Adapter.from_bytes(data).card
+    return _asCalled(Adapter.from_bytes(data).card, hashlib.sha256(data).hexdigest(), path)
+
+
+def _asCalled(card: AdapterCard, sha256: str, path: Path) -> LearnedModel:
     slices, volumes = card.slice_count, card.volume_count
     detail = f"{slices} slices" + (f" of {volumes} volumes" if volumes > 1 else "")
-    name = card.object_name or "Object"
-    return LearnedModel(hashlib.sha256(data).hexdigest(), name, f"{detail}, {card.created}", card.base_sha256, path)
+    return LearnedModel(sha256, card.object_name or "Object", f"{detail}, {card.created}", card.base_sha256, path)
+
+
+def _cardOf(path: Path) -> AdapterCard:
+    """The card of an adapter's file, from its header; the tensors are not read. Raises InputError."""
+    try:
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = stream.read(length) if length <= _LONGEST_HEADER_BYTES else b""
+        return AdapterCard.from_json(parse_json(parse_json(header, "its header")["__metadata__"]["card"], "its card"))
+    except (OSError, LookupError, TypeError) as exc:
+        raise InputError(f"'{path}' is no adapter: {exc!r}.") from exc

@@ -232,7 +232,7 @@ class ModelService:
     def _submit(self, request: Request) -> Request:
         self._enqueue(request)
         current = self._current
-        if current is not None and current.ofBackground and not request.ofBackground and not current.cancelled and not current.givesWay:
+        if current is not None and request.wait < current.wait and not current.cancelled and not current.givesWay:
             current.givesWay = True
             self._process.client.cancel(current.number)
             self._cancelPatience.begin()
@@ -241,13 +241,12 @@ class ModelService:
 
     def _enqueue(self, request: Request) -> None:
         """Let a request wait for its turn, behind those that are as urgent."""
-        first = sum(not one.ofBackground for one in self._waiting)
-        self._waiting.insert(len(self._waiting) if request.ofBackground else first, request)
+        self._waiting.insert(sum(one.wait <= request.wait for one in self._waiting), request)
 
     def _goesOnLater(self, request: Request) -> None:
-        """A request gave way, and is the next of the background."""
+        """A request gave way, and is the next of those that are as urgent."""
         request.givesWay, request.number = False, 0
-        self._waiting.insert(sum(not one.ofBackground for one in self._waiting), request)
+        self._waiting.insert(sum(one.wait < request.wait for one in self._waiting), request)
 
     def _advance(self) -> None:
         """Do the next step towards the first request that waits."""

@@ -88,6 +88,11 @@ class Request:
     givesWay: bool = False
 
     @property
+    def wait(self) -> int:
+        """How long it may wait: 0 not at all, 1 while a person asks for something, 2 also while ends are looked for."""
+        return 0 if not self.ofBackground else 1 if self.kind == "extent" else 2
+
+    @property
     def volumes(self) -> tuple[OpenedVolume, ...]:
         """All that must be open for it."""
         return (*([self.opened] if self.opened is not None else []), *self.beside)

@@ -154,6 +154,8 @@ def hintText(state: PanelState) -> str:
         return _("Slices appear as they are computed.")
     if state.open + state.lockedCount == 0:
         return state.failure or _("The mask of this slice comes in a moment.")
+    if state.endsOffered:
+        return _("First and last slice are proposed: E takes them, or set your own (F, L). Then press 'Propagate' (Enter).")
     if state.lockedCount == 0 and state.open == 1:
         return _("Go to the object's first slice (F) and its last (L), then press 'Propagate' (Enter).")
     if state.open:

@@ -106,6 +106,29 @@ def test_forget_goes_back_to_the_model_as_it_came_as_one_step(bench):
     assert annotated.learned == learned and not bench.ui.forgetButton.isHidden()
 
 
+def test_where_nothing_better_is_found_that_is_told_and_nothing_is_changed(bench, monkeypatch):
+    import sys
+
+    from SAM2AnnotateLib.adaptation import learn
+
+    monkeypatch.setattr(sys.modules[learn.__module__], "_served", lambda *_: ())
+    annotated = corrected(bench)
+    state, steps = annotated.session.to_json(), annotated.stepCount
+    bench.click("learn")
+    settle()
+    assert "not better" in bench.message and "not better" in plainText(bench.ui.learningLabel)
+    assert annotated.learned is None and annotated.session.to_json() == state and annotated.stepCount == steps
+    assert bench.logic.learnedModels.all() == []
+
+
+def test_what_is_listed_is_what_can_be_used(bench):
+    annotated = corrected(bench)
+    bench.click("learn")
+    settle()
+    (listed,) = bench.logic.learnedModels.all()
+    assert listed == bench.logic.learnedModels.find(annotated.learned) and listed.text.startswith(f"{annotated.name} (")
+
+
 def test_progress_and_time_left_are_shown_and_cancel_changes_nothing(bench):
     annotated = corrected(bench)
     state = annotated.session.to_json()
@@ -174,8 +197,9 @@ def test_a_damaged_file_is_one_clear_line(bench, tmp_path):
     models = bench.logic.learnedModels
     models.folder.mkdir(parents=True)
     path = models.folder / f"{'a' * 64}.safetensors"
-    path.write_bytes(b"\xff" * 64)
-    assert models.all() == []
+    for content in (b"\xff" * 64, b"", (9).to_bytes(8, "little") + b"[1, 2, 3]", (2).to_bytes(8, "little") + b"{}" + b"\xff" * 64):
+        path.write_bytes(content)
+        assert models.all() == []
     with pytest.raises(Exception, match="cannot be used") as caught:
         models.find({"sha256": "a" * 64, "name": "Liver"})
     assert "\n" not in str(caught.value) and "Liver" in str(caught.value)

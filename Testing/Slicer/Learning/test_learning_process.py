@@ -17,7 +17,7 @@ from SAM2AnnotateLib.propagation import SliceEncoder, propagate
 from SAM2AnnotateLib.prototypes import PrototypeLibrary
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateSlicer.Learning.ExtentOffer import ExtentOffer
-from SAM2AnnotateSlicer.Learning.Learner import Learner
+from SAM2AnnotateSlicer.Learning.Learner import Learner, lessonsOf
 from SAM2AnnotateSlicer.Learning.PrototypeSteps import PrototypeSteps
 from SAM2AnnotateSlicer.Scene.SceneBridge import volumeFromNode
 
@@ -175,6 +175,21 @@ def test_the_background_gives_way_and_is_done_afterwards(world):
     ends = sorted(annotated.stack.index_of(p) for p in (offer.ends.extent.first, offer.ends.extent.last))
     assert ends == [low, high - 1] and not world.heard.errors
     offer.cleanup()
+
+
+@pytest.mark.parametrize("world", [0.02], indirect=True)
+def test_ends_are_looked_for_before_the_rest_of_the_background(world):
+    logic, ended = world.logic, []
+    annotated = corrected(world)
+    opened, prompt = logic.opened(annotated), annotated.session.prompts[annotated.center]
+    lessons = lessonsOf(annotated, opened)
+    told = lambda name: {"onDone": lambda: ended.append(name), "onFailed": lambda error: ended.append((name, error)), "ofBackground": True}  # noqa: E731
+    logic.service.learn(lessons, logic.policy, "Ball", {"steps": 30}, **told("learn"))
+    logic.service.learn(lessons, logic.policy, "Ball", {"steps": 2}, **told("learn more"))
+    waitFor(lambda: logic.service._current is not None and logic.service._current.kind == "learn", 30)
+    logic.service.proposeExtent(opened, annotated.center, prompt, logic.policy, **told("ends"))
+    waitFor(lambda: len(ended) == 3, 90)
+    assert ended == ["ends", "learn", "learn more"]
 
 
 def test_what_stops_the_panels_work_leaves_the_background_alone(world):

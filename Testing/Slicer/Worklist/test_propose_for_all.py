@@ -31,10 +31,10 @@ def bench(tmp_path, monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three balls of different sizes, and a volume without one."""
+    """Two balls of different sizes, and a volume without one."""
     path = tmp_path / "cases"
     path.mkdir()
-    for name, radii in (("a", (9, 11, 12)), ("b", (8, 10, 11)), ("c", (9, 12, 12))):
+    for name, radii in (("a", (9, 11, 12)), ("b", (8, 10, 11))):
         write_volume(Volume(GRID, ballArray(radii_kji=radii)), path / f"{name}.nii.gz")
     write_volume(Volume(GRID, np.full((24, 40, 44), 10, dtype=np.int16)), path / "empty.nii.gz")
     return path
@@ -75,8 +75,8 @@ def test_all_cases_are_proposed_in_the_background_and_the_most_doubtful_comes_ne
     page = openPage(bench, folder)
     proposed(bench, page)
     shown = states(page)
-    assert {name for name, text in shown.items() if text.startswith("proposed, doubt")} == {"a", "b", "c"} and shown["empty"] == "not found"
-    assert "4 of 4 cases" in plainText(page.ui.proposeLabel) and not list(folder.glob("*.seg.nrrd"))
+    assert {name for name, text in shown.items() if text.startswith("proposed, doubt")} == {"a", "b"} and shown["empty"] == "not found"
+    assert "3 of 3 cases" in plainText(page.ui.proposeLabel) and not list(folder.glob("*.seg.nrrd"))
     doubts = {name: CaseProposals.find(case).doubt for name, case in cases(bench).items() if name != "empty"}
     assert bench.panel.dataSets.worklist.next().name == max(doubts, key=doubts.get)
     press(page, "next")
@@ -90,14 +90,14 @@ def test_cases_where_nothing_was_found_come_last(bench, folder):
     page = openPage(bench, folder)
     proposed(bench, page)
     order = []
-    for _ in range(4):
+    for _ in range(3):
         press(page, "next")
         order.append(bench.logic.parameters.volume.GetName())
         if bench.annotated is not None:
             for position in bench.annotated.session.extent.indices:
                 bench.logic.accept(position)
             bench.panel.dataSets.worklist.save()
-    assert order[-1] == "empty" and set(order) == {"a", "b", "c", "empty"}
+    assert order[-1] == "empty" and set(order) == {"a", "b", "empty"}
 
 
 def test_what_a_person_saved_is_never_proposed_over_and_a_proposal_ends_when_its_case_is_saved(bench, folder):
@@ -130,7 +130,7 @@ def test_it_is_stopped_and_goes_on_with_what_is_left(bench, folder):
     proposed(bench, page)
     before = {path.name: path.stat().st_mtime_ns for path in folder.glob(f"*{CaseProposals.SUFFIX}")}
     asked = bench.service.asked.count("object")
-    assert len(before) == 4
+    assert len(before) == 3
     proposed(bench, page)  # nothing is left
     assert bench.service.asked.count("object") == asked
     assert {path.name: path.stat().st_mtime_ns for path in folder.glob(f"*{CaseProposals.SUFFIX}")} == before
@@ -141,14 +141,14 @@ def test_a_volume_that_cannot_be_read_is_left_out_and_told(bench, folder):
     page = openPage(bench, folder)
     proposed(bench, page)
     assert "broken" in plainText(page.ui.proposeLabel) and "1 could not be looked into" in plainText(page.ui.proposeLabel)
-    assert len(list(folder.glob(f"*{CaseProposals.SUFFIX}"))) == 4
+    assert len(list(folder.glob(f"*{CaseProposals.SUFFIX}"))) == 3
 
 
 def test_a_model_that_dies_is_asked_once_more_and_then_it_stops_with_the_reason(bench, folder):
     page = openPage(bench, folder)
     bench.service.fault = WorkerError("The model's process ended unexpectedly.")
     proposed(bench, page)
-    assert len(list(folder.glob(f"*{CaseProposals.SUFFIX}"))) == 4
+    assert len(list(folder.glob(f"*{CaseProposals.SUFFIX}"))) == 3
     for path in folder.glob(f"*{CaseProposals.SUFFIX}"):
         path.unlink()
 
@@ -226,4 +226,4 @@ def test_closing_the_scene_does_not_end_it(bench, folder):
     bench.service.held = False
     bench.service.letThrough(None)
     waitFor(lambda: not bench.panel.dataSets.proposer.running, 120)
-    assert len(list(folder.glob(f"*{CaseProposals.SUFFIX}"))) == 4
+    assert len(list(folder.glob(f"*{CaseProposals.SUFFIX}"))) == 3
