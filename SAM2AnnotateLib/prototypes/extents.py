@@ -15,13 +15,14 @@ from ..geometry import Extent
 from ..progress import CancelToken, Progress
 from ..prompts import SlicePrompt
 from ..propagation import RegionPolicy, SliceEncoder, SliceResult
+from ..propagation.carrying import overlap
 from ..propagation.growing_view import GrowingView, Seen
 from ..propagation.propagate import predict_slice
+from .joining import AREA_BOUND
+from .presence import WaySignals, end_of
 
 # A way ends after so many slices in a row on which the object is most likely not.
 _GONE_IN_A_ROW = 3
-# A mask larger than this times the largest before it is no longer the object.
-AREA_BOUND = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,19 +74,23 @@ def propose_extent(
         view.condition(position, prompt, first.mask)
         way: list[tuple[Seen, float]] = []
         beside, gone = position + step, 0
-        before = [int(first.mask.sum())]
+        signals = _signals(encoder, first)
+        last, largest = first.mask, int(first.mask.sum())
         while first.mask.any() and 0 <= beside < encoder.slice_count and gone < _GONE_IN_A_ROW:
             if cancel is not None:
                 cancel.raise_if_cancelled()
             seen = view.step(beside)
-            present = _presence(seen, before)
+            area = int(seen.mask.sum())
+            present = signals.presence(area, seen.predicted_iou, seen.object_score, overlap(seen.mask, last)) if area else 0.0
+            if area > AREA_BOUND * largest or not area:
+                present = 0.0
             way.append((seen, present))
-            before.append(int(seen.mask.sum()))
+            last, largest = (seen.mask if area else last), max(largest, min(area, int(AREA_BOUND * largest)))
             gone = gone + 1 if present < 0.5 else 0
             beside += step
             done += 1
             yield Progress(done + 1, None, "slices looked at")
-        count, certainty = _end_of([present for _, present in way])
+        count, certainty = end_of([present for _, present in way])
         ends.append(position + step * count)
         certainties.append(certainty)
         for number, (seen, _) in enumerate(way[:count], start=1):
@@ -94,22 +99,7 @@ def propose_extent(
     return ExtentProposal(Extent(*ends), certainties[0], certainties[1], results)
 
 
-def _presence(seen: Seen, areas_before: list[int]) -> float:
-    """Probability that the object is on a slice."""
-    area = int(seen.mask.sum())
-    if area == 0 or area > AREA_BOUND * max(areas_before):
-        return 0.0
-    return float(np.clip(seen.object_score, 0.0, 1.0))
-
-
-def _end_of(presence: list[float]) -> tuple[int, float]:
-    """How many slices of a way belong to the object, and how sure that is: the end at which presence before and absence after fit best."""
-    if not presence:
-        return 0, 1.0
-    p = np.clip(np.array(presence), 0.01, 0.99)
-    inside = np.concatenate([[0.0], np.cumsum(np.log(p))])
-    outside = np.concatenate([np.cumsum(np.log(1 - p)[::-1])[::-1], [0.0]])
-    fit = inside + outside
-    weights = np.exp(fit - fit.max())
-    count = int(fit.argmax())
-    return count, float(weights[count] / weights.sum())
+def _signals(encoder: SliceEncoder, first: SliceResult) -> WaySignals:
+    spacing_mm, rows_mm, cols_mm = encoder.stack.spacing_src_mm
+    area = int(first.mask.sum())
+    return WaySignals(area, float(np.sqrt(area * rows_mm * cols_mm)), spacing_mm)

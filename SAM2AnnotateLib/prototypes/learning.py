@@ -14,8 +14,8 @@ from ..propagation import RegionPolicy
 from .lessons import lessons_of_prototypes
 from .prototype import Prototype
 
-# Boxes are drawn now and then, so that a box helps on what was learned; all else is asked as a proposal asks: without a prompt.
-_SHARES = {"none": 0.85, "box": 0.15}
+# All is asked as a proposal asks: without a prompt.
+_SHARES = {"none": 1.0}
 # The step that the clock stops at is not cut short of this many.
 _FEWEST_STEPS = 50
 
@@ -30,7 +30,7 @@ class PrototypeLearning:
         seed: of every draw.
     """
 
-    steps: int = 500
+    steps: int = 1000
     seconds: float | None = 600.0
     seed: int = 0
 
@@ -59,7 +59,7 @@ def learn_from_prototypes(
         Progress, in steps.
 
     Returns:
-        What was learned. It serves proposals without a prompt, and boxes.
+        What was learned. It serves what is asked without a prompt.
 
     Raises:
         InputError: if there is no prototype.

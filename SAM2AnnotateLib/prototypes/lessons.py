@@ -17,7 +17,7 @@ from .views import crop_at, crop_side_mm, object_center_rc
 _MOST_FURTHER_LOOKS = 4
 # Embeddings of all lessons together: further looks are left out, then slices, so that they take no more memory.
 _MOST_BYTES = 600 << 20
-_KINDS = ("none", "box")
+_KINDS = ("none",)
 
 
 def lessons_of_prototypes(

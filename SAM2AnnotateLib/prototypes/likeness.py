@@ -67,6 +67,7 @@ class Likeness:
     def __init__(self, features: Sequence[np.ndarray], masks: Sequence[np.ndarray]):
         self._common = np.mean([one.mean(axis=(1, 2)) for one in features], axis=0)[:, None, None]
         self._whole = np.stack([self.whole(one) for one in features])
+        self._shows = np.array([bool(mask.any()) for mask in masks])
         own, rival = [], []
         for one, mask in zip(features, masks, strict=True):
             flat = (one - self._common).reshape(len(one), -1).T
@@ -85,6 +86,18 @@ class Likeness:
     def with_each(self, features: np.ndarray) -> np.ndarray:
         """(slices,) cosine of a picture with each of the prototypes' slices, all cells in their places."""
         return self._whole @ self.whole(features)
+
+    def expected(self, prototypes: Sequence[int]) -> float | None:
+        """How alike the object's slices of one prototype are to those of the others: median of the best cosines; None of one prototype.
+
+        Args:
+            prototypes: number of the prototype that each slice is of.
+        """
+        numbers = np.array(prototypes)
+        if len(np.unique(numbers)) < 2:
+            return None
+        cosines = np.where(numbers[:, None] == numbers[None], -1.0, self._whole @ self._whole.T)
+        return float(np.median(cosines.max(axis=1)[self._shows]))
 
     def here(self, features: np.ndarray) -> np.ndarray:
         """(rows, cols) for each cell: cosine with the object where it is most alike, less that with what is not the object."""

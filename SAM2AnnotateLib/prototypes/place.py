@@ -18,6 +18,8 @@ from .views import crop_at
 _SHOWN_WHOLE = 1.3
 # Neighboring squares overlap by this share, so that the object lies whole in one of them.
 _OVERLAP = 0.5
+# How far the square is moved to find the place in which it resembles the prototypes most, in shares of its side.
+_SHIFTS = (0.12, 0.06, 0.03)
 # At most so many squares are looked at in all; slices are left out before that.
 _MOST_SQUARES = 240
 
@@ -81,7 +83,21 @@ def find_place(
         best.append((score, position, center))
         yield Progress(number, len(positions) * len(around), "places looked at")
     _, position, center = max(best, key=lambda one: one[0])
-    return FoundPlace(crop_at(center, side_mm, shape, spacing), position)
+    best_crop = crop_at(center, side_mm, shape, spacing)
+    for share in _SHIFTS:  # the object in the middle, as the prototypes have it
+        moves = [(row * share * side_mm / spacing[0], col * share * side_mm / spacing[1]) for row, col in product((-1, 0, 1), repeat=2)]
+        crops = {
+            crop_at((center[0] + row, center[1] + col), side_mm, shape, spacing): (center[0] + row, center[1] + col) for row, col in moves
+        }
+        scores = {}
+        for number, crop in enumerate(crops, start=1):
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            scores[crop] = float(likeness.with_each(cells(encoder.embedding(position, crop))).max())
+            yield Progress(number, len(crops), "places compared")
+        best_crop = max(scores, key=lambda crop: scores[crop])
+        center = crops[best_crop]
+    return FoundPlace(best_crop, position)
 
 
 def _strongest(here: np.ndarray, square: Box2D, share: float) -> tuple[float, tuple[float, float]]:
@@ -101,6 +117,8 @@ def likely_extent(
 ) -> tuple[float, float]:
     """First and last slice, also beyond the volume, between which the slices look as the object's extent does from end to end.
 
+    Both lie beyond the same end if no slice looks like a part of it.
+
     Args:
         present: (slices, places) likeness of each slice with the object's at each place of its extent.
         places: (places,) rising, 0..1.
@@ -109,11 +127,11 @@ def likely_extent(
     """
     count = len(present)
     positions = np.arange(count)
+    total_absent = float(absent.sum())
+    best = (total_absent, (float(count), float(count) + max(1.0, thickness_slices[0])))
     least, most = max(1.0, thickness_slices[0]), max(1.0, thickness_slices[1])
-    best = (-np.inf, (0.0, float(count - 1)))
-    total_absent = absent.sum()
     for thickness in np.unique(np.rint(np.linspace(least, most, 9))):
-        for first in range(-int(thickness // 2), count - int(thickness // 2)):
+        for first in range(1 - int(thickness), count):
             at = (positions - first) / max(1.0, thickness - 1)
             inside = (at >= 0) & (at <= 1)
             if not inside.any():

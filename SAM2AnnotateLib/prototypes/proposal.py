@@ -24,7 +24,7 @@ class ProposalOptions:
         use_adapter: whether what was learned is used where there is an adapter that fits the model.
     """
 
-    neighbors: int = 4
+    neighbors: int = 3
     use_adapter: bool = True
 
 

@@ -29,11 +29,13 @@ from .settling import settled
 from .views import SupportSlice, crop_at, crop_side_mm, support_slice
 
 # So many slices of all prototypes together are compared with.
-_MOST_SUPPORTS = 150
+_MOST_SUPPORTS = 110
 # Between which shares of the prototypes' thickness the object's own is looked for.
 _THINNEST, _THICKEST = 0.75, 1.25
-# Mean cosine of the slices with those of the prototypes at their places, below which it is something else.
-_LEAST_LIKENESS = 0.3
+# Slices that resemble the prototypes' by less than this share of what these resemble one another by are of something else.
+_LEAST_SHARE = 0.6
+# What a slice of one case resembles the most alike one of another by, as a cosine, where there is one prototype alone to tell.
+_USUAL_LIKENESS = 0.5
 
 
 def encoder_for(
@@ -139,7 +141,8 @@ class _Search:
         for index, position in enumerate(positions):
             answers.append(asking.about(position, alike[index], float(along[index])))
             yield Progress(index + 1, len(positions), "slices proposed")
-        return self._proposal(positions, place.crop, answers, alike, along)
+        expected = likeness.expected([one.prototype for one in supports])
+        return self._proposal(positions, place.crop, answers, alike, along, _USUAL_LIKENESS if expected is None else max(expected, 1e-3))
 
     def _side_mm(self) -> float:
         stack = self._encoder.stack
@@ -189,20 +192,24 @@ class _Search:
         answers: Sequence[SliceAnswer],
         alike: np.ndarray,
         along: np.ndarray,
+        expected: float,
     ) -> ProposedObject | NotFound:
         encoder = self._encoder
         found = settled(answers, along, list(self._used.values()), encoder.stack.spacing_src_mm)
         likeness = resemblance(alike, along)
+        share = min(1.0, likeness / expected)
         if found.absent or found.run is None:
             return self._not_found(found.absent, likeness)
-        if likeness < _LEAST_LIKENESS:
-            return self._not_found(f"what comes closest to it resembles it too little, {likeness:.2f} of 1", likeness)
+        if share < _LEAST_SHARE:
+            return self._not_found(
+                f"what comes closest to it resembles it too little, {likeness:.2f} where {expected:.2f} is usual", likeness
+            )
         results, doubts = {}, {}
         for index in range(found.run[0], found.run[1] + 1):
             position, one = positions[index], answers[index]
             whole = paste(found.masks[index], crop, encoder.stack.frame_shape_rc)
             results[position] = SliceResult(position, whole, one.predicted_iou, one.object_score, 0.0, crop, prompted=False)
-            doubts[position] = float(np.clip(1 - one.agreement * one.object_score, 0, 1))
+            doubts[position] = float(np.clip(1 - one.agreement * one.object_score * share**2, 0, 1))
         middle = max(results, key=lambda position: int(results[position].mask.sum()))
         results[middle] = replace(results[middle], prompted=True)
         extent = Extent(positions[found.run[0]], positions[found.run[1]])

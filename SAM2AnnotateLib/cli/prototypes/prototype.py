@@ -61,7 +61,7 @@ def add_add_parser(commands) -> None:
     add("--axis", default="k", choices=("i", "j", "k", "axial", "coronal", "sagittal"), help="slice along this axis (default: k)")
     add("--window", default="auto", metavar="LO,HI|NAME", help="gray window, as of 'segment' (default: auto)")
     add("--adapt", action="store_true", help="then learn the object (again) from all cases of this name")
-    add("--steps", type=int, default=500, metavar="N", help="of learning (default: 500)")
+    add("--steps", type=int, default=1000, metavar="N", help="of learning (default: 1000)")
     add("--seconds", type=float, default=600.0, metavar="S", help="learning ends after this at the latest (default: 600)")
     add_series_options(parser)
     add_library_option(parser)
