@@ -89,9 +89,9 @@ def end_rows(engine: SegmentationEngine, cases: Path) -> Iterator[dict]:
     for one in objects(engine, cases, fit=False):
         found = drained(propose_extent(one.encoder, one.center, one.prompt, RegionPolicy()))
         shown = np.flatnonzero(one.truth.any(axis=(1, 2)))
-        for word, end, said, sure in (
-            ("first", int(shown[0]), found.extent.first, found.certainty_first), ("last", int(shown[-1]), found.extent.last, found.certainty_last),
-        ):  # fmt: skip
+        first = "first", int(shown[0]), found.extent.first, found.certainty_first
+        last = "last", int(shown[-1]), found.extent.last, found.certainty_last
+        for word, end, said, sure in (first, last):
             row = {"object": one.name, "end": word, "slices": abs(end - one.center), "off": said - end, "certainty": sure}
             yield {**row, "at volume end": end in (0, one.encoder.slice_count - 1)}
 
@@ -108,12 +108,14 @@ def way_terms(one: Marked) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for step in (-1, 1):
         view = GrowingView(encoder, policy, [one.prompt, SlicePrompt(mask=first.mask)], first.crop, step < 0)
         view.condition(one.center, one.prompt, first.mask)
-        signals, last, terms, there = WaySignals(area, float(np.sqrt(area * rows_mm * cols_mm)), spacing_mm), first.mask, [], []
+        signals, last = WaySignals(area, float(np.sqrt(area * rows_mm * cols_mm)), spacing_mm), first.mask
+        terms: list[np.ndarray] = []
+        there: list[bool] = []
         position = one.center + step
         while 0 <= position < encoder.slice_count and len(terms) < max(_FOLLOWED * len(shown), _AT_LEAST):
             seen = view.step(position)
             terms.append(signals.terms(int(seen.mask.sum()), seen.predicted_iou, seen.object_score, overlap(seen.mask, last)))
-            there.append(shown[0] <= position <= shown[-1])
+            there.append(bool(shown[0] <= position <= shown[-1]))
             last = seen.mask if seen.mask.any() else last
             position += step
         if terms:
@@ -160,9 +162,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{row['object']} {row['end']}: off by {row['off']}, certainty {row['certainty']:.2f}", flush=True)
     for word, chosen in (("all ends", rows), ("ends within the volume", [row for row in rows if not row["at volume end"]])):
         off = np.abs([row["off"] for row in chosen])
-        print(
-            f"{word}: {len(off)}, median {np.median(off):.1f} slices, within one {np.mean(off <= 1):.0%}, within two {np.mean(off <= 2):.0%}"
-        )
+        shares = ", ".join(f"within {most} {np.mean(off <= most):.0%}" for most in (1, 2, 3))
+        print(f"{word}: {len(off)}, median {np.median(off):.1f} slices, {shares}")
     if options.csv:
         with open(options.csv, "w", newline="", encoding="utf-8") as stream:
             csv.writer(stream).writerows([list(rows[0]), *([safe_cell(value) for value in row.values()] for row in rows)])

@@ -22,7 +22,7 @@ _PLACE_WEIGHT = 0.3
 # Bound for what is said of a pixel, before several say something of it.
 MOST_LOGIT = 6.0
 # Share of the learned decoder, which sees the slice alone, beside what follows from the slices of the prototypes.
-_LEARNED_SHARE = 0.4
+_LEARNED_SHARE = 0.6
 
 
 @dataclass(frozen=True, eq=False)

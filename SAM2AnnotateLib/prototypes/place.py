@@ -33,7 +33,7 @@ def squares(side_mm: float, frame_shape_rc: tuple[int, int], spacing_rc_mm: tupl
         first, last = side_mm / 2, length - side_mm / 2
         middles = [length / 2] if count == 1 else np.linspace(first, last, count).tolist()
         starts.append([middle / spacing for middle in middles])
-    return [crop_at(center, side_mm, frame_shape_rc, spacing_rc_mm) for center in product(*starts)]
+    return [crop_at((row, col), side_mm, frame_shape_rc, spacing_rc_mm) for row, col in product(*starts)]
 
 
 @dataclass(frozen=True)

@@ -94,10 +94,9 @@ class Prototype:
         if self.slice_count * self.frame_shape_rc[0] * self.frame_shape_rc[1] > _MOST_VOXELS:
             raise InputError(f"A prototype's stack of {self.slice_count} slices of {self.frame_shape_rc} pixels is larger than any volume.")
         if self.plane not in PLANES or self.modality not in MODALITIES:
-            raise InputError(
-                f"A prototype has a plane ({', '.join(PLANES)}) and a modality (CT, MR); got {self.plane!r}, {self.modality!r}."
-            )
-        if len(self.spacing_src_mm) != 3 or not all(1e-3 <= mm <= 1e3 for mm in self.spacing_src_mm):
+            said = f"{self.plane!r}, {self.modality!r}"
+            raise InputError(f"A prototype has a plane ({', '.join(PLANES)}) and a modality (CT, MR); got {said}.")
+        if not all(1e-3 <= mm <= 1e3 for mm in self.spacing_src_mm):
             raise InputError(f"A prototype's spacing lies between 0.001 and 1000 mm, got {self.spacing_src_mm}.")
 
     @property

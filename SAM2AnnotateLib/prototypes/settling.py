@@ -16,7 +16,7 @@ _SMOOTHING = 1 / 30
 # This share of the object's thickness beyond its likely ends, nothing is taken for it.
 _FAR_BEYOND = 0.25
 # A pixel is the object above this logit: asked without a prompt the model draws too little rather than too much.
-_CUTOFF = -0.8
+_CUTOFF = -1.2
 # What was found has at least this share of the smallest prototype's volume.
 _LEAST_VOLUME = 0.2
 

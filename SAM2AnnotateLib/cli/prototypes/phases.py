@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Generator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ...progress import Progress
 
@@ -32,7 +32,8 @@ class _Bars:
     def __init__(self) -> None:
         from tqdm import tqdm
 
-        self._tqdm, self._bar, self._what = tqdm, None, ""
+        self._tqdm, self._what = tqdm, ""
+        self._bar: Any = None
 
     def show(self, progress: Progress) -> None:
         if progress.what != self._what or self._bar is None:
