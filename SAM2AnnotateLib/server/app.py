@@ -111,7 +111,8 @@ class Gate:
         """Count and log that somebody was refused."""
         reason = exc.refusal.name.lower()
         self._metrics.count("refused_total", reason=reason)
-        event("refused", reason=reason, address=address)
+        if exc.refusal is not Refusal.TOO_MANY:  # who tries again and again does not fill the log
+            event("refused", reason=reason, address=address)
 
 
 def make_app(seats: Seats, tokens: TokenFile, limits: Limits, *, behind_proxy: bool = False, with_tls: bool = False) -> FastAPI:

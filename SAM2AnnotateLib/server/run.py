@@ -14,6 +14,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..optional_imports import import_for
 from .app import INSTALL_HINT, make_app
+from .impatient import impatient_http
 from .limits import Limits
 from .log import event, start_logging
 from .seats import Seats
@@ -136,7 +137,7 @@ def serve(settings: Settings, make_seats: Callable[[], Seats], say: Callable[[st
         config = uvicorn.Config(
             app,
             ws="websockets-sansio",
-            http="h11",
+            http=impatient_http(),
             loop="asyncio",
             lifespan="on",
             log_config=None,
@@ -147,7 +148,7 @@ def serve(settings: Settings, make_seats: Callable[[], Seats], say: Callable[[st
             ws_max_size=settings.limits.largest_message_bytes,
             ws_ping_interval=_PING_SECONDS,
             ws_ping_timeout=_PING_SECONDS,
-            limit_concurrency=4 * settings.limits.sessions + 64,
+            limit_concurrency=4 * settings.limits.sessions + 512,
             timeout_graceful_shutdown=_STOP_SECONDS,
             ssl_certfile=settings.address.certificate,
             ssl_keyfile=settings.address.key,

@@ -353,6 +353,20 @@ def test_bytes_that_are_no_http_do_no_harm(server, sent):
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer
 
 
+def test_connections_that_say_nothing_are_closed_and_keep_nobody_out(server):
+    half = b"GET /health HTTP/1.1\r\nHost: x\r\nX: "
+    silent = [socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS) for _ in range(300)]
+    try:
+        for number, one in enumerate(silent):
+            if number % 2:
+                one.sendall(half)
+        assert server.get(wire.HEALTH)[0] == 200
+        assert all(one.recv(1) == b"" for one in silent)
+    finally:
+        for one in silent:
+            one.close()
+
+
 def test_damaged_websocket_frames_do_no_harm(server):
     dice = random.Random(8)
     for _ in range(30):
