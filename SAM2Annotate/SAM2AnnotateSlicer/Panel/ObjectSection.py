@@ -98,8 +98,10 @@ class ObjectSection:
 
     def showModelState(self, text: str, busy: bool) -> None:
         """Show what the model is doing."""
-        description = self._logic.service.description
-        where = _(" on {device}").format(device=description["device"]) if description and description.get("device") else ""
+        service, where = self._logic.service, ""
+        if service.description and service.description.get("device"):
+            place = _(" on {device}") if service.choice.server is None else _(" on the server's {device}")
+            where = place.format(device=service.description["device"])
         showText(self._ui.modelLabel, f"{text}{where}" + ("..." if busy else ""))
 
     def _fillSegments(self, parameters) -> None:

@@ -18,10 +18,11 @@ from websockets.exceptions import ConnectionClosed
 
 from SAM2AnnotateLib.engine import ScriptedEngine
 from SAM2AnnotateLib.errors import Cancelled, ServerError, WorkerError
-from SAM2AnnotateLib.geometry import SliceStack, Volume
+from SAM2AnnotateLib.geometry import SliceStack, Volume, VolumeGrid
 from SAM2AnnotateLib.progress import CancelToken
 from SAM2AnnotateLib.prompts import SlicePrompt
 from SAM2AnnotateLib.remote.session import CANCEL_SECONDS, Patience
+from SAM2AnnotateLib.remote.upload import Upload, uploading
 from SAM2AnnotateLib.worker import wire
 from SAM2AnnotateLib.worker.messages import LoadModel, PredictSlice, Propagate, SliceDone
 
@@ -74,6 +75,24 @@ def test_a_broken_upload_goes_on_where_it_broke(a_server, a_volume):
     assert chunks == [0, 1], "the first one came, so that only the second was sent again"
     sent = [one for one in said if one.state == "uploading"]
     assert sent and sent[-1].done == wire.CHUNK_BYTES and sent[-1].total == noise.size and "of 1 MB" in sent[-1].text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(None, "of 52 MB"), (0.2, "about 1 s left"), (44.6, "about 45 s left"), (420.0, "about 7 min left")]
+)
+def test_how_far_an_upload_is_and_how_long_it_takes(seconds, words):
+    state = uploading(12_000_000, 52_000_000, seconds)
+    assert state.text.startswith("Sending the volume to the server: 12 of 52 MB") and state.text.endswith(words)
+    assert (state.done, state.total, state.seconds_left) == (12_000_000, 52_000_000, seconds)
+
+
+def test_the_time_left_of_an_upload_counts_what_is_sent_now_and_not_what_was_there(a_volume):
+    upload = Upload("x", Volume(VolumeGrid((40, 512, 512), np.eye(4)), np.zeros((40, 512, 512), np.uint8)), "k", MAPPING)
+    gray, clock = upload.gray(), iter(range(100))
+    wanted = wire.ChunksWanted(1, [[4, 10]])  # of ten, four are there; each takes a second
+    states = [state for _, state in upload.frames(wanted, gray, lambda: float(next(clock)))]
+    assert [state.done >> 20 for state in states] == [4, 5, 6, 7, 8, 9] and states[0].seconds_left is None
+    assert states[-1].seconds_left == pytest.approx(6 / 5)
 
 
 def test_nothing_tells_whose_pictures_they_are(a_server, a_volume):

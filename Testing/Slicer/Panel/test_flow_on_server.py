@@ -10,12 +10,13 @@ from lent_server import LentServer
 from panel_bench import MODULE, Bench, settle
 from worlds import WORKER, aVolume, markBall, waitFor
 
-from SAM2AnnotateLib.engine import ScriptedEngine
+from SAM2AnnotateLib.engine import Adapter, ScriptedEngine
 from SAM2AnnotateLib.geometry import SliceStack
 from SAM2AnnotateLib.intensity import IntensityMapping
 from SAM2AnnotateLib.propagation import RegionPolicy, SliceEncoder, propagate
 from SAM2AnnotateLib.review import ReviewSession, SliceStatus
 from SAM2AnnotateLib.volume_io import read_volume
+from SAM2AnnotateSlicer.Console import Console
 from SAM2AnnotateSlicer.Model.PythonCommand import pythonCommand
 from SAM2AnnotateSlicer.Model.ServerSettings import Server, keepServer
 from SAM2AnnotateSlicer.Scene.SceneBridge import ijkToWorld, jumpToSlice, sliceAxis, volumeFromNode
@@ -222,6 +223,48 @@ def test_from_the_server_to_the_model_here_and_back(bench, aServer, tmp_path, mo
     bench.key("Return")
     idle(bench)
     assert not annotated.session.due_work().due
+
+
+def test_what_was_learned_on_the_server_is_in_use_there_though_it_is_started_anew(bench, aServer):
+    volume = aVolume()
+    bench.ui.volumeSelector.setCurrentNode(volume)
+    chooseServer(bench)
+    annotated = markByMouse(bench, volume)
+    idle(bench)
+    bench.key("Return")
+    idle(bench)
+    for position in range(annotated.center + 1, annotated.center + 4):
+        bench.logic.correct(position, annotated.session.mask(position))
+    settle()
+    bench.click("learn")
+    waitFor(lambda: annotated.learned is not None, 60, bench.message)
+    idle(bench)
+    card = Adapter.from_bytes(bench.logic.learnedModels.find(annotated.learned).data()).card
+    assert card.window == tuple(annotated.about["mapping"][end] for end in ("lower", "upper")) and card.object_name == annotated.name
+    locks = {position: annotated.session.mask(position).tobytes() for position in annotated.session.locked}
+    assert bench.logic.service.description["adapter"] == annotated.learned["name"]
+    aServer.kill()
+    aServer.start()
+    drawn = annotated.session.mask(annotated.center - 2).copy()
+    drawn[:20] = False
+    bench.logic.correct(annotated.center - 2, drawn)
+    idle(bench)
+    assert (
+        not annotated.session.due_work().due
+        and locks.items() <= {position: annotated.session.mask(position).tobytes() for position in annotated.session.locked}.items()
+    )
+    assert aServer.log.count("session_began") == 1 and bench.logic.service.description["adapter"] == annotated.learned["name"]
+
+
+def test_a_script_names_a_model_of_the_server(bench, aServer):
+    volume = aVolume()
+    inside = slicer.util.arrayFromVolume(volume) > 100
+    (first, last), rows, cols = [(int(at.min()), int(at.max())) for at in np.nonzero(inside)]
+    console, box = Console(), ((cols[0], rows[0]), (cols[1] + 1, rows[1] + 1))
+    review = console.annotate(volume, box, first, last, window="0,255", model="server:bundled")
+    found = slicer.util.arrayFromSegmentBinaryLabelmap(review.segmentationNode, review.segmentId, volume) > 0
+    assert (found & inside).sum() > 0.9 * inside.sum() and aServer.log.count("session_began") == 1
+    console.close()
 
 
 def test_a_scene_from_elsewhere_without_a_server_says_what_to_do(tmp_path, monkeypatch):
