@@ -248,6 +248,11 @@ def _translated(access: ServerAccess) -> Iterator[None]:
         raise BrokenLinkError(f"{address} broke off the greeting") from exc
     except exceptions.ConnectionClosed as exc:
         raise _closed(exc) or BrokenLinkError(f"{address} broke off the greeting") from exc
+    except (exceptions.InvalidProxy, exceptions.ProxyError, ImportError) as exc:  # ImportError: of what a SOCKS proxy takes
+        raise ServerError(
+            f"{address} cannot be reached through the proxy that is set for this computer ({exc}). "
+            f"Set the environment variable NO_PROXY={address.host} if it can be reached without."
+        ) from exc
     except (exceptions.InvalidHandshake, exceptions.InvalidURI) as exc:
         raise ServerError(f"{address} is no SAM2Annotate server ({exc}). Check the address.") from exc
 

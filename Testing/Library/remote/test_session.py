@@ -12,7 +12,7 @@ from cutting_proxy import CuttingProxy
 
 pytest.importorskip("websockets")
 
-from remote_bench import KEY, MAPPING, asked, masks_here, opened, request_for, require_same, review_of, run, session_on
+from remote_bench import KEY, MAPPING, QUICK, asked, masks_here, opened, request_for, require_same, review_of, run, session_on
 from stand_in_server import close_at_slice
 from websockets.exceptions import ConnectionClosed
 
@@ -21,7 +21,9 @@ from SAM2AnnotateLib.errors import Cancelled, ServerError, WorkerError
 from SAM2AnnotateLib.geometry import SliceStack, Volume, VolumeGrid
 from SAM2AnnotateLib.progress import CancelToken
 from SAM2AnnotateLib.prompts import SlicePrompt
-from SAM2AnnotateLib.remote.session import CANCEL_SECONDS, Patience
+from SAM2AnnotateLib.remote.address import ServerAccess, ServerAddress
+from SAM2AnnotateLib.remote.link import Link
+from SAM2AnnotateLib.remote.session import CANCEL_SECONDS, Patience, RemoteSession
 from SAM2AnnotateLib.remote.upload import Upload, uploading
 from SAM2AnnotateLib.worker import wire
 from SAM2AnnotateLib.worker.messages import LoadModel, PredictSlice, Propagate, SliceDone
@@ -134,6 +136,15 @@ def test_a_refusal_is_told_with_its_reason(a_server, status, body, words):
     tries = len(a_server.headers)
     assert (tries > 1) == (status in (429, 503)), "what does not help is not tried again"
     assert a_server.headers[0]["authorization"] == "Bearer a-token" and a_server.headers[0][wire.VERSIONS_HEADER.lower()] == wire.versions()
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "nonsense://127.0.0.1", "http://127.0.0.1:9"])
+def test_a_proxy_that_cannot_be_used_is_told(monkeypatch, proxy):
+    for name in ("https_proxy", "wss_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    access = ServerAccess(ServerAddress.parse("https://sam.hospital.example"), "a-token")
+    with pytest.raises(ServerError, match=r"proxy that is set.*NO_PROXY=sam.hospital.example|cannot be reached"):
+        RemoteSession(lambda session: Link.open(access, session), patience=QUICK).load_model(LoadModel(1, "server"), CancelToken())
 
 
 def test_a_server_that_is_not_there_is_told_soon():
