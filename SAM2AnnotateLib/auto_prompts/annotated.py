@@ -33,6 +33,18 @@ def annotated_boxes(slices: Sequence[AnnotatedSlice]) -> dict:
     return found
 
 
+def spread(slices: Sequence[AnnotatedSlice], most: int) -> list[AnnotatedSlice]:
+    """At most `most` of the slices, evenly; of those without the object a quarter of that, unless the others are fewer."""
+    if len(slices) <= most:
+        return list(slices)
+    kinds = [[n for n, one in enumerate(slices) if bool(one.mask.any()) is holds] for holds in (True, False)]
+    empty = min(len(kinds[1]), max(most // 4, most - len(kinds[0])))
+    chosen: set[int] = set()
+    for numbers, count in zip(kinds, (min(len(kinds[0]), most - empty), empty), strict=True):
+        chosen.update(numbers[round(n)] for n in np.linspace(0, len(numbers) - 1, count))
+    return [slices[number] for number in sorted(chosen)]
+
+
 def further_look(one: AnnotatedSlice, crop: Box2D, rng: np.random.Generator) -> tuple[Embedding, Box2D]:
     """The slice in a crop that is shifted and scaled, in another window, encoded; and that crop.
 

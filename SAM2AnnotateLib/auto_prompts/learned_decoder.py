@@ -21,9 +21,9 @@ from ..progress import CancelToken, Progress
 from ..propagation import RegionPolicy, SliceEncoder, SliceResult
 from ..propagation.region_of_interest import cut, paste
 from .agreement import anchors_of, carried, likely, smoothed
-from .annotated import annotated_boxes, card_of, further_look
+from .annotated import annotated_boxes, card_of, further_look, spread
 from .features import feature_maps
-from .likeness import Likeness, share_on_grid
+from .likeness import MOST_COMPARED, Likeness, share_on_grid
 from .looks import ObjectSize, close_look, joined, whole_look
 from .mask_prompts import best_parts
 from .proposals import AutoProposal, is_elsewhere, key_of, not_found, object_slices, place_in_volume, wanted_positions
@@ -40,8 +40,6 @@ _SURE_SHARE = 0.6
 _FEWEST_STEPS, _MOST_STEPS = 300, 1000
 # The least doubt on a volume that has not the object.
 _ABSENT_DOUBT = 0.75
-# Annotated slices that what was found is compared with, at most.
-_MOST_COMPARED = 64
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class DecoderOptions:
         steps: of learning, each of `batch` looks at slices; None takes twice as many as there are looks, but 300 to 1000.
         batch: see `steps`.
         variants: further looks at each annotated slice: shifted, scaled, in another window; fewer where there are many slices.
-        most_looks: looks in all, which bounds memory and the time to encode.
+        most_looks: looks in all, which bounds memory and the time to encode; of more slices than that an even part is taken.
         cutoff: a pixel is the object where it is likelier than this; below one half, as a decoder that is unsure draws too little.
         neighbors: whether the slices beside a slice are heard.
         anchors: sure slices whose memory informs the others; 0 uses no memory.
@@ -103,19 +101,19 @@ class LearnedDecoder:
         """Learn from the annotated slices; see `AutoPrompter`."""
         holding = object_slices(slices)
         size, options = ObjectSize.of(holding), self._options
-        around = annotated_boxes(slices)
+        around, taught = annotated_boxes(slices), spread(slices, max(2, options.most_looks // 2))
         looks: dict[str, list[Box2D]] = {
-            "close": [close_look(one.encoder, self._policy, around[key_of(one.encoder)], size.look_mm) for one in slices]
+            "close": [close_look(one.encoder, self._policy, around[key_of(one.encoder)], size.look_mm) for one in taught]
         }
-        whole = [whole_look(one.encoder, self._policy) for one in slices]
+        whole = [whole_look(one.encoder, self._policy) for one in taught]
         if options.elsewhere and whole != looks["close"]:
             looks["whole"] = whole
         adapter = self._given
         if adapter is None:
-            adapter = yield from self._learned(slices, looks, cancel)
+            adapter = yield from self._learned(taught, looks, cancel)
         likeness = {}
         for name, crops in looks.items():
-            likeness[name] = self._compared(slices, crops, cancel)
+            likeness[name] = self._compared(taught, crops, cancel)
             yield Progress(len(likeness), len(looks), "scales compared")
         self.adapter, self._slices, self._size, self._likeness = adapter, list(slices), size, likeness
 
@@ -190,7 +188,7 @@ class LearnedDecoder:
 
     def _compared(self, slices: Sequence[AnnotatedSlice], crops: Sequence[Box2D], cancel: CancelToken | None) -> Likeness:
         holding = [(one, crop) for one, crop in zip(slices, crops, strict=True) if one.mask.any()]
-        step = max(1, -(-len(holding) // _MOST_COMPARED))
+        step = max(1, -(-len(holding) // MOST_COMPARED))
         maps, shares, groups = [], [], []
         for one, crop in holding[::step]:
             if cancel is not None:

@@ -18,6 +18,10 @@ _DOUBT_AT_LOWEST = 0.4
 _LEAST_SPREAD = 0.1
 
 
+# Annotated slices that what is found is compared with, at most.
+MOST_COMPARED = 64
+
+
 class Likeness:
     """Compares found objects with annotated ones.
 
@@ -28,7 +32,7 @@ class Likeness:
     """
 
     def __init__(self, maps: Sequence[np.ndarray], masks: Sequence[np.ndarray], groups: Sequence[object]):
-        cells = np.stack(maps)
+        cells = np.stack(maps).astype(np.float32)
         self._mean = cells.mean(axis=(0, 2, 3))
         self._stretch = 1 / np.maximum(cells.std(axis=(0, 2, 3)), 1e-3)
         self._known = np.stack([self._described(one, mask) for one, mask in zip(maps, masks, strict=True)])

@@ -53,7 +53,7 @@ class Example:
     """An annotated slice as the network sees it.
 
     Args:
-        maps: (channels, grid, grid) float32 features.
+        maps: (channels, grid, grid) features, float16 or float32.
         share: (grid, grid) float32, how much of each cell the object covers.
         place: 0..1 along the stack.
     """
@@ -73,7 +73,7 @@ class SapNetwork:
 
     def __init__(self, examples: Sequence[Example], settings: SapSettings):
         self.settings = settings
-        self._maps = torch.from_numpy(np.stack([one.maps for one in examples]))
+        self._maps = torch.from_numpy(np.stack([one.maps.astype(np.float16) for one in examples]))
         self._share = torch.from_numpy(np.stack([one.share for one in examples]))
         self._place = torch.tensor([one.place for one in examples])
         self._with = [number for number, one in enumerate(examples) if (one.share > 0.5).any()] or [
@@ -82,8 +82,11 @@ class SapNetwork:
         # Of small objects the cell that is covered most counts as the object.
         top = self._share.amax((1, 2), keepdim=True).clamp(max=1)
         self._target = ((self._share > 0.5) | ((top <= 0.5) & (top > 0) & (self._share == top))).float()
-        mean, std = self._maps.mean((0, 2, 3), keepdim=True), self._maps.std((0, 2, 3), keepdim=True)
-        self._shift, self._stretch = mean, 1 / std.clamp(min=1e-3)
+        means = torch.stack([one.float().mean((1, 2)) for one in self._maps])
+        squares = torch.stack([one.float().square().mean((1, 2)) for one in self._maps])
+        mean = means.mean(0)
+        std = (squares.mean(0) - mean.square()).clamp(min=0).sqrt()
+        self._shift, self._stretch = mean[None, :, None, None], (1 / std.clamp(min=1e-3))[None, :, None, None]
         rows = torch.linspace(-1, 1, self._maps.shape[2])
         self._cells = torch.stack(torch.meshgrid(rows, rows, indexing="ij"))[None]
         with torch.random.fork_rng(devices=[]):
@@ -125,7 +128,7 @@ class SapNetwork:
 
     def _cells_of(self, maps: torch.Tensor) -> torch.Tensor:
         """(slices, width, grid, grid) of frozen features."""
-        inputs = ((maps - self._shift) * self._stretch).clamp(-5, 5)
+        inputs = ((maps.float() - self._shift) * self._stretch).clamp(-5, 5)
         if self.settings.sigma is not None:
             inputs = torch.cat([inputs, self._cells.expand(len(inputs), -1, -1, -1)], 1)
         return self._head(inputs)
