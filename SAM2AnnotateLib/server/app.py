@@ -292,4 +292,4 @@ async def _read(websocket: WebSocket, session: Session, sessions: Sessions, limi
         if isinstance(message, Shutdown):
             sessions.end(session)
             return
-        session.take(message)
+        session.take(message, len(text))

@@ -186,7 +186,7 @@ class RaySeats:
         found = int(ray.cluster_resources().get(kind, 0))
         if found < devices:
             raise InputError(f"The cluster has {found} {kind}s, {devices} devices were asked for.")
-        self.ray = ray
+        self.ray, self._embeddings_bytes = ray, embeddings_bytes
         self._numbers, self._lock = itertools.count(1), threading.Lock()
         # Two calls of a session can be at work at once: one that waits for replies, and one that cancels.
         options = {"num_gpus": gpus, "num_cpus": 0 if gpus else 1, "max_concurrency": 3 * most_seats + 8}
@@ -231,7 +231,8 @@ class RaySeats:
                 continue
             for name, value in found.items():
                 total[name] = max(total.get(name, 0), value) if "longest" in name else total.get(name, 0) + value
-        return {**total, "devices": len(self._actors), "devices_lost_total": sum(actor.deaths for actor in self._actors)}
+        limit, lost = self._embeddings_bytes * len(self._actors), sum(actor.deaths for actor in self._actors)
+        return {**total, "embeddings_limit_bytes": limit, "devices": len(self._actors), "devices_lost_total": lost}
 
     def close(self) -> None:
         """End the actors."""

@@ -41,6 +41,7 @@ class _Asked:
     message: Message
     cancel: CancelToken
     upload: Upload | None = None
+    byte_count: int = 0
 
 
 class Session:
@@ -150,8 +151,12 @@ class Session:
         self._reply(Failed(request, "WorkerError", problem))
         return self._malformed < self._limits.malformed_messages
 
-    def take(self, message: Message) -> None:
-        """Take a request, checked. Cancelling works at once, all else in its order."""
+    def take(self, message: Message, byte_count: int) -> None:
+        """Take a request, checked. Cancelling works at once, all else in its order.
+
+        Args:
+            byte_count: of its frame: those that wait may not take more memory than one that is as large as allowed.
+        """
         self.asked_at = time.monotonic()
         if isinstance(message, Cancel):
             target = self._asked.get(message.target)
@@ -159,10 +164,10 @@ class Session:
                 target.cancel.cancel()
             return
         try:
-            self._require_order(message)
+            self._require_order(message, byte_count)
             upload = self._begin_upload(message) if isinstance(message, UploadVolume) else None
             with self._lock:
-                asked = self._asked[message.request] = _Asked(message, CancelToken(), upload)
+                asked = self._asked[message.request] = _Asked(message, CancelToken(), upload, byte_count)
                 self._waiting.put(asked)
         except SAM2AnnotateError as exc:
             self._metrics.count("requests_total", kind=type(message).__name__, outcome="refused")
@@ -178,11 +183,14 @@ class Session:
             raise InputError("There is no upload that this chunk belongs to.")
         upload.take(chunk)
 
-    def _require_order(self, message: Message) -> None:
+    def _require_order(self, message: Message, byte_count: int) -> None:
         if message.request in self._asked:
             raise WorkerError(f"There is a request {message.request} already.")
         if len(self._asked) >= self._limits.waiting_requests:
             raise WorkerError(f"{len(self._asked)} requests wait already. Wait for their replies.")
+        waiting_bytes = sum(asked.byte_count for asked in list(self._asked.values()))
+        if waiting_bytes + byte_count > self._limits.largest_message_bytes:
+            raise WorkerError(f"Requests of {waiting_bytes >> 20} MB wait already. Wait for their replies.")
         crop = getattr(message, "crop", None)
         if crop is not None:
             require_crop(crop, type(message).__name__)

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import os
 import re
 import secrets
 import stat
 import threading
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..atomic_files import write_text_atomically
+from ..atomic_files import sole_writer, write_text_atomically
 from ..errors import InputError
 from ..json_input import Fields, read_json
 
@@ -92,13 +93,17 @@ class TokenFile:
             days: until it expires; None for never.
 
         Raises:
-            InputError: if the user has one already, or name or days are none.
+            InputError: if the user has one already, name or days are none, or another program writes there now.
             OutputError: if the file cannot be written.
         """
         if not _NAME.fullmatch(name):
             raise InputError(f"A user's name is made of up to 64 letters, digits, and . _ @ -, got {name!r}.")
         if days is not None and not 0 < days <= 36_500:
             raise InputError(f"A token expires after 1 to 36500 days, got {days}.")
+        with sole_writer(self.path):
+            return self._add(name, days)
+
+    def _add(self, name: str, days: float | None) -> str:
         entries = self._load() if self.path.exists() else {}
         now = time.time()
         if any(one.name == name for one in entries.values()):
@@ -112,11 +117,12 @@ class TokenFile:
 
     def revoke(self, name: str) -> None:
         """Take a user's token away. Raises InputError if there is none."""
-        entries = self._load()
-        kept = {key: one for key, one in entries.items() if one.name != name}
-        if len(kept) == len(entries):
-            raise InputError(f"'{name}' has no token in '{self.path}'.")
-        self._store(kept)
+        with sole_writer(self.path):
+            entries = self._load()
+            kept = {key: one for key, one in entries.items() if one.name != name}
+            if len(kept) == len(entries):
+                raise InputError(f"'{name}' has no token in '{self.path}'.")
+            self._store(kept)
 
     # -- for the server --------------------------------------------------------------------------------------------------------------
 
@@ -182,9 +188,7 @@ class TokenFile:
         return entries
 
     def _store(self, entries: dict[str, TokenEntry]) -> None:
-        import json
-
-        tokens = [asdict(replace(one)) for one in entries.values()]
+        tokens = [asdict(one) for one in entries.values()]
         if not self.path.exists() and self.path.parent.is_dir() and os.name == "posix":
             os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))  # writing keeps who may read it
         write_text_atomically(self.path, json.dumps({"format": _FORMAT, "tokens": tokens}, indent=1) + "\n")

@@ -200,6 +200,17 @@ def test_too_many_requests_at_once_end_the_session(server, mallory):
     assert closed.value.rcvd is None or closed.value.rcvd.code == wire.Refusal.TOO_MANY
 
 
+def test_large_requests_do_not_pile_up(server, mallory):
+    """Each is as large as one may be; the second has to wait outside."""
+    mallory.load()
+    mallory.announce("v", _block())  # whose voxels do not come yet: what is asked now waits
+    mallory.hear()
+    for _ in range(4):
+        mallory.say(m.UseAdapter(mallory.next(), "A" * (40 << 20)))
+    refused = [mallory.hear(), mallory.hear()]
+    assert all("MB wait already" in one.problem for one in refused)
+
+
 # -- names of files -----------------------------------------------------------------------------------------------------------------
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 
 import numpy as np
 import pytest
-from serving import MAPPING, POLICY, a_review, a_volume, local_masks
+from serving import MAPPING, POLICY, a_review, a_server, a_volume, local_masks
 
-from SAM2AnnotateLib.engine import ScriptedEngine
+from SAM2AnnotateLib.engine import ScriptedEngine, load_engine
 from SAM2AnnotateLib.errors import InputError, WorkerError
 from SAM2AnnotateLib.progress import CancelToken
 from SAM2AnnotateLib.prompts import SlicePrompt
@@ -163,3 +164,16 @@ def test_more_gpus_than_there_are_cannot_be_had(seats):
         RaySeats(seats.ray, dict, 1, devices=9)
     with pytest.raises((InputError, WorkerError), match="at least one model"):
         RaySeats(seats.ray, dict, 1, devices=1)
+
+
+@pytest.mark.skipif("SAM2ANNOTATE_LONG" not in os.environ, reason="a whole server with two real models; by SAM2ANNOTATE_LONG=1")
+def test_a_whole_server_on_two_actors_gives_the_real_models_masks(tmp_path):
+    volumes, engine = {"anna": a_volume(3), "ben": a_volume(4)}, load_engine("bundled", device="cpu")
+    with a_server(tmp_path, "--ray", "local", "--devices", "2", "--device", "cpu", scripted=False) as server:
+        for user, volume in volumes.items():
+            with server.connect(user) as client:
+                client.load()
+                client.upload("v", volume)
+                assert client.masks("v", a_review(volume)) == local_masks(volume, a_review(volume), engine)
+                client.say(m.Shutdown(99))
+        assert server.metric("devices") == 2 and server.metric("faults_total") == 0

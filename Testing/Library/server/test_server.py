@@ -292,6 +292,21 @@ def test_the_log_tells_who_came_and_nothing_of_what_was_sent(server):
         assert secret not in server.log
 
 
+def test_behind_a_proxy_the_proxy_says_who_comes_and_figures_take_a_token(tmp_path):
+    with a_server(tmp_path, "--behind-proxy", "--host", "0.0.0.0") as server:
+        assert server.get(wire.METRICS)[0] == 401 and server.get(wire.METRICS, server.tokens["ben"])[0] == 200
+        for _ in range(11):
+            status = server.get(wire.ABOUT, "wrong", {"X-Forwarded-For": "192.0.2.1"})[0]
+        assert status == 429
+        assert server.get(wire.ABOUT, "wrong", {"X-Forwarded-For": "192.0.2.2"})[0] == 401
+        assert '"192.0.2.1"' in server.log
+
+
+def test_without_a_proxy_nobody_says_that_he_comes_from_elsewhere(server):
+    server.get(wire.ABOUT, "wrong", {"X-Forwarded-For": "192.0.2.77"})
+    assert "192.0.2.77" not in server.log
+
+
 def test_a_session_ends_when_nothing_is_asked_or_nobody_comes_back(tmp_path):
     options = ("--idle-minutes", "0.03", "--resume-minutes", "0.03", "--sessions-per-user", "2")
     with a_server(tmp_path, *options) as server:
