@@ -106,7 +106,8 @@ class Learner:
         """Whether it is time to offer learning: a few slices were corrected since it was learned last."""
         if annotated is None or self.running or not self.lessonCount(annotated):
             return False
-        return corrections(annotated) - int(annotated.about.get("learnedAt", 0)) >= OFFERED_AT
+        since = annotated.about.get("learnedAt", 0)
+        return corrections(annotated) - (since if isinstance(since, int) else 0) >= OFFERED_AT
 
     def broughtTo(self, annotated: AnnotatedSegment) -> str:
         """What the latest learning brought to an object, in a sentence; "" if it was none of this object, or not what is in use now."""
@@ -211,8 +212,11 @@ class Learner:
         learned = logic.learnedModels.keep(unpack([message.data])[0]) if message.data else None
         if annotated.exists and annotated.inCharge:
             annotated.about["learnedAt"] = corrections(annotated)
-        if learned is None or annotated is not logic.current or not annotated.exists:
-            return Brought(message.text, learned)
+        if learned is None:
+            return Brought(message.text, None)
+        if annotated is not logic.current or not annotated.exists or not annotated.inCharge:
+            where = "Another object is at work now, so it is not in use: choose it in the settings, under 'Learned'."
+            return Brought(f"{message.text} {where}", learned)
         logic.useLearned(learned, f"learning from {message.slices} slices")
         return Brought(message.text, learned)
 

@@ -180,7 +180,15 @@ class AnnotatedSegment:
     @property
     def learned(self) -> dict | None:
         """What was learned of it and is used, as `LearnedModel.toJson` tells it; None for the model as it came."""
-        return self.about.get("learned")
+        stored = self.about.get("learned")
+        return stored if isinstance(stored, dict) and isinstance(stored.get("sha256"), str) else None
+
+    @property
+    def proposedDoubts(self) -> dict[int, float]:
+        """The doubt of who proposed the object about slices that were not computed since, by position; empty for what is no such thing."""
+        stored = self.about.get("doubts")
+        pairs = stored.items() if isinstance(stored, dict) else ()
+        return {int(p): float(d) for p, d in pairs if p.isdecimal() and isinstance(d, (int, float)) and 0 <= d <= 1}
 
     def useLearned(self, learned: dict | None, label: str) -> None:
         """Let its open slices be proposed anew with what was learned, or with the model as it came; one step of undo.
@@ -227,7 +235,8 @@ class AnnotatedSegment:
             result = replace(result, mask=result.mask & ~blocked)
         if not self.session.add_result(result):
             return False
-        self.about.get("doubts", {}).pop(str(result.position), None)  # of who proposed it before
+        if isinstance(self.about.get("doubts"), dict):
+            self.about["doubts"].pop(str(result.position), None)  # of who proposed it before
         self._whole[result.position] = (result, whole)
         self.show([result.position], quiet)
         return True

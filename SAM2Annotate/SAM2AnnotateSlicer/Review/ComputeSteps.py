@@ -107,6 +107,7 @@ class ComputeSteps(Workspace):
         """
         annotated = self._requireObject()
         session = annotated.session
+        self._opened(annotated)  # what the model cannot be shown refuses before anything is changed
         hadMore = bool(session.locked) or any(position not in session.prompts for position in session.results)
         self._abandonRun()
         annotated.useLearned(None if learned is None else learned.toJson(), label)

@@ -150,7 +150,7 @@ class ReviewSteps(ComputeSteps):
             self._shapes = ShapeMemory()
         if self._doubts is None or self._doubts[0] != key:
             found = session_doubts(session, self.current.stack, self._shapes)
-            self._doubts = (key, _withProposers(found, self.current.about.get("doubts") or {}))
+            self._doubts = (key, _withProposers(found, self.current.proposedDoubts))
         return self._doubts[1]
 
     def expectedGood(self) -> list[int]:
@@ -205,11 +205,11 @@ class ReviewSteps(ComputeSteps):
         )
 
 
-def _withProposers(doubts: dict[int, Doubt], proposed: dict[str, float]) -> dict[int, Doubt]:
-    """Doubts that are at least those of who proposed the slices, by position as text; what is in doubt there is expected to be nothing."""
+def _withProposers(doubts: dict[int, Doubt], proposed: dict[int, float]) -> dict[int, Doubt]:
+    """Doubts that are at least those of who proposed the slices; of what is in doubt there, no DSC is expected."""
     found = dict(doubts)
     for position, value in proposed.items():
-        doubt = found.get(int(position))
+        doubt = found.get(position)
         if doubt is not None and value > doubt.value:
-            found[int(position)] = Doubt(float(value), "it is little like the prototypes", None if value > 1 - GOOD_DSC else doubt.expected)
+            found[position] = Doubt(value, "it is little like the prototypes", None if value > 1 - GOOD_DSC else doubt.expected)
     return found

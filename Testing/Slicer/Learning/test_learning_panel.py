@@ -11,6 +11,7 @@ from worlds import aVolume
 
 from SAM2AnnotateLib.errors import EngineError
 from SAM2AnnotateLib.review import SliceStatus
+from SAM2AnnotateSlicer.Review.AnnotatedSegment import AnnotatedSegment
 
 
 @pytest.fixture
@@ -219,6 +220,27 @@ def test_what_was_learned_serves_the_next_object_if_it_is_chosen(bench):
     again = bench.mark(aVolume(name="Second"))
     assert again is not annotated and again.learned == learned
     assert bench.logic.nextLearned is None
+
+
+def test_who_goes_on_to_another_object_ends_the_learning_and_is_told(bench):
+    annotated = corrected(bench)
+    bench.service.held = True
+    bench.click("learn")
+    bench.click("nextObject")
+    assert "Nothing was learned" in bench.message and not bench.panel.learning.learner.running
+    assert annotated.learned is None and bench.logic.learnedModels.all() == []
+
+
+@pytest.mark.parametrize("harm", ["x", ["y"], {"sha256": 3}, {"sha256": "../../etc", "name": "x"}, {"name": "x"}, 7])
+def test_what_a_hand_wrote_into_a_scene_is_no_reason_to_fail(bench, harm):
+    annotated = corrected(bench)
+    annotated.about |= {"learned": harm, "doubts": harm, "learnedAt": harm}
+    annotated.store()
+    back = AnnotatedSegment.restore(annotated.segmentationNode, annotated.segmentId)
+    assert back.session.to_json() == annotated.session.to_json() and back.proposedDoubts == {}
+    assert bench.logic.selectSegment(annotated.segmentationNode, annotated.segmentId) is back
+    bench.panel.attempt(bench.logic.correct, back.center, back.session.mask(back.center))
+    assert back.session.status(back.center) is SliceStatus.CORRECTED and "Unexpected" not in bench.message
 
 
 def test_json_of_the_scene_holds_no_weights(bench):
