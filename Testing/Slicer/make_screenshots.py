@@ -227,10 +227,23 @@ def _serverPictures(panel, picture) -> None:
             picture(name, inReadme=False, widget=panel.server.dialog)
         page.ui.useButton.click()
         waitFor(lambda: not panel.logic.service.busy, 120)
+        panel.ui.settingsSection.collapsed = False
+        _scrollTo(panel.ui.modelLabel)
         picture("server-used", inReadme=False)
         panel.trigger("setUp")
         picture("server-setup", inReadme=False, widget=panel.setUp.dialog)
         forgetServer()
+
+
+def _scrollTo(widget) -> None:
+    """Bring a widget of the panel into sight."""
+    import slicer
+
+    slicer.app.processEvents()
+    area = widget
+    while not area.inherits("QScrollArea"):
+        area = area.parent()
+    area.ensureWidgetVisible(widget)
 
 
 if __name__ == "__main__":

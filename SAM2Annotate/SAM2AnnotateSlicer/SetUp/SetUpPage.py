@@ -68,7 +68,7 @@ class SetUpPage:
         self._models = self.installer.describeModels()
         _fill(self.ui.modelsTable, self._models, lambda row: [row.name, _stateText(row), row.size, row.purpose])
         if chosen is not None:
-            self.chooseModel(chosen.name)
+            self._selectRow(chosen.name)
         here = _("SAM 2 runs in a process of its own, on Slicer's Python. These packages are needed; what is installed is never replaced.")
         there = _("A server runs the model: no more than these packages is needed here. What is installed is never replaced.")
         showText(self.ui.introductionLabel, there if self._onServer else here)
@@ -83,6 +83,9 @@ class SetUpPage:
         if isOnServer(name) is not self._onServer:
             self._onServer = isOnServer(name)
             self.refresh()
+        self._selectRow(name)
+
+    def _selectRow(self, name: str) -> None:
         for position, row in enumerate(self._models):
             if row.name == name:
                 self.ui.modelsTable.selectRow(position)
