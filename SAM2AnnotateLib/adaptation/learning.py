@@ -18,11 +18,14 @@ from ..progress import CancelToken, Progress, ProgressCallback
 from ..propagation import RegionPolicy
 from .annotated_slice import AnnotatedSlice
 from .held_out import PROMPTED_KINDS, folds_of, mean_by_kind, scores_of
-from .lessons import lessons_of, object_size_mm
+from .lessons import lessons_of, object_size_mm, thinned
 from .options import LearningOptions, LearningOutcome
 
 _MOST_FOLDS = 3
 _FEWEST_STEPS = 2
+# Of more slices some are learned from, spread evenly; of many held out some are asked about.
+_MOST_SLICES = 96
+_MOST_ASKED = 5
 # Without a prompt there is no model as it came to compare with; it is offered if it finds at least this much.
 _LEAST_WITHOUT_PROMPT = 0.5
 
@@ -65,6 +68,9 @@ def learn(
         raise InputError(
             f"Learning takes at least {needed} annotated slices that hold the object, there are {len(present)}. Annotate more."
         )
+    if len(slices) > _MOST_SLICES:
+        slices = thinned(slices, _MOST_SLICES)
+        present = [one for one in slices if one.holds_object]
     lessons: list[tuple[AnnotatedSlice, Lesson]] = []
     for pair in lessons_of(slices, policy, np.random.default_rng(options.seed)):
         _ask(cancel)
@@ -82,9 +88,11 @@ def learn(
             others = [one for one in slices if all(one is not aside for aside in held)]
             tensors, _ = yield from school.run(others, options.held_out_share * (number + 1) / len(folds))
             taught = engine.with_adapter(Adapter(tensors, _card(engine, others, "", None, options)))
-            rows_before += scores_of(held, engine, policy, others)
-            rows_after += scores_of(held, taught, policy, others)
-            _ask(cancel)
+            for one in thinned(held, _MOST_ASKED):
+                _ask(cancel)
+                rows_before += scores_of([one], engine, policy, others)
+                rows_after += scores_of([one], taught, policy, others)
+                yield Progress(min(1000, int(1000 * school.used)), 1000, "Learning: asking slices held out")
         before, after = mean_by_kind(rows_before), mean_by_kind(rows_after)
         serves = _served(before, after)
     text = _text(object_name, before, after, serves, len(present))

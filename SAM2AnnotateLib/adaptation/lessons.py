@@ -18,6 +18,21 @@ from .annotated_slice import AnnotatedSlice
 
 # How often each part is drawn, against the others.
 _WEIGHTS = {"box": 3.0, "click": 2.0, "union": 2.0, "whole": 1.0}
+# Of more slices than this, each is shown in two parts only: together they show enough of all.
+_MANY_SLICES = 24
+
+
+def thinned(slices: Sequence[AnnotatedSlice], most: int) -> list[AnnotatedSlice]:
+    """At most so many slices, spread evenly over those that hold the object and over the others."""
+    present, absent = ([one for one in slices if one.holds_object is there] for there in (True, False))
+    room = max(1, min(len(absent), most // 4)) if absent else 0
+    return [*_spread(present, most - room), *_spread(absent, room)]
+
+
+def _spread(slices: Sequence[AnnotatedSlice], most: int) -> list[AnnotatedSlice]:
+    if len(slices) <= most:
+        return list(slices)
+    return [slices[int((number + 0.5) * len(slices) / most)] for number in range(most)]
 
 
 def object_size_mm(slices: Sequence[AnnotatedSlice]) -> float:
@@ -68,7 +83,7 @@ def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.r
         rng: draws the clicks that parts are shown around.
     """
     size_mm = object_size_mm(slices)
-    for one in slices:
+    for number, one in enumerate(slices):
         shape_rc, spacing_rc_mm = one.encoder.stack.frame_shape_rc, one.encoder.stack.frame_spacing_rc_mm
         union = union_box(slices, one.encoder)
         crops: dict[Box2D, tuple[str, tuple[str, ...]]] = {}
@@ -80,6 +95,9 @@ def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.r
         if union is not None:
             crops.setdefault(policy.crop_around(union, shape_rc, spacing_rc_mm), ("union", ("none", "box", "point")))
         crops.setdefault(policy.whole_slice(shape_rc, spacing_rc_mm), ("whole", ("none", "point", "box")))
-        for crop, (name, kinds) in crops.items():
+        shown = list(crops.items())
+        if len(slices) > _MANY_SLICES:  # each its first part, and of the others one in turn
+            shown = [shown[0], *([shown[1 + number % (len(shown) - 1)]] if len(shown) > 1 else [])]
+        for crop, (name, kinds) in shown:
             mask = cut(one.mask, crop)
             yield one, Lesson(one.encoder.embedding(one.position, crop), mask, kinds, one.place, one.position, (), _WEIGHTS[name])

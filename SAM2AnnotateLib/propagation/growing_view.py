@@ -24,6 +24,8 @@ from .slice_encoder import SliceEncoder
 _MOST_GROWTHS_A_SLICE = 3
 # Clicks do not tell how large the object is. It is looked for on the whole slice first, and again in a crop of at most this share of that.
 _WORTH_A_CLOSER_LOOK = 0.7
+# The share of what was learned in what the memory carries.
+_LEARNED_SHARE = 0.5
 # Where what was learned and what the memory carried overlap less than this, they speak of different things: then the memory is believed.
 _LEAST_AGREEMENT = 0.5
 
@@ -117,7 +119,7 @@ class GrowingView:
         learned = paste(said.mask, self._crop, self._shape_rc)
         if overlap(learned, carried) < _LEAST_AGREEMENT:
             return carried, prediction
-        mask = mixed([(0.5, carried), (0.5, learned)], self._spacing_rc_mm)
+        mask = mixed([(1 - _LEARNED_SHARE, carried), (_LEARNED_SHARE, learned)], self._spacing_rc_mm)
         iou = (prediction.predicted_iou + said.predicted_iou) / 2
         return mask, replace(prediction, predicted_iou=iou, object_score=(prediction.object_score + said.object_score) / 2)
 

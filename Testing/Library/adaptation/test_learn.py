@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from SAM2AnnotateLib.adaptation import AnnotatedSlice, LearningOptions, learn, learned, propose_slices
+from SAM2AnnotateLib.adaptation import AnnotatedSlice, LearningOptions, learn, learned, propose_slices, slices_of
 from SAM2AnnotateLib.adaptation.annotated_slice import place_of
 from SAM2AnnotateLib.adaptation.held_out import folds_of
-from SAM2AnnotateLib.adaptation.lessons import deepest_pixel, lessons_of, object_size_mm, positions_beyond
+from SAM2AnnotateLib.adaptation.lessons import deepest_pixel, lessons_of, object_size_mm, positions_beyond, thinned
 from SAM2AnnotateLib.annotator import Annotator
 from SAM2AnnotateLib.engine import EmbeddingStore, ScriptedEngine
 from SAM2AnnotateLib.errors import Cancelled, EngineError, InputError
@@ -219,6 +219,29 @@ def test_open_slices_are_proposed_and_locked_ones_never():
     results = {result.position: result for result in propose_slices(taught, RegionPolicy(), locked, Extent(2, 9))}
     assert sorted(results) == [3, 4, 6, 7, 8]
     assert all(int(result.mask.sum()) == 8 * 48 for result in results.values())
+
+
+def test_of_hundreds_of_slices_some_are_learned_from_spread_over_all():
+    encoder = an_encoder()
+    many = [*annotated(encoder, (2, 3, 4, 5, 6, 7, 8, 9)) * 20, *annotated(encoder, (0, 11)) * 20]
+    few = thinned(many, 96)
+    assert len(few) == 96 and sum(one.holds_object for one in few) == 72
+    assert {one.position for one in few} == {0, 2, 3, 4, 5, 6, 7, 8, 9, 11}
+    assert thinned(many[:5], 96) == many[:5] and len(thinned(many, 3)) == 3
+    outcome = learned(learn(many, options=LearningOptions(steps=6)))
+    assert outcome.adapter.card.slice_count == 96
+
+
+def test_what_a_person_locked_is_learned_and_that_the_object_ends_at_its_ends():
+    annotator = Annotator(a_volume(), ScriptedEngine(), window="0,255")
+    item = annotator.new_object(5, box=((6, 20), (54, 28)), extent=(2, 9))
+    for _ in item.propagate():
+        pass
+    item.accept(3)
+    item.accept(7)
+    slices = slices_of(item)
+    assert [(one.position, one.holds_object) for one in slices] == [(3, True), (7, True), (1, False), (10, False)]
+    assert learned(learn(slices, policy=annotator.policy, options=STEPS)).slices == 2
 
 
 def test_the_window_of_an_adapter_is_used_where_nobody_asked_for_one():

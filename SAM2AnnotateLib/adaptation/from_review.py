@@ -1,0 +1,22 @@
+"""What a person decided about an object, as slices to learn from. Imports annotator and below."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..annotator import AnnotatedObject
+from .annotated_slice import AnnotatedSlice
+from .lessons import positions_beyond
+
+
+def slices_of(item: AnnotatedObject) -> list[AnnotatedSlice]:
+    """The locked slices of an object, and some beyond its extent, where it is not.
+
+    Args:
+        item: with slices that were accepted or corrected.
+    """
+    review, stack = item.review, item.annotator.stack
+    locked = [(position, review.mask(position)) for position in sorted(review.locked)]
+    nothing = np.zeros(stack.frame_shape_rc, dtype=bool)
+    beyond = [(position, nothing) for position in positions_beyond(review.extent, stack.shape_src[0])]
+    return [AnnotatedSlice(item.encoder, position, mask, review.extent) for position, mask in (*locked, *beyond) if mask is not None]
