@@ -120,7 +120,8 @@ class Carrying:
     def _from_both(self, stretch: Stretch, shape_between: bool) -> Iterator[tuple[int, _Ways]]:
         """Each end leads where it is near, told of the other; with the shape between them, if a person drew both."""
         low, high = stretch.ends
-        runs = {end: dict(self._run(end, [end, other], stretch.away_from(end))) for end, other in ((low, high), (high, low))}
+        # Between two slices that a person drew, the memory of both is better than what was learned of the object.
+        runs = {end: dict(self._run(end, [end, other], stretch.away_from(end), shape_between)) for end, other in ((low, high), (high, low))}
         shape_share = self._shape_share(stretch) if shape_between else 0.0
         for position in stretch.positions:
             near = {end: self._nearness(stretch, end, position) for end in stretch.ends}
@@ -143,12 +144,14 @@ class Carrying:
         size_mm = float(np.sqrt(min(int(self._known[end].mask.sum()) for end in stretch.ends) * rows_mm * cols_mm))
         return max(_LEAST_SHAPE_SHARE, float(np.exp(-gap_mm / size_mm))) if size_mm > 0 else _LEAST_SHAPE_SHARE
 
-    def _run(self, start: int, conditioning: Collection[int], positions: Collection[int]) -> Iterator[tuple[int, Seen]]:
+    def _run(
+        self, start: int, conditioning: Collection[int], positions: Collection[int], by_memory_alone: bool = False
+    ) -> Iterator[tuple[int, Seen]]:
         """One run with a fresh memory, from the slice `start`, informed by all of `conditioning`."""
         known = {position: self._known[position] for position in conditioning}
         marks = [mark for one in known.values() for mark in (one.prompt, SlicePrompt(mask=one.mask))]
         reverse = any(position < start for position in positions)
-        view = GrowingView(self._encoder, self._policy, marks, self._crops.get(start), reverse)
+        view = GrowingView(self._encoder, self._policy, marks, self._crops.get(start), reverse, by_memory_alone)
         if all(one.prompt.final_mask is not None and not one.mask.any() for one in known.values()):
             # A person said that the object is not on the slices that this run departs from: it has nothing to follow.
             for position in positions:

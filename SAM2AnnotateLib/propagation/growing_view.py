@@ -58,12 +58,20 @@ class GrowingView:
         marks: prompts and masks that the first crop must hold, with room around.
         crop: a crop to begin with if it holds them; else one is made around them.
         reverse: whether positions fall.
+        by_memory_alone: whether steps leave out what an adapter makes of them.
     """
 
     def __init__(
-        self, encoder: SliceEncoder, policy: RegionPolicy, marks: Sequence[SlicePrompt], crop: Box2D | None = None, reverse: bool = False
+        self,
+        encoder: SliceEncoder,
+        policy: RegionPolicy,
+        marks: Sequence[SlicePrompt],
+        crop: Box2D | None = None,
+        reverse: bool = False,
+        by_memory_alone: bool = False,
     ):
         self._encoder, self._policy, self._reverse = encoder, policy, reverse
+        self._by_memory_alone = by_memory_alone
         self._shape_rc, self._spacing_rc_mm = encoder.stack.frame_shape_rc, encoder.stack.frame_spacing_rc_mm
         self._crop = self._holding(marks, crop)
         self._known: dict[int, np.ndarray] = {}
@@ -109,7 +117,7 @@ class GrowingView:
         mask, prediction = self._grown_for(mask, prediction, lambda: self._stepped_anew(position), marks)
         self._recent.append((position, mask))
         adapter = self._encoder.engine.adapter
-        if adapter is not None and adapter.serves("box") and mask.any():
+        if adapter is not None and adapter.serves("box") and mask.any() and not self._by_memory_alone:
             mask, prediction = self._as_learned(position, mask, prediction)
         return self._seen(mask, prediction, started)
 
