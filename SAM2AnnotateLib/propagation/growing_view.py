@@ -24,10 +24,8 @@ from .slice_encoder import SliceEncoder
 _MOST_GROWTHS_A_SLICE = 3
 # Clicks do not tell how large the object is. It is looked for on the whole slice first, and again in a crop of at most this share of that.
 _WORTH_A_CLOSER_LOOK = 0.7
-# The share of what was learned in what the memory carries.
-_LEARNED_SHARE = 0.5
 # Where what was learned and what the memory carried overlap less than this, they speak of different things: then the memory is believed.
-_LEAST_AGREEMENT = 0.5
+_LEAST_AGREEMENT = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,20 +114,28 @@ class GrowingView:
         marks = [SlicePrompt(mask=known) for known in self._known.values()]
         mask, prediction = self._grown_for(mask, prediction, lambda: self._stepped_anew(position), marks)
         self._recent.append((position, mask))
-        adapter = self._encoder.engine.adapter
-        if adapter is not None and adapter.serves("box") and mask.any() and not self._by_memory_alone:
+        if self._encoder.engine.adapter is not None and mask.any() and not self._by_memory_alone:
             mask, prediction = self._as_learned(position, mask, prediction)
         return self._seen(mask, prediction, started)
 
     def _as_learned(self, position: int, carried: np.ndarray, prediction: SlicePrediction) -> tuple[np.ndarray, SlicePrediction]:
-        """What the memory carried here, halfway to what the adapter makes of a box around it; the memory itself goes on as it came."""
-        said = self._conditioned(position, SlicePrompt(box=Box2D.around(carried)))
-        learned = paste(said.mask, self._crop, self._shape_rc)
-        if overlap(learned, carried) < _LEAST_AGREEMENT:
-            return carried, prediction
-        mask = mixed([(1 - _LEARNED_SHARE, carried), (_LEARNED_SHARE, learned)], self._spacing_rc_mm)
-        iou = (prediction.predicted_iou + said.predicted_iou) / 2
-        return mask, replace(prediction, predicted_iou=iou, object_score=(prediction.object_score + said.object_score) / 2)
+        """The mean of what the memory carried here, what the adapter makes of a box around it, and what it finds without a prompt.
+
+        Each is left out where the adapter does not serve it, or where it speaks of something else. The memory goes on as it came.
+        """
+        engine, said = self._encoder.engine, []
+        if engine.adapter is not None and engine.adapter.serves("box"):
+            said.append(self._conditioned(position, SlicePrompt(box=Box2D.around(carried))))
+        if engine.adapter is not None and engine.adapter.serves("none"):
+            said.append(engine.propose(self._encoder.embedding(position, self._crop), self._crop.shape_rc))
+        learned = [(paste(one.mask, self._crop, self._shape_rc), one) for one in said]
+        agreeing = [(mask, one) for mask, one in learned if overlap(mask, carried) >= _LEAST_AGREEMENT]
+        ways = [(carried, prediction), *agreeing]
+        return mixed([(1.0, mask) for mask, _ in ways], self._spacing_rc_mm), replace(
+            prediction,
+            predicted_iou=float(np.mean([one.predicted_iou for _, one in ways])),
+            object_score=float(np.mean([one.object_score for _, one in ways])),
+        )
 
     # -- what the model is shown -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,71 @@
+"""What an adapter does to passes from slice to slice, with the scripted model: its memory lags behind an object that grows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from SAM2AnnotateLib.adaptation import AnnotatedSlice, LearningOptions, learn, learned, propose_slices
+from SAM2AnnotateLib.annotator import Annotator
+from SAM2AnnotateLib.engine import Adapter, ScriptedEngine
+from SAM2AnnotateLib.geometry import Extent, Volume, VolumeGrid
+from SAM2AnnotateLib.propagation import RegionPolicy
+
+EXTENT = Extent(0, 6)
+WHOLE = RegionPolicy("full")
+
+
+def a_growing_bar() -> Volume:
+    """Seven slices of 20 x 90: a bar that grows by 10 columns a slice, the scripted memory follows by 3 on each side."""
+    voxels = np.full((7, 20, 90), 60.0)
+    for k in range(7):
+        voxels[k, 8:12, 10 : 20 + 10 * k] = 150
+    return Volume(VolumeGrid(voxels.shape, np.diag([-1.0, -1.0, 1.0, 1.0])), voxels)
+
+
+@pytest.fixture
+def encoder():
+    return Annotator(a_growing_bar(), ScriptedEngine(), window="0,255").encoder_for(0, None)
+
+
+def _truth(encoder, position):
+    return encoder.stack.view(encoder.volume.array_kji)[position] > 100
+
+
+def _proposed(encoder, adapter, *locked):
+    taught = encoder.with_engine(encoder.engine.with_adapter(adapter))
+    return {one.position: one for one in propose_slices(taught, WHOLE, {p: _truth(encoder, p) for p in locked}, EXTENT)}
+
+
+@pytest.fixture
+def adapter(encoder):
+    slices = [AnnotatedSlice(encoder, position, _truth(encoder, position)) for position in (0, 2, 4, 6)]
+    return learned(learn(slices, policy=WHOLE, options=LearningOptions(steps=8, hold_out=False))).adapter
+
+
+def test_beyond_the_locked_slices_what_was_learned_goes_with_the_memory(encoder, adapter):
+    by_memory, with_learned = _proposed(encoder, None, 0), _proposed(encoder, adapter, 0)
+    assert sorted(with_learned) == [1, 2, 3, 4, 5, 6]
+    for position in (1, 2, 3):
+        truth = _truth(encoder, position)
+        assert int(by_memory[position].mask.sum()) < int(with_learned[position].mask.sum()) <= int(truth.sum())
+        assert not (with_learned[position].mask & ~truth).any()
+
+
+def test_between_two_drawn_slices_the_memory_carries_alone(encoder, adapter):
+    by_memory, with_learned = _proposed(encoder, None, 0, 6), _proposed(encoder, adapter, 0, 6)
+    assert all(np.array_equal(by_memory[position].mask, with_learned[position].mask) for position in range(1, 6))
+
+
+def test_a_kind_that_the_adapter_does_not_serve_is_left_out(encoder, adapter):
+    points_only = Adapter(adapter.tensors, replace(adapter.card, serves=("point",)))
+    by_memory, with_learned = _proposed(encoder, None, 0), _proposed(encoder, points_only, 0)
+    assert all(np.array_equal(by_memory[position].mask, with_learned[position].mask) for position in range(1, 7))
+
+
+def test_where_the_adapter_speaks_of_something_else_the_memory_is_believed(encoder, adapter):
+    wrong = Adapter({**adapter.tensors, "gray": np.array([60.0], np.float32)}, adapter.card)
+    by_memory, with_learned = _proposed(encoder, None, 0), _proposed(encoder, wrong, 0)
+    assert all(np.array_equal(by_memory[position].mask, with_learned[position].mask) for position in range(1, 7))
