@@ -151,7 +151,8 @@ class Carrying:
         known = {position: self._known[position] for position in conditioning}
         marks = [mark for one in known.values() for mark in (one.prompt, SlicePrompt(mask=one.mask))]
         reverse = any(position < start for position in positions)
-        view = GrowingView(self._encoder, self._policy, marks, self._crops.get(start), reverse, by_memory_alone)
+        from_locked = self._known[start].prompt.final_mask is not None
+        view = GrowingView(self._encoder, self._policy, marks, self._crops.get(start), reverse, by_memory_alone, from_locked)
         if all(one.prompt.final_mask is not None and not one.mask.any() for one in known.values()):
             # A person said that the object is not on the slices that this run departs from: it has nothing to follow.
             for position in positions:

@@ -24,6 +24,8 @@ from .slice_encoder import SliceEncoder
 _MOST_GROWTHS_A_SLICE = 3
 # Clicks do not tell how large the object is. It is looked for on the whole slice first, and again in a crop of at most this share of that.
 _WORTH_A_CLOSER_LOOK = 0.7
+# A pass from a slice that a person is done with goes by the memory alone at first; what was learned counts in full so many slices on.
+_MEMORY_LEADS = 8
 # Where what was learned and what the memory carried overlap less than this, they speak of different things: then the memory is believed.
 _LEAST_AGREEMENT = 0.3
 
@@ -57,6 +59,7 @@ class GrowingView:
         crop: a crop to begin with if it holds them; else one is made around them.
         reverse: whether positions fall.
         by_memory_alone: whether steps leave out what an adapter makes of them.
+        from_locked: whether the pass departs from a slice that a person is done with: near it the memory leads.
     """
 
     def __init__(
@@ -67,9 +70,10 @@ class GrowingView:
         crop: Box2D | None = None,
         reverse: bool = False,
         by_memory_alone: bool = False,
+        from_locked: bool = False,
     ):
         self._encoder, self._policy, self._reverse = encoder, policy, reverse
-        self._by_memory_alone = by_memory_alone
+        self._by_memory_alone, self._from_locked, self._steps = by_memory_alone, from_locked, 0
         self._shape_rc, self._spacing_rc_mm = encoder.stack.frame_shape_rc, encoder.stack.frame_spacing_rc_mm
         self._crop = self._holding(marks, crop)
         self._known: dict[int, np.ndarray] = {}
@@ -114,6 +118,7 @@ class GrowingView:
         marks = [SlicePrompt(mask=known) for known in self._known.values()]
         mask, prediction = self._grown_for(mask, prediction, lambda: self._stepped_anew(position), marks)
         self._recent.append((position, mask))
+        self._steps += 1
         if self._encoder.engine.adapter is not None and mask.any() and not self._by_memory_alone:
             mask, prediction = self._as_learned(position, mask, prediction)
         return self._seen(mask, prediction, started)
@@ -123,6 +128,9 @@ class GrowingView:
 
         Each is left out where the adapter does not serve it, or where it speaks of something else. The memory goes on as it came.
         """
+        weight = min(1.0, (self._steps - 1) / _MEMORY_LEADS) if self._from_locked else 1.0
+        if weight <= 0:
+            return carried, prediction
         engine, said = self._encoder.engine, []
         if engine.adapter is not None and engine.adapter.serves("box"):
             said.append(self._conditioned(position, SlicePrompt(box=Box2D.around(carried))))
@@ -130,12 +138,11 @@ class GrowingView:
             said.append(engine.propose(self._encoder.embedding(position, self._crop), self._crop.shape_rc))
         learned = [(paste(one.mask, self._crop, self._shape_rc), one) for one in said]
         agreeing = [(mask, one) for mask, one in learned if overlap(mask, carried) >= _LEAST_AGREEMENT]
-        ways = [(carried, prediction), *agreeing]
-        return mixed([(1.0, mask) for mask, _ in ways], self._spacing_rc_mm), replace(
-            prediction,
-            predicted_iou=float(np.mean([one.predicted_iou for _, one in ways])),
-            object_score=float(np.mean([one.object_score for _, one in ways])),
-        )
+        weights = [1.0, *(weight for _ in agreeing)]
+        iou = np.average([prediction.predicted_iou, *(one.predicted_iou for _, one in agreeing)], weights=weights)
+        score = np.average([prediction.object_score, *(one.object_score for _, one in agreeing)], weights=weights)
+        mask = mixed(list(zip(weights, (carried, *(mask for mask, _ in agreeing)), strict=True)), self._spacing_rc_mm)
+        return mask, replace(prediction, predicted_iou=float(iou), object_score=float(score))
 
     # -- what the model is shown -------------------------------------------------------------------------------------------------
 

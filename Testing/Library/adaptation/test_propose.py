@@ -10,8 +10,9 @@ import pytest
 from SAM2AnnotateLib.adaptation import AnnotatedSlice, LearningOptions, learn, learned, propose_slices
 from SAM2AnnotateLib.annotator import Annotator
 from SAM2AnnotateLib.engine import Adapter, ScriptedEngine
-from SAM2AnnotateLib.geometry import Extent, Volume, VolumeGrid
-from SAM2AnnotateLib.propagation import RegionPolicy
+from SAM2AnnotateLib.geometry import Box2D, Extent, Volume, VolumeGrid
+from SAM2AnnotateLib.prompts import SlicePrompt
+from SAM2AnnotateLib.propagation import RegionPolicy, propagate
 
 EXTENT = Extent(0, 6)
 WHOLE = RegionPolicy("full")
@@ -45,13 +46,27 @@ def adapter(encoder):
     return learned(learn(slices, policy=WHOLE, options=LearningOptions(steps=8, hold_out=False))).adapter
 
 
-def test_beyond_the_locked_slices_what_was_learned_goes_with_the_memory(encoder, adapter):
-    by_memory, with_learned = _proposed(encoder, None, 0), _proposed(encoder, adapter, 0)
-    assert sorted(with_learned) == [1, 2, 3, 4, 5, 6]
+def _from_a_box(encoder, adapter):
+    taught = encoder.with_engine(encoder.engine.with_adapter(adapter))
+    prompts = {0: SlicePrompt(box=Box2D(8, 12, 10, 20))}
+    return {one.position: one for one in propagate(taught, prompts, EXTENT, WHOLE)}
+
+
+def test_from_a_prompt_what_was_learned_goes_with_the_memory(encoder, adapter):
+    by_memory, with_learned = _from_a_box(encoder, None), _from_a_box(encoder, adapter)
+    assert sorted(with_learned) == [0, 1, 2, 3, 4, 5, 6]
     for position in (1, 2, 3):
         truth = _truth(encoder, position)
         assert int(by_memory[position].mask.sum()) < int(with_learned[position].mask.sum()) <= int(truth.sum())
         assert not (with_learned[position].mask & ~truth).any()
+
+
+def test_beyond_a_locked_slice_the_memory_leads_at_first(encoder, adapter, monkeypatch):
+    by_memory = _proposed(encoder, None, 0)
+    monkeypatch.setattr("SAM2AnnotateLib.propagation.growing_view._MEMORY_LEADS", 1)
+    with_learned = _proposed(encoder, adapter, 0)
+    assert np.array_equal(by_memory[1].mask, with_learned[1].mask)
+    assert int(by_memory[2].mask.sum()) < int(with_learned[2].mask.sum()) <= int(_truth(encoder, 2).sum())
 
 
 def test_between_two_drawn_slices_the_memory_carries_alone(encoder, adapter):
@@ -61,11 +76,11 @@ def test_between_two_drawn_slices_the_memory_carries_alone(encoder, adapter):
 
 def test_a_kind_that_the_adapter_does_not_serve_is_left_out(encoder, adapter):
     points_only = Adapter(adapter.tensors, replace(adapter.card, serves=("point",)))
-    by_memory, with_learned = _proposed(encoder, None, 0), _proposed(encoder, points_only, 0)
-    assert all(np.array_equal(by_memory[position].mask, with_learned[position].mask) for position in range(1, 7))
+    by_memory, with_learned = _from_a_box(encoder, None), _from_a_box(encoder, points_only)
+    assert all(np.array_equal(by_memory[position].mask, with_learned[position].mask) for position in range(7))
 
 
 def test_where_the_adapter_speaks_of_something_else_the_memory_is_believed(encoder, adapter):
     wrong = Adapter({**adapter.tensors, "gray": np.array([60.0], np.float32)}, adapter.card)
-    by_memory, with_learned = _proposed(encoder, None, 0), _proposed(encoder, wrong, 0)
-    assert all(np.array_equal(by_memory[position].mask, with_learned[position].mask) for position in range(1, 7))
+    both = _proposed(encoder, None, 0), _proposed(encoder, wrong, 0)
+    assert all(np.array_equal(both[0][position].mask, both[1][position].mask) for position in range(1, 7))
