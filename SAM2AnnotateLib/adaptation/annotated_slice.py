@@ -21,6 +21,7 @@ class AnnotatedSlice:
         position: in the volume's stack.
         mask: (rows, cols) bool of the whole upright slice; all False teaches that the object is not there.
         extent: positions of the object's first and last slice in this volume; None if not known.
+        drawn: whether a person drew or corrected it. What was accepted as proposed teaches less: its errors are the model's own.
 
     Raises:
         InputError: if the mask does not fit the slice.
@@ -30,6 +31,7 @@ class AnnotatedSlice:
     position: int
     mask: np.ndarray
     extent: Extent | None = None
+    drawn: bool = True
 
     def __post_init__(self) -> None:
         mask = np.array(self.mask, dtype=bool)

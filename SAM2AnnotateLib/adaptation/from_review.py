@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..annotator import AnnotatedObject
+from ..review import SliceStatus
 from .annotated_slice import AnnotatedSlice
 from .lessons import positions_beyond
 
@@ -16,7 +17,11 @@ def slices_of(item: AnnotatedObject) -> list[AnnotatedSlice]:
         item: with slices that were accepted or corrected.
     """
     review, stack = item.review, item.annotator.stack
-    locked = [(position, review.mask(position)) for position in sorted(review.locked)]
+    found = []
+    for position in sorted(review.locked):
+        mask, drawn = review.mask(position), review.status(position) is SliceStatus.CORRECTED
+        if mask is not None:
+            found.append(AnnotatedSlice(item.encoder, position, mask, review.extent, drawn))
     nothing = np.zeros(stack.frame_shape_rc, dtype=bool)
-    beyond = [(position, nothing) for position in positions_beyond(review.extent, stack.shape_src[0])]
-    return [AnnotatedSlice(item.encoder, position, mask, review.extent) for position, mask in (*locked, *beyond) if mask is not None]
+    beyond = positions_beyond(review.extent, stack.shape_src[0])
+    return [*found, *(AnnotatedSlice(item.encoder, position, nothing, review.extent) for position in beyond)]

@@ -9,14 +9,40 @@ import numpy as np
 from ..engine import SegmentationEngine
 from ..geometry import Box2D
 from ..prompts import Point, SlicePrompt
-from ..propagation import RegionPolicy
+from ..propagation import RegionPolicy, SliceEncoder
+from ..propagation.growing_view import GrowingView
 from ..propagation.propagate import predict_slice
 from ..propagation.region_of_interest import paste
 from ..propagation.signed_distance import overlap as dice
 from .annotated_slice import AnnotatedSlice
-from .lessons import deepest_pixel, union_box
+from .lessons import deepest_pixel, remembered_beside, same_volume, union_box
 
 PROMPTED_KINDS = ("box", "point")
+# From so many slices on they are held out in one turn.
+_MANY = 20
+# Held-out slices that the model is asked about at most, and how many drawn ones are enough to ask about no others.
+_MOST_ASKED, _ENOUGH_DRAWN = 12, 4
+
+
+def parts_to_hold_out(slices: Sequence[AnnotatedSlice], most: int) -> list[list[AnnotatedSlice]]:
+    """What is held out in turn. Of few slices each once, see `folds_of`. Many, which cost much to be asked about, are held out in one turn:
+    the last volume if there are several, else every third slice.
+    """
+    if len(slices) < _MANY:
+        return folds_of(slices, most)
+    last = [one for one in slices if same_volume(one, slices[-1])]
+    return [last if len(last) < len(slices) else folds_of(slices, most)[1]]
+
+
+def asked_about(held: Sequence[AnnotatedSlice]) -> list[AnnotatedSlice]:
+    """Those of the held-out slices that the model is asked about: drawn ones, if there are enough, as an accepted one is what the model
+    itself proposed; evenly over them, and not too many.
+    """
+    drawn = [one for one in held if one.drawn]
+    chosen = drawn if len(drawn) >= min(len(held), _ENOUGH_DRAWN) else list(held)
+    if len(chosen) <= _MOST_ASKED:
+        return chosen
+    return [chosen[int((number + 0.5) * len(chosen) / _MOST_ASKED)] for number in range(_MOST_ASKED)]
 
 
 def folds_of(slices: Sequence[AnnotatedSlice], most: int) -> list[list[AnnotatedSlice]]:
@@ -26,15 +52,21 @@ def folds_of(slices: Sequence[AnnotatedSlice], most: int) -> list[list[Annotated
 
 
 def scores_of(
-    held: Sequence[AnnotatedSlice], engine: SegmentationEngine, policy: RegionPolicy, others: Sequence[AnnotatedSlice]
+    held: Sequence[AnnotatedSlice],
+    engine: SegmentationEngine,
+    policy: RegionPolicy,
+    others: Sequence[AnnotatedSlice],
+    beside: Sequence[AnnotatedSlice] = (),
 ) -> list[tuple[str, float]]:
-    """(kind of prompt, DSC) of each held-out slice: a tight box, one click deep inside, and no prompt if the engine has an adapter.
+    """(kind of prompt, DSC) of each held-out slice: a tight box, one click deep inside, no prompt if the engine has an adapter, and the
+    memory of an annotated slice beside it if there is one within reach.
 
     Args:
         held: slices that hold the object.
         engine: asked.
         policy: which part of a slice the model sees.
         others: known slices; without a prompt the model is shown the part of the slice that they mark in the same volume.
+        beside: further known slices, for the memory alone: those of a volume that is held out as a whole.
     """
     found = []
     for one in held:
@@ -46,7 +78,20 @@ def scores_of(
             crop = promptless_crop(one, others, policy)
             prediction = engine.propose(encoder.embedding(one.position, crop), crop.shape_rc, one.place)
             found.append(("none", dice(paste(prediction.mask, crop, one.mask.shape), one.mask)))
+        for other in remembered_beside(one, [*others, *beside])[:1]:
+            found.append(("memory", dice(_carried(one, other, encoder, policy), one.mask)))
     return found
+
+
+def _carried(one: AnnotatedSlice, other: AnnotatedSlice, encoder: SliceEncoder, policy: RegionPolicy) -> np.ndarray:
+    """The mask of a slice as a run has it that departs from another one, and steps through those between."""
+    reverse = one.position < other.position
+    known = SlicePrompt(mask=other.mask)
+    view = GrowingView(encoder, policy, [known], None, reverse, extent=one.extent)
+    view.condition(other.position, known, other.mask)
+    step = -1 if reverse else 1
+    seen = [view.step(position) for position in range(other.position + step, one.position + step, step)]
+    return seen[-1].mask
 
 
 def mean_by_kind(rows: Sequence[tuple[str, float]]) -> dict[str, float]:

@@ -17,8 +17,8 @@ from ..errors import InputError
 from ..progress import CancelToken, Progress, ProgressCallback
 from ..propagation import RegionPolicy
 from .annotated_slice import AnnotatedSlice
-from .held_out import PROMPTED_KINDS, folds_of, mean_by_kind, scores_of
-from .lessons import lessons_of, object_size_mm, thinned
+from .held_out import PROMPTED_KINDS, asked_about, mean_by_kind, parts_to_hold_out, scores_of
+from .lessons import lessons_of, object_size_mm, same_volume, thinned
 from .options import LearningOptions, LearningOutcome
 
 _MOST_FOLDS = 3
@@ -81,17 +81,19 @@ def learn(
     after: dict[str, float] = {}
     serves: tuple[str, ...] = (*PROMPTED_KINDS, "none")
     if options.hold_out:
-        folds = folds_of(present, _MOST_FOLDS)
+        folds = parts_to_hold_out(present, _MOST_FOLDS)
         rows_before: list[tuple[str, float]] = []
         rows_after: list[tuple[str, float]] = []
         for number, held in enumerate(folds):
             others = [one for one in slices if all(one is not aside for aside in held)]
             tensors, _ = yield from school.run(others, options.held_out_share * (number + 1) / len(folds))
             taught = engine.with_adapter(Adapter(tensors, _card(engine, others, "", None, options)))
-            for one in thinned(held, _MOST_ASKED):
+            asked = asked_about(held)
+            beside = [one for one in held if all(one is not other for other in asked)] if len(folds) == 1 else []
+            for one in asked:
                 _ask(cancel)
-                rows_before += scores_of([one], engine, policy, others)
-                rows_after += scores_of([one], taught, policy, others)
+                rows_before += scores_of([one], engine, policy, others, beside)
+                rows_after += scores_of([one], taught, policy, others, beside)
                 yield Progress(min(1000, int(1000 * school.used)), 1000, "Learning: asking slices held out")
         before, after = mean_by_kind(rows_before), mean_by_kind(rows_after)
         serves = _served(before, after)
@@ -147,7 +149,8 @@ class _School:
 
     def run(self, slices: Sequence[AnnotatedSlice], until: float) -> Generator[Progress, None, tuple[dict[str, np.ndarray], int]]:
         """Learn from these slices until so much of the budget is used; what changed, and the number of steps."""
-        chosen = [lesson for one, lesson in self._lessons if any(one is wanted for wanted in slices)]
+        wanted = {id(one) for one in slices}
+        chosen = [lesson for one, lesson in self._lessons if id(one) in wanted and _remembers_only(one, lesson, slices)]
         run = self._engine.start_learning(chosen, LearningSettings(trained=self._options.trained, seed=self._options.seed))
         begun, steps = self.used, 0
         while self.used < until - 1e-9 or steps < _FEWEST_STEPS:
@@ -159,6 +162,14 @@ class _School:
             steps += 1
             yield Progress(min(1000, int(1000 * self.used)), 1000, "Learning")
         return run.tensors(), steps
+
+
+def _remembers_only(one: AnnotatedSlice, lesson: Lesson, slices: Sequence[AnnotatedSlice]) -> bool:
+    """Whether a lesson remembers no slice but these: none that is held out."""
+    if not lesson.memory:
+        return True
+    known = {other.position for other in slices if same_volume(other, one)}
+    return all(one.position + memory.position in known for memory in lesson.memory)
 
 
 def _ask(cancel: CancelToken | None) -> None:
@@ -202,7 +213,7 @@ def _card(
 
 def _served(before: dict[str, float], after: dict[str, float]) -> tuple[str, ...]:
     """The kinds of prompt that are answered better than before; without a prompt: well enough to be shown."""
-    better = [kind for kind in PROMPTED_KINDS if after[kind] > before[kind]]
+    better = [kind for kind in (*PROMPTED_KINDS, "memory") if kind in before and after[kind] > before[kind]]
     return (*better, *(["none"] if after["none"] >= _LEAST_WITHOUT_PROMPT else []))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ..engine import Lesson
+from ..engine import Lesson, Recollection
 from ..geometry import Box2D, Extent
 from ..propagation import RegionPolicy, SliceEncoder
 from ..propagation.region_of_interest import cut
@@ -18,6 +18,10 @@ from .annotated_slice import AnnotatedSlice
 
 # How often each part is drawn, against the others.
 _WEIGHTS = {"box": 3.0, "click": 2.0, "union": 2.0, "whole": 1.0}
+# What a person drew is drawn so many times as often as what was accepted as it was proposed.
+_DRAWN_WEIGHT = 3.0
+# Slices farther apart than this are not learned from each other's memory: the object may have become another one between them.
+MEMORY_REACH = 3
 # Of more slices than this, each is shown in two parts only: together they show enough of all.
 _MANY_SLICES = 24
 
@@ -95,9 +99,40 @@ def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.r
         if union is not None:
             crops.setdefault(policy.crop_around(union, shape_rc, spacing_rc_mm), ("union", ("none", "box", "point")))
         crops.setdefault(policy.whole_slice(shape_rc, spacing_rc_mm), ("whole", ("none", "point", "box")))
+        weight = _DRAWN_WEIGHT if one.drawn else 1.0
         shown = list(crops.items())
         if len(slices) > _MANY_SLICES:  # each its first part, and of the others one in turn
             shown = [shown[0], *([shown[1 + number % (len(shown) - 1)]] if len(shown) > 1 else [])]
         for crop, (name, kinds) in shown:
             mask = cut(one.mask, crop)
-            yield one, Lesson(one.encoder.embedding(one.position, crop), mask, kinds, one.place, one.position, (), _WEIGHTS[name])
+            embedding = one.encoder.embedding(one.position, crop)
+            yield one, Lesson(embedding, mask, kinds, one.place, one.position, (), weight * _WEIGHTS[name])
+        for other in remembered_beside(one, slices):
+            crop = policy.crop_around(union, shape_rc, spacing_rc_mm)
+            embedding = one.encoder.embedding(one.position, crop)
+            memory = (recollection_of(other, one, crop),)
+            yield one, Lesson(embedding, cut(one.mask, crop), ("none",), one.place, one.position, memory, weight)
+
+
+def same_volume(one: AnnotatedSlice, other: AnnotatedSlice) -> bool:
+    """Whether two slices are of one volume, sliced alike."""
+    return one.encoder.volume is other.encoder.volume and one.encoder.stack == other.encoder.stack
+
+
+def remembered_beside(one: AnnotatedSlice, slices: Sequence[AnnotatedSlice]) -> list[AnnotatedSlice]:
+    """The nearest annotated slice on each side, within reach, that shows the object: what a run through the volume comes from."""
+    found = []
+    for side in (-1, 1):
+        near = [
+            other
+            for other in slices
+            if 0 < side * (other.position - one.position) <= MEMORY_REACH and other.holds_object and same_volume(other, one)
+        ]
+        if near:
+            found.append(min(near, key=lambda other: abs(other.position - one.position)))
+    return found
+
+
+def recollection_of(other: AnnotatedSlice, one: AnnotatedSlice, crop: Box2D) -> Recollection:
+    """The other slice as `one` remembers it, in its crop."""
+    return Recollection(other.position - one.position, other.encoder.embedding(other.position, crop), cut(other.mask, crop))

@@ -24,8 +24,8 @@ from ..json_input import parse_json
 from .adapter_file import pack_tensors, unpack_tensors
 
 FORMAT_VERSION = 1
-# Kinds of prompt that are scored and that an adapter may serve: a box, clicks alone, no prompt at all.
-PROMPT_KINDS = ("box", "point", "none")
+# What is scored, and what an adapter may serve: a box, clicks alone, no prompt at all, and the memory of the slice beside.
+PROMPT_KINDS = ("box", "point", "none", "memory")
 TRAINED_PARTS = ("decoder", "prompt_encoder")
 # More than any adapter of the models known here takes (hiera large: 16 MB).
 LARGEST_FILE_BYTES = 256 << 20

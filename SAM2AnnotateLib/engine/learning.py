@@ -99,7 +99,7 @@ class LearningSettings:
     learning_rate: float = 5e-4
     batch: int = 4
     seed: int = 0
-    shares: Mapping[str, float] = field(default_factory=lambda: {"box": 0.3, "point": 0.35, "both": 0.1, "none": 0.25, "memory": 0.2})
+    shares: Mapping[str, float] = field(default_factory=lambda: {"box": 0.3, "point": 0.35, "both": 0.1, "none": 0.25, "memory": 1.0})
 
     def __post_init__(self) -> None:
         if self.trained not in TRAINED_PARTS:

@@ -130,13 +130,13 @@ class Sam2Engine:
     def propose(
         self, embedding: Embedding, frame_shape_rc: tuple[int, int], place: Place | None = None, memory: Sequence[Recollection] = ()
     ) -> SlicePrediction:
-        """The object without a prompt, as learned."""
+        """The object without a prompt, as learned; with its place and a slice beside it, it is there."""
         if self._heads is None:
             raise EngineError("Nothing was learned of an object: without a prompt there is nothing to look for.", "Load an adapter.")
         with self._running():
             top, *fine = self._levels(embedding, frame_shape_rc, memory)
             logits, ious, objects = self._heads(top[None].float(), [level[None].float() for level in fine], None, None, (place,))
-            return self._prediction(logits, ious, objects, frame_shape_rc)
+            return self._prediction(logits, ious, objects, frame_shape_rc, gated=not memory or place is None)
 
     def start_learning(self, lessons: Sequence[Lesson], settings: LearningSettings) -> Sam2LearningRun:
         """Begin to train a copy of prompt encoder and mask decoder."""
@@ -174,10 +174,17 @@ class Sam2Engine:
         return [top, *levels[:-1]]
 
     def _prediction(
-        self, low_res: torch.Tensor, ious: torch.Tensor, object_logits: torch.Tensor, frame_shape_rc: tuple[int, int]
+        self,
+        low_res: torch.Tensor,
+        ious: torch.Tensor,
+        object_logits: torch.Tensor,
+        frame_shape_rc: tuple[int, int],
+        gated: bool = True,
     ) -> SlicePrediction:
-        """What the learned heads say, at the frame's resolution; nothing where they say that the object is not there."""
-        logits = torch.where(object_logits[:, :, None, None] > 0, low_res.float(), torch.full_like(low_res.float(), _ABSENT_LOGIT))
+        """What the learned heads say, at the frame's resolution; `gated`: nothing where they say that the object is not there."""
+        logits = low_res.float()
+        if gated:
+            logits = torch.where(object_logits[:, :, None, None] > 0, logits, torch.full_like(logits, _ABSENT_LOGIT))
         if tuple(logits.shape[-2:]) != tuple(frame_shape_rc):
             logits = F.interpolate(logits, size=tuple(frame_shape_rc), mode="bilinear", align_corners=False)
         return SlicePrediction(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..geometry import Box2D
+from ..geometry import Box2D, Extent
 from ..prompts import SlicePrompt
 from .growing_view import GrowingView, Seen
 from .region_of_interest import RegionPolicy
@@ -59,6 +59,7 @@ class Carrying:
         proposals: the old proposals by position, where there are any.
         crops: by position, what a run that departs there shows of the slices at first, if it holds what is known.
         ask: called before each step of the model; raises to stop.
+        extent: positions of the object's first and last slice.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class Carrying:
         proposals: Mapping[int, SliceResult],
         crops: Mapping[int, Box2D],
         ask: Callable[[], None],
+        extent: Extent | None = None,
     ):
+        self._extent = extent
         self._encoder, self._policy, self._known = encoder, policy, known
         self._proposals, self._crops, self._ask = proposals, crops, ask
 
@@ -152,7 +155,9 @@ class Carrying:
         marks = [mark for one in known.values() for mark in (one.prompt, SlicePrompt(mask=one.mask))]
         reverse = any(position < start for position in positions)
         from_locked = self._known[start].prompt.final_mask is not None
-        view = GrowingView(self._encoder, self._policy, marks, self._crops.get(start), reverse, by_memory_alone, from_locked)
+        view = GrowingView(
+            self._encoder, self._policy, marks, self._crops.get(start), reverse, by_memory_alone, from_locked, self._extent
+        )
         if all(one.prompt.final_mask is not None and not one.mask.any() for one in known.values()):
             # A person said that the object is not on the slices that this run departs from: it has nothing to follow.
             for position in positions:

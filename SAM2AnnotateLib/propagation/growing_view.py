@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..engine import SlicePrediction, Track
-from ..geometry import Box2D
+from ..engine import Place, Recollection, SlicePrediction, Track
+from ..geometry import Box2D, Extent
 from ..prompts import Point, SlicePrompt
 from .region_of_interest import RegionPolicy, cut, paste
 from .signed_distance import mixed, overlap
@@ -60,6 +60,7 @@ class GrowingView:
         reverse: whether positions fall.
         by_memory_alone: whether steps leave out what an adapter makes of them.
         from_locked: whether the pass departs from a slice that a person is done with: near it the memory leads.
+        extent: positions of the object's first and last slice, for what an adapter has learned of the places in it; None if not known.
     """
 
     def __init__(
@@ -71,12 +72,15 @@ class GrowingView:
         reverse: bool = False,
         by_memory_alone: bool = False,
         from_locked: bool = False,
+        extent: Extent | None = None,
     ):
         self._encoder, self._policy, self._reverse = encoder, policy, reverse
         self._by_memory_alone, self._from_locked, self._steps = by_memory_alone, from_locked, 0
         self._shape_rc, self._spacing_rc_mm = encoder.stack.frame_shape_rc, encoder.stack.frame_spacing_rc_mm
         self._crop = self._holding(marks, crop)
         self._known: dict[int, np.ndarray] = {}
+        self._extent = extent
+        self._said: dict[int, np.ndarray] = {}  # what was known or said of the slices passed
         self._recent: deque[tuple[int, np.ndarray]] = deque(maxlen=encoder.engine.memory_reach)
         self._track = self._new_track()
 
@@ -109,7 +113,7 @@ class GrowingView:
             mask: (rows, cols) bool that is known there; what the model is told once it is shown another part.
         """
         self._track.condition(position, self._encoder.embedding(position, self._crop), self._inside(prompt))
-        self._known[position] = mask
+        self._known[position] = self._said[position] = mask
 
     def step(self, position: int) -> Seen:
         """Predict the next slice from the memory, and remember it."""
@@ -119,9 +123,23 @@ class GrowingView:
         mask, prediction = self._grown_for(mask, prediction, lambda: self._stepped_anew(position), marks)
         self._recent.append((position, mask))
         self._steps += 1
-        if self._encoder.engine.adapter is not None and mask.any() and not self._by_memory_alone:
+        adapter = self._encoder.engine.adapter
+        if adapter is not None and adapter.serves("memory") and self._extent is not None and not self._by_memory_alone:
+            mask, prediction = self._remembered_as_learned(position)
+        elif adapter is not None and mask.any() and not self._by_memory_alone:
             mask, prediction = self._as_learned(position, mask, prediction)
+        self._said[position] = mask
         return self._seen(mask, prediction, started)
+
+    def _remembered_as_learned(self, position: int) -> tuple[np.ndarray, SlicePrediction]:
+        """What the adapter makes of the slice beside, and of the place in the extent; the memory itself goes on as it came."""
+        beside = min(self._said, key=lambda known: (abs(known - position), known))
+        memory = Recollection(beside - position, self._encoder.embedding(beside, self._crop), cut(self._said[beside], self._crop))
+        place = None
+        if self._extent is not None and len(self._extent) > 1:
+            place = Place((position - self._extent.first) / (len(self._extent) - 1))
+        embedding = self._encoder.embedding(position, self._crop)
+        return self._asked(lambda: self._encoder.engine.propose(embedding, self._crop.shape_rc, place, (memory,)))
 
     def _as_learned(self, position: int, carried: np.ndarray, prediction: SlicePrediction) -> tuple[np.ndarray, SlicePrediction]:
         """The mean of what the memory carried here, what the adapter makes of a box around it, and what it finds without a prompt.

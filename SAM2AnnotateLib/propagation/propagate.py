@@ -119,7 +119,7 @@ def propagate(
                 yield told(result)
         known[position] = KnownSlice(prompt, mask, position in drawn)
     crops = {position: one.crop for position, one in old.items()}
-    carrying = Carrying(encoder, policy, known, old, crops, ask)
+    carrying = Carrying(encoder, policy, known, old, crops, ask, extent)
     for stretch in due_stretches:
         for result in carrying.through(stretch):
             if result.position in wanted:

@@ -33,20 +33,20 @@ class SeriesCase:
 
 
 def taught_slices(
-    case: SeriesCase, masks: Mapping[int, np.ndarray], roi: str, positions: Collection[int] | None = None
+    case: SeriesCase, masks: Mapping[int, np.ndarray], roi: str, drawn: Collection[int] | None = None
 ) -> list[AnnotatedSlice]:
     """Locked slices of a volume, and the slices just beyond the marked ends, which do not show the object.
 
     Args:
         case: the object and its volume.
-        masks: (rows, cols) bool by position.
+        masks: (rows, cols) bool by position, of the locked slices.
         roi: what the model sees, see `RegionPolicy`.
-        positions: of the locked ones; None for all in `masks`.
+        drawn: positions of those that were drawn or corrected; None for all.
     """
     truth = case.memory.truth
     encoder = case.bench.encoder(truth, roi)
-    locked = sorted(masks if positions is None else positions)
-    found = [AnnotatedSlice(encoder, position, masks[position], truth.extent) for position in locked]
+    own = set(masks if drawn is None else drawn)
+    found = [AnnotatedSlice(encoder, position, mask, truth.extent, position in own) for position, mask in sorted(masks.items())]
     nothing = np.zeros(encoder.stack.frame_shape_rc, dtype=bool)
     first, last = truth.extent.first, truth.extent.last
     beyond = [*range(max(0, first - BEYOND), first), *range(last + 1, min(encoder.slice_count, last + 1 + BEYOND))]

@@ -103,7 +103,8 @@ def annotate_with_learning(
         _compute(item)
         before = {position: known_mask(item, position) for position in open_slices}
         locked = {position: known_mask(item, position) for position in item.review.locked}
-        taught = taught_slices(case, locked, workflow.roi)
+        drawn = [position for position, one in reader.reviewed.items() if one.corrected]
+        taught = taught_slices(case, locked, workflow.roi, drawn)
         outcome = learned(learn(taught, policy=RegionPolicy.parse(workflow.roi), options=options, cancel=cancel))
         if outcome.adapter is not None:
             changed = case.bench.with_adapter(outcome.adapter)

@@ -69,7 +69,8 @@ def annotate_series(
         done = simulate(bench, case.memory, workflow, acceptance, case.new_rng())
         lesson = None
         if options is not None and number < len(cases):
-            slices += taught_slices(case, done.masks, workflow.roi)
+            drawn = [case.bench.stack.position_of(one.slice_index) for one in done.slices if one.corrected]
+            slices += taught_slices(case, done.masks, workflow.roi, drawn)
             policy = RegionPolicy.parse(workflow.roi)
             lesson = learned(learn(slices, object_name=object_name, policy=policy, options=options, cancel=cancel))
         yield SeriesVolume(number, case, done, adapter, lesson)

@@ -69,8 +69,21 @@ def test_slices_beyond_the_marked_ends_teach_that_the_object_is_not_there():
     absent = sorted(one.position for one in taught if not one.mask.any())
     assert absent == [FIRST - 3, FIRST - 2, FIRST - 1, LAST + 1, LAST + 2, LAST + 3]
     assert sorted(one.position for one in taught if one.mask.any()) == list(range(FIRST, LAST + 1))
-    some = taught_slices(case, masks, "auto", positions=[5, 7])
-    assert sorted(one.position for one in some if one.mask.any()) == [5, 7]
+    assert all(one.drawn for one in taught)
+    some = taught_slices(case, masks, "auto", drawn=[5, 7])
+    assert sorted(one.position for one in some if one.drawn and one.mask.any()) == [5, 7]
+
+
+def test_what_was_accepted_as_proposed_is_told_from_what_was_drawn(monkeypatch):
+    """Its errors are the model's own: it teaches less, and says little of how good the model is."""
+    from SAM2AnnotateLib.simulated_learning import series
+
+    seen, learn = [], series.learn
+    monkeypatch.setattr(series, "learn", lambda slices, **given: (seen.append(list(slices)), learn(slices, **given))[1])
+    first, _ = annotate_series([a_case(0), a_case(1)], WAY, RULE, STEPS)
+    corrected = {one.slice_index for one in first.done.slices if one.corrected}
+    assert {one.position for one in seen[0] if one.drawn and one.mask.any()} == corrected
+    assert 0 < len(corrected) < LAST - FIRST + 1
 
 
 def test_it_can_be_cancelled_while_it_learns():

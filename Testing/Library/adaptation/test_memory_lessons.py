@@ -1,0 +1,131 @@
+"""Learning from the slice beside: which lessons there are, what is held out of them, and what a step makes of what was learned."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from SAM2AnnotateLib.adaptation import AnnotatedSlice, LearningOptions, learn, learned
+from SAM2AnnotateLib.adaptation.held_out import asked_about, parts_to_hold_out
+from SAM2AnnotateLib.adaptation.lessons import lessons_of, remembered_beside
+from SAM2AnnotateLib.engine import Adapter, ScriptedEngine
+from SAM2AnnotateLib.geometry import Extent, SliceStack, Volume, VolumeGrid
+from SAM2AnnotateLib.intensity import IntensityMapping
+from SAM2AnnotateLib.prompts import SlicePrompt
+from SAM2AnnotateLib.propagation import RegionPolicy, SliceEncoder, propagate
+
+EXTENT = Extent(3, 26)
+BRIGHT, FADED = 200, 150
+
+
+def an_encoder(seed: int = 0, faded: tuple[int, ...] = ()) -> SliceEncoder:
+    """A bar of 10 x 12 voxels on slices 3..26 of 30; on the slices that faded it is darker, beyond what the scripted model follows."""
+    voxels = np.full((30, 40, 44), 40 + seed, dtype=np.int16)
+    voxels[3:27, 12:22, 14:26] = BRIGHT
+    for position in faded:
+        voxels[position, 12:22, 14:26] = FADED
+    volume = Volume(VolumeGrid(voxels.shape, np.diag([-1.0, -1.0, 1.0, 1.0])), voxels)
+    return SliceEncoder(ScriptedEngine(), volume, SliceStack.along(volume.grid, "k"), IntensityMapping(0, 255, "explicit", "asked for"))
+
+
+def annotated(encoder: SliceEncoder, positions, drawn: bool = True) -> list[AnnotatedSlice]:
+    found = []
+    for position in positions:
+        mask = np.zeros((40, 44), dtype=bool)
+        mask[12:22, 14:26] = position in EXTENT
+        found.append(AnnotatedSlice(encoder, position, mask, EXTENT, drawn))
+    return found
+
+
+def lessons(slices):
+    return list(lessons_of(slices, RegionPolicy(), np.random.default_rng(0)))
+
+
+def test_the_nearest_annotated_slice_on_each_side_is_remembered_within_reach():
+    encoder = an_encoder()
+    slices = annotated(encoder, (5, 6, 8, 14))
+    assert [[other.position for other in remembered_beside(one, slices)] for one in slices] == [[6], [5, 8], [6], []]
+    far = annotated(an_encoder(1), (7,))
+    assert remembered_beside(slices[1], [*slices, *far]) == remembered_beside(slices[1], slices)  # another volume's is not beside it
+
+
+def test_slices_without_the_object_remember_but_are_not_remembered():
+    encoder = an_encoder()
+    slices = annotated(encoder, (1, 2, 3, 4))  # the object begins at 3
+    found = {one.position: [other.position for other in remembered_beside(one, slices)] for one in slices}
+    assert found == {1: [3], 2: [3], 3: [4], 4: [3]}
+
+
+def test_a_lesson_of_memory_says_where_the_other_slice_lies():
+    slices = annotated(an_encoder(), (5, 6))
+    found = {(one.position, lesson.memory[0].position) for one, lesson in lessons(slices) if lesson.memory}
+    assert found == {(5, 1), (6, -1)}
+    assert all(lesson.memory[0].mask.shape == lesson.mask.shape for _, lesson in lessons(slices) if lesson.memory)
+
+
+def test_what_a_person_drew_counts_more_than_what_was_accepted():
+    encoder = an_encoder()
+    drawn, accepted = annotated(encoder, (5,)), annotated(encoder, (20,), drawn=False)
+    weights = dict.fromkeys((5, 20), 0.0)
+    for one, lesson in lessons([*drawn, *accepted]):
+        weights[one.position] += lesson.weight
+    assert weights[5] == pytest.approx(3 * weights[20])
+
+
+def test_few_slices_are_held_out_in_turn_many_in_one_turn():
+    encoder, other = an_encoder(), an_encoder(1)
+    few = annotated(encoder, (4, 8, 12, 16))
+    assert [len(part) for part in parts_to_hold_out(few, 3)] == [2, 1, 1]
+    many = annotated(encoder, range(3, 27))
+    (part,) = parts_to_hold_out(many, 3)
+    assert len(part) == 8
+    (last,) = parts_to_hold_out([*many, *annotated(other, range(3, 15))], 3)
+    assert {one.encoder for one in last} == {other}
+    assert len(last) == 12
+
+
+def test_the_model_is_asked_about_what_a_person_drew():
+    encoder = an_encoder()
+    mixed = [*annotated(encoder, range(3, 9)), *annotated(encoder, range(9, 27), drawn=False)]
+    assert [one.position for one in asked_about(mixed)] == list(range(3, 9))
+    hardly = [*annotated(encoder, (3,)), *annotated(encoder, range(9, 15), drawn=False)]
+    assert asked_about(hardly) == hardly
+    assert len(asked_about(annotated(encoder, range(3, 27)))) == 16
+
+
+def test_nothing_that_is_held_out_is_remembered(monkeypatch):
+    seen = []
+    start = ScriptedEngine.start_learning
+
+    def watched(engine, given, settings):
+        seen.append([(lesson.position, [lesson.position + one.position for one in lesson.memory]) for lesson in given])
+        return start(engine, given, settings)
+
+    monkeypatch.setattr(ScriptedEngine, "start_learning", watched)
+    learned(learn(annotated(an_encoder(), (5, 6, 7, 8)), options=LearningOptions(steps=8)))
+    turns = seen[:3]
+    for turn in turns:
+        learned_from = {position for position, _ in turn}
+        assert learned_from < {5, 6, 7, 8}
+        assert all(set(memory) <= learned_from for _, memory in turn)
+    assert any(memory for turn in turns for _, memory in turn)
+
+
+def test_a_run_goes_on_with_what_was_learned_where_the_memory_loses_the_object():
+    """On one slice the bar is of another gray: the scripted memory finds nothing there nor behind it, the learned gray does."""
+    encoder = an_encoder(faded=(12,))
+    prompts = {10: SlicePrompt(mask=annotated(encoder, (10,))[0].mask)}
+    plain = {one.position: int(one.mask.sum()) for one in propagate(encoder, prompts, Extent(10, 15), RegionPolicy(), locked=(10,))}
+    assert plain[11] == 120
+    assert plain[12] == plain[13] == 0
+    outcome = learned(learn(annotated(encoder, (5, 6, 7, 8)), options=LearningOptions(steps=8, hold_out=False)))
+    assert outcome.adapter is not None
+    card = dataclasses.replace(outcome.adapter.card, serves=("memory",))
+    tensors = {**outcome.adapter.tensors, "gray": np.array([(BRIGHT + FADED) / 2], dtype=np.float32)}
+    engine = ScriptedEngine(tolerance=30)
+    card = dataclasses.replace(card, base_sha256=engine.fingerprint)
+    taught = encoder.with_engine(engine.with_adapter(Adapter(tensors, card)))
+    results = {one.position: int(one.mask.sum()) for one in propagate(taught, prompts, Extent(10, 15), RegionPolicy(), locked=(10,))}
+    assert results == dict.fromkeys(range(11, 16), 120)
