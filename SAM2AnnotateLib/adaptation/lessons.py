@@ -107,7 +107,7 @@ def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.r
             mask = cut(one.mask, crop)
             embedding = one.encoder.embedding(one.position, crop)
             yield one, Lesson(embedding, mask, kinds, one.place, one.position, (), weight * _WEIGHTS[name])
-        for other in remembered_beside(one, slices):
+        for other in remembered_beside(one, slices) if union is not None else ():
             crop = policy.crop_around(union, shape_rc, spacing_rc_mm)
             embedding = one.encoder.embedding(one.position, crop)
             memory = (recollection_of(other, one, crop),)

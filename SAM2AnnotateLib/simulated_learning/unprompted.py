@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..adaptation import AnnotatedSlice
-from ..auto_prompts import MOST_DOUBT, AutoPrompter, LearnedDecoder, SapOptions, SapPrompter, ThresholdCarrying
+from ..auto_prompts import MOST_DOUBT, AutoPrompter, DecoderOptions, LearnedDecoder, SapOptions, SapPrompter, ThresholdCarrying
 from ..errors import InputError
 from ..metrics import dice
 from ..propagation import RegionPolicy
@@ -18,10 +18,10 @@ from .annotated import SeriesCase
 _ASKED_BEYOND, _CLEAR_OF_ENDS = 10, 3
 # SAP-Net's parts as study B adds them, one after another; the last one is all of it.
 _LADDER = {
-    "sap_prototypes": SapOptions(network={"sigma": None, "false_positive_share": None}, keep_parts=None),
-    "sap_position": SapOptions(network={"false_positive_share": None}, keep_parts=None),
-    "sap_biased": SapOptions(keep_parts=None),
-    "sap_net": SapOptions(),
+    "sap_prototypes": SapOptions(network={"sigma": None, "false_positive_share": None}, keep_parts=None, elsewhere=False, final="model"),
+    "sap_position": SapOptions(network={"false_positive_share": None}, keep_parts=None, elsewhere=False, final="model"),
+    "sap_biased": SapOptions(keep_parts=None, elsewhere=False, final="model"),
+    "sap_net": SapOptions(elsewhere=False, final="model"),
 }
 
 
@@ -50,7 +50,7 @@ def prompter_of(method: str, roi: str) -> AutoPrompter:
     if method == "threshold":
         return ThresholdCarrying(policy)
     if method == "learned":
-        return LearnedDecoder(policy)
+        return LearnedDecoder(policy, DecoderOptions(elsewhere=False))
     if method in _LADDER:
         return SapPrompter(policy, _LADDER[method])
     raise InputError(f"Unknown method without a prompt '{method}': expected one of threshold, learned, {', '.join(_LADDER)}.")
