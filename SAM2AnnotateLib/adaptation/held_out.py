@@ -56,7 +56,7 @@ def scores_of(
     engine: SegmentationEngine,
     policy: RegionPolicy,
     others: Sequence[AnnotatedSlice],
-    beside: Sequence[AnnotatedSlice] = (),
+    remembered: Sequence[AnnotatedSlice] = (),
 ) -> list[tuple[str, float]]:
     """(kind of prompt, DSC) of each held-out slice: a tight box, one click deep inside, no prompt if the engine has an adapter, and the
     memory of an annotated slice beside it if there is one within reach.
@@ -66,7 +66,7 @@ def scores_of(
         engine: asked.
         policy: which part of a slice the model sees.
         others: known slices; without a prompt the model is shown the part of the slice that they mark in the same volume.
-        beside: further known slices, for the memory alone: those of a volume that is held out as a whole.
+        remembered: slices whose memory a held-out one may be asked from: the others, and of a volume that is held out as a whole its own.
     """
     found = []
     for one in held:
@@ -78,7 +78,7 @@ def scores_of(
             crop = promptless_crop(one, others, policy)
             prediction = engine.propose(encoder.embedding(one.position, crop), crop.shape_rc, one.place)
             found.append(("none", dice(paste(prediction.mask, crop, one.mask.shape), one.mask)))
-        for other in remembered_beside(one, [*others, *beside])[:1]:
+        for other in remembered_beside(one, remembered)[:1]:
             found.append(("memory", dice(_carried(one, other, encoder, policy), one.mask)))
     return found
 

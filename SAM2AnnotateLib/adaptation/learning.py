@@ -80,6 +80,8 @@ def learn(
     before: dict[str, float] = {}
     after: dict[str, float] = {}
     serves: tuple[str, ...] = (*PROMPTED_KINDS, "none")
+    if any(lesson.memory for _, lesson in lessons):
+        serves = (*serves, "memory")
     if options.hold_out:
         folds = parts_to_hold_out(present, _MOST_FOLDS)
         rows_before: list[tuple[str, float]] = []
@@ -87,13 +89,13 @@ def learn(
         for number, held in enumerate(folds):
             others = [one for one in slices if all(one is not aside for aside in held)]
             tensors, _ = yield from school.run(others, options.held_out_share * (number + 1) / len(folds))
-            taught = engine.with_adapter(Adapter(tensors, _card(engine, others, "", None, options)))
+            taught = engine.with_adapter(Adapter(tensors, _card(engine, others, "", None, options, serves)))
             asked = asked_about(held)
-            beside = [one for one in held if all(one is not other for other in asked)] if len(folds) == 1 else []
+            known = [*others, *(held if len(folds) == 1 else [])] if "memory" in serves else []
             for one in asked:
                 _ask(cancel)
-                rows_before += scores_of([one], engine, policy, others, beside)
-                rows_after += scores_of([one], taught, policy, others, beside)
+                rows_before += scores_of([one], engine, policy, others, known)
+                rows_after += scores_of([one], taught, policy, others, known)
                 yield Progress(min(1000, int(1000 * school.used)), 1000, "Learning: asking slices held out")
         before, after = mean_by_kind(rows_before), mean_by_kind(rows_after)
         serves = _served(before, after)

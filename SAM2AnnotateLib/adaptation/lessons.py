@@ -81,12 +81,15 @@ def deepest_pixel(mask: np.ndarray) -> tuple[int, int]:
 def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.random.Generator) -> Iterator[tuple[AnnotatedSlice, Lesson]]:
     """Lessons, each with its slice; encodes what is not encoded yet, one embedding a lesson.
 
+    The memory of the slice beside is learned from several volumes alone: in one volume SAM 2's own memory of it is as good.
+
     Args:
         slices: of one or several volumes; at least one holds the object.
         policy: which part of a slice the model sees.
         rng: draws the clicks that parts are shown around.
     """
     size_mm = object_size_mm(slices)
+    several = any(not same_volume(one, slices[0]) for one in slices)
     for number, one in enumerate(slices):
         shape_rc, spacing_rc_mm = one.encoder.stack.frame_shape_rc, one.encoder.stack.frame_spacing_rc_mm
         union = union_box(slices, one.encoder)
@@ -107,7 +110,9 @@ def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.r
             mask = cut(one.mask, crop)
             embedding = one.encoder.embedding(one.position, crop)
             yield one, Lesson(embedding, mask, kinds, one.place, one.position, (), weight * _WEIGHTS[name])
-        for other in remembered_beside(one, slices) if union is not None else ():
+        if union is None or not several:
+            continue
+        for other in remembered_beside(one, slices):
             crop = policy.crop_around(union, shape_rc, spacing_rc_mm)
             embedding = one.encoder.embedding(one.position, crop)
             memory = (recollection_of(other, one, crop),)

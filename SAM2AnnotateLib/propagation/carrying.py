@@ -155,9 +155,7 @@ class Carrying:
         marks = [mark for one in known.values() for mark in (one.prompt, SlicePrompt(mask=one.mask))]
         reverse = any(position < start for position in positions)
         from_locked = self._known[start].prompt.final_mask is not None
-        view = GrowingView(
-            self._encoder, self._policy, marks, self._crops.get(start), reverse, by_memory_alone, from_locked, self._extent
-        )
+        view = GrowingView(self._encoder, self._policy, marks, self._crops.get(start), reverse, by_memory_alone, from_locked, self._extent)
         if all(one.prompt.final_mask is not None and not one.mask.any() for one in known.values()):
             # A person said that the object is not on the slices that this run departs from: it has nothing to follow.
             for position in positions:

@@ -59,10 +59,11 @@ def test_slices_without_the_object_remember_but_are_not_remembered():
 
 
 def test_a_lesson_of_memory_says_where_the_other_slice_lies():
-    slices = annotated(an_encoder(), (5, 6))
+    slices = [*annotated(an_encoder(), (5, 6)), *annotated(an_encoder(1), (20,))]
     found = {(one.position, lesson.memory[0].position) for one, lesson in lessons(slices) if lesson.memory}
     assert found == {(5, 1), (6, -1)}
     assert all(lesson.memory[0].mask.shape == lesson.mask.shape for _, lesson in lessons(slices) if lesson.memory)
+    assert not any(lesson.memory for _, lesson in lessons(slices[:2]))  # one volume: SAM 2's own memory is as good
 
 
 def test_what_a_person_drew_counts_more_than_what_was_accepted():
@@ -104,11 +105,12 @@ def test_nothing_that_is_held_out_is_remembered(monkeypatch):
         return start(engine, given, settings)
 
     monkeypatch.setattr(ScriptedEngine, "start_learning", watched)
-    learned(learn(annotated(an_encoder(), (5, 6, 7, 8)), options=LearningOptions(steps=8)))
+    slices = [*annotated(an_encoder(), (5, 6, 7, 8)), *annotated(an_encoder(1), (20,))]
+    learned(learn(slices, options=LearningOptions(steps=8)))
     turns = seen[:3]
     for turn in turns:
         learned_from = {position for position, _ in turn}
-        assert learned_from < {5, 6, 7, 8}
+        assert learned_from < {5, 6, 7, 8, 20}
         assert all(set(memory) <= learned_from for _, memory in turn)
     assert any(memory for turn in turns for _, memory in turn)
 
@@ -129,3 +131,13 @@ def test_a_run_goes_on_with_what_was_learned_where_the_memory_loses_the_object()
     taught = encoder.with_engine(engine.with_adapter(Adapter(tensors, card)))
     results = {one.position: int(one.mask.sum()) for one in propagate(taught, prompts, Extent(10, 15), RegionPolicy(), locked=(10,))}
     assert results == dict.fromkeys(range(11, 16), 120)
+
+
+def test_an_adapter_of_several_volumes_serves_memory_one_of_a_single_volume_does_not():
+    encoder = an_encoder()
+    options = LearningOptions(steps=4, hold_out=False)
+    alone = learned(learn(annotated(encoder, (5, 6, 7)), options=options)).adapter
+    both = learned(learn([*annotated(encoder, (5, 6, 7)), *annotated(an_encoder(1), (5, 6))], options=options)).adapter
+    assert alone is not None and both is not None
+    assert not alone.serves("memory")
+    assert both.serves("memory")
