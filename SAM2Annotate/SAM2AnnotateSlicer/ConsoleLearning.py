@@ -10,7 +10,7 @@ from SAM2AnnotateLib.progress import Progress
 from SAM2AnnotateLib.propagation import RegionPolicy
 from SAM2AnnotateLib.worker.messages import ExtentProposed, Learned, unpack
 
-from .Learning.Learner import FEWEST_SLICES, SECONDS, Learner, codeOf, lessonsOf
+from .Learning.Learner import FEWEST_SLICES, SECONDS, codeOf, lessonCount, lessonsOf
 from .Learning.PrototypeSteps import keepIn, prototypeOf
 from .Model.LearnedModels import LearnedModel
 from .Model.ModelService import ModelChoice
@@ -35,7 +35,7 @@ class LearningByScript:
             SAM2AnnotateError: if the model fails; nothing is changed then.
         """
         annotated, console = self._usable(), self._console
-        if not Learner.lessonCount(annotated):
+        if not lessonCount(annotated):
             raise PromptError(f"Accept or correct at least {FEWEST_SLICES} slices that show the object: from these it is learned.")
         lessons, policy = lessonsOf(annotated, console.opened(annotated)), RegionPolicy.parse(annotated.about.get("roi", "auto"))
         budget = {"seconds": seconds} if steps is None else {"steps": steps}

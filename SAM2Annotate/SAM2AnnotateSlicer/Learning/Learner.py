@@ -63,6 +63,7 @@ class Learner:
         self.progressed = Event()
         self._brought: tuple[AnnotatedSegment, Brought] | None = None
         self._listed: list[LearnedModel] | None = None
+        self._counted: tuple[tuple, int] | None = None
         self._request: Request | None = None
         self._annotated: AnnotatedSegment | None = None
         self._progress: Progress | None = None
@@ -93,14 +94,14 @@ class Learner:
         share = self.share
         return None if share <= 0 else (self._clock() - self._begun) * (1 - share) / share
 
-    @staticmethod
-    def lessonCount(annotated: AnnotatedSegment | None) -> int:
-        """How many slices there are to learn from; 0 if too few of them show the object."""
+    def lessonCount(self, annotated: AnnotatedSegment | None) -> int:
+        """As the function `lessonCount`, counted once for each state: asked for every slice that a person scrolls past."""
         if annotated is None:
             return 0
-        locked = annotated.session.locked
-        shown = sum(annotated.session.mask(position).any() for position in locked)
-        return len(locked) if shown >= FEWEST_SLICES else 0
+        state = (annotated.session, annotated.session.version)
+        if self._counted is None or self._counted[0] != state:
+            self._counted = (state, lessonCount(annotated))
+        return self._counted[1]
 
     def offers(self, annotated: AnnotatedSegment | None) -> bool:
         """Whether it is time to offer learning: a few slices were corrected since it was learned last."""
@@ -242,6 +243,13 @@ def lessonsOf(annotated: AnnotatedSegment, opened: OpenedVolume) -> list[tuple[O
         if len(extent) > 1 and 0 <= position < annotated.stack.shape_src[0]:
             known[position] = nothing
     return [(opened, position, mask, extent) for position, mask in sorted(known.items())]
+
+
+def lessonCount(annotated: AnnotatedSegment) -> int:
+    """How many slices there are to learn from; 0 if too few of them show the object."""
+    locked = annotated.session.locked
+    shown = sum(annotated.session.mask(position).any() for position in locked)
+    return len(locked) if shown >= FEWEST_SLICES else 0
 
 
 def codeOf(terminology: str) -> str:
