@@ -10,6 +10,7 @@ import numpy as np
 
 from ..engine import AdapterCard, Embedding, SegmentationEngine
 from ..geometry import Box2D
+from ..propagation import SliceEncoder
 from .looks import ObjectSize, joined
 from .proposals import key_of
 
@@ -31,6 +32,25 @@ def annotated_boxes(slices: Sequence[AnnotatedSlice]) -> dict:
         rows, cols = one.encoder.stack.frame_shape_rc
         found.setdefault(key_of(one.encoder), Box2D(0, rows, 0, cols))
     return found
+
+
+def possible_slices(slices: Sequence[AnnotatedSlice], encoder: SliceEncoder) -> range:
+    """The positions of a volume where the object may be, by what a person said of it.
+
+    It lies within the extent that was marked, and not beyond a slice that was emptied, seen from the slices that hold it. Of a volume
+    without a slice that holds it nothing is known.
+    """
+    here = [one for one in slices if key_of(one.encoder) == key_of(encoder)]
+    holding = [one.position for one in here if one.mask.any()]
+    if not holding:
+        return range(encoder.slice_count)
+    empty = [one.position for one in here if not one.mask.any()]
+    first = max((position + 1 for position in empty if position < min(holding)), default=0)
+    last = min((position - 1 for position in empty if position > max(holding)), default=encoder.slice_count - 1)
+    for one in here:
+        if one.extent is not None:
+            first, last = max(first, min(one.extent.first, *holding)), min(last, max(one.extent.last, *holding))
+    return range(first, last + 1)
 
 
 def spread(slices: Sequence[AnnotatedSlice], most: int) -> list[AnnotatedSlice]:

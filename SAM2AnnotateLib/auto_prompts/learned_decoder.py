@@ -21,7 +21,7 @@ from ..progress import CancelToken, Progress
 from ..propagation import RegionPolicy, SliceEncoder, SliceResult
 from ..propagation.region_of_interest import cut, paste
 from .agreement import anchors_of, carried, likely, smoothed
-from .annotated import annotated_boxes, card_of, further_look, spread
+from .annotated import annotated_boxes, card_of, further_look, possible_slices, spread
 from .features import feature_maps
 from .likeness import MOST_COMPARED, Likeness, share_on_grid
 from .looks import ObjectSize, close_look, joined, whole_look
@@ -123,18 +123,25 @@ class LearnedDecoder:
         """Look at every slice wanted and at its neighbors; see `AutoPrompter`."""
         if self._size is None or self.adapter is None:
             raise InputError("Nothing was learnt yet: fit the method with annotated slices first.")
-        wanted = wanted_positions(encoder, positions, self._slices)
+        asked = wanted_positions(encoder, positions, self._slices)
+        possible = possible_slices(self._slices, encoder)
+        found = self._proposals(encoder, [position for position in asked if position in possible], cancel)
+        whole = whole_look(encoder, self._policy)
+        for position in asked:
+            yield found[position] if position in found else not_found(encoder, position, whole, 0.0)
+
+    def _proposals(self, encoder: SliceEncoder, wanted: Sequence[int], cancel: CancelToken | None) -> dict[int, AutoProposal]:
+        """By position; none where nothing is found on whole slices."""
+        assert self._size is not None
         if not wanted:
-            return
+            return {}
         started = time.perf_counter()
         sigma = min(1.0, _SMOOTHED_SHARE * self._size.box_mm / encoder.stack.spacing_src_mm[0])
-        seen = sorted({near for p in wanted for near in range(p - 2, p + 3) if 0 <= near < encoder.slice_count})
+        possible = possible_slices(self._slices, encoder)
+        seen = sorted({near for p in wanted for near in range(p - 2, p + 3) if near in possible})
         crop = self._crop_of(encoder, seen, cancel)
         if crop is None:
-            seconds = (time.perf_counter() - started) / len(wanted)
-            whole = whole_look(encoder, self._policy)
-            yield from (not_found(encoder, position, whole, seconds) for position in wanted)
-            return
+            return {}
         maps, scores, ious = self._asked(encoder, seen, crop, cancel)
         if self._options.neighbors:
             maps = smoothed(maps, sigma)
@@ -150,7 +157,7 @@ class LearnedDecoder:
             found = [one.doubt for one in proposals if one.result.mask.any()]
             if found and is_elsewhere(found):
                 proposals = [replace(one, doubt=max(one.doubt, _ABSENT_DOUBT)) for one in proposals]
-        yield from proposals
+        return {one.position: one for one in proposals}
 
     # -- learning ----------------------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from ..prompts import SlicePrompt
 from ..propagation import RegionPolicy, SliceEncoder, SliceResult
 from ..propagation.propagate import predict_slice
 from ..propagation.region_of_interest import cut, paste
-from .annotated import annotated_boxes, spread
+from .annotated import annotated_boxes, possible_slices, spread
 from .features import GRID, feature_maps, resampled
 from .likeness import MOST_COMPARED, Likeness, share_on_grid
 from .looks import ObjectSize, close_look, joined, whole_look
@@ -169,13 +169,18 @@ class SapPrompter:
     ) -> Iterator[AutoProposal]:
         """Coarse mask, prompt, mask; see `AutoPrompter`."""
         wanted = wanted_positions(encoder, positions, self._slices)
+        possible = possible_slices(self._slices, encoder)
         started = time.perf_counter()
-        found = self._coarse(encoder, wanted, cancel)
-        seconds = (time.perf_counter() - started) / max(1, len(wanted))
+        found = self._coarse(encoder, [position for position in wanted if position in possible], cancel)
+        seconds = (time.perf_counter() - started) / max(1, len(found))
+        whole = whole_look(encoder, self._policy)
         for position in wanted:
             if cancel is not None:
                 cancel.raise_if_cancelled()
-            yield self._proposal(encoder, position, found[position], seconds)
+            if position in found:
+                yield self._proposal(encoder, position, found[position], seconds)
+            else:
+                yield not_found(encoder, position, whole, 0.0)
 
     def coarse_masks(self, encoder: SliceEncoder, positions: Sequence[int] | None = None) -> dict[int, Coarse]:
         """The coarse masks alone, by position: what the prompts are made from."""

@@ -18,6 +18,7 @@ from ..geometry import Box2D
 from ..progress import CancelToken, Progress
 from ..propagation import RegionPolicy, SliceEncoder
 from ..propagation.propagate import predict_slice
+from .annotated import possible_slices
 from .looks import ObjectSize, connected_pieces, whole_look
 from .mask_prompts import prompt_from_mask
 from .proposals import AutoProposal, not_found, object_slices, place_in_volume, same_volume, wanted_positions
@@ -99,10 +100,11 @@ class ThresholdCarrying:
             raise InputError("Nothing was learnt yet: fit the method with annotated slices first.")
         wanted = wanted_positions(encoder, positions, self._slices)
         sources, empty = self._sources(encoder)
+        possible = possible_slices(self._slices, encoder)
         nearest = {position: min(sources, key=lambda source: abs(source.position - position)) for position in wanted}
         found: dict[int, AutoProposal] = {}
         for source in sources:
-            own = [position for position in wanted if nearest[position] is source]
+            own = [position for position in wanted if nearest[position] is source and position in possible]
             for side in (-1, 1):
                 ends = [abs(position - source.position) for position in own if (position - source.position) * side >= 0]
                 reach = range(source.position, source.position + side * (max(ends, default=-1) + 1), side)

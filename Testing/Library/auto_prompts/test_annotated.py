@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from auto_phantoms import Ball
 
-from SAM2AnnotateLib.auto_prompts.annotated import annotated_boxes, further_look, spread
+from SAM2AnnotateLib.adaptation import AnnotatedSlice
+from SAM2AnnotateLib.auto_prompts.annotated import annotated_boxes, further_look, possible_slices, spread
 from SAM2AnnotateLib.auto_prompts.proposals import key_of
-from SAM2AnnotateLib.geometry import Box2D
+from SAM2AnnotateLib.geometry import Box2D, Extent
 
 
 def test_of_many_slices_an_even_part_is_taken_with_and_without_the_object():
@@ -46,3 +47,14 @@ def test_each_volume_has_the_box_around_all_that_is_annotated_in_it():
     boxes = annotated_boxes(one.annotated(5, 7, 14) + other.annotated(3))
     assert boxes[key_of(one.encoder)] == Box2D.around(one.truth[5] | one.truth[7])
     assert boxes[key_of(other.encoder)] == Box2D(0, 64, 0, 64)
+
+
+def test_the_object_lies_within_what_a_person_emptied_or_marked():
+    ball, other = Ball(), Ball(seed=1)
+    assert possible_slices(ball.annotated(5, 9), ball.encoder) == range(15)
+    assert possible_slices(ball.annotated(1, 2, 5, 9, 12, 14), ball.encoder) == range(3, 12)
+    assert possible_slices(ball.annotated(1, 2, 5, 9, 12, 14), other.encoder) == range(15)
+    assert possible_slices(ball.annotated(0, 14), ball.encoder) == range(15)
+    marked = [AnnotatedSlice(ball.encoder, 7, ball.truth[7], Extent(3, 11))]
+    assert possible_slices(marked, ball.encoder) == range(3, 12)
+    assert possible_slices(marked + ball.annotated(4, 12), ball.encoder) == range(3, 12)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from auto_phantoms import Ball, fitted
@@ -99,3 +101,10 @@ def test_the_same_seed_gives_the_same_proposals(name):
     ball = Ball()
     twice = [[one.result.mask for one in fitted(METHODS[name](), ball.annotated(5, 9)).propose(ball.encoder)] for _ in range(2)]
     assert np.array_equal(twice[0], twice[1])
+
+
+def test_beyond_a_slice_that_a_person_emptied_nothing_is_proposed(name):
+    ball = Ball(slices=25, radius_mm=20)  # holds slices 3 to 21, but a person says that the object ends at 15
+    slices = [*ball.annotated(8, 12), replace(ball.annotated(16)[0], mask=np.zeros_like(ball.truth[16]))]
+    found = {one.position: one.result.mask.any() for one in fitted(METHODS[name](), slices).propose(ball.encoder, [10, 14, 17, 19])}
+    assert found == {10: True, 14: True, 17: False, 19: False}
