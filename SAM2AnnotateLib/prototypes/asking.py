@@ -13,6 +13,7 @@ from ..geometry import Box2D
 from ..prompts import SlicePrompt
 from ..propagation import SliceEncoder
 from ..propagation.signed_distance import overlap
+from .looks import Look
 from .views import SupportSlice
 
 # Each slice is asked about so many times, after other slices of the prototypes: the answers are averaged, and how far they agree is told.
@@ -23,6 +24,8 @@ _PLACE_WEIGHT = 0.3
 MOST_LOGIT = 6.0
 # Share of the learned decoder, which sees the slice alone, beside what follows from the slices of the prototypes.
 _LEARNED_SHARE = 0.6
+# The learned decoder looks at a slice in crops of these sides, against the plain one; the plain one, which covers all, is among them.
+_LOOKS = (1.0, 0.88, 1.14)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +86,30 @@ class Asking:
         remembered = np.mean([_bounded(one) for one in said], axis=0)
         if self._learned is None:
             return _joined(remembered, said)
-        self._ask()
-        place = Place(along) if 0 <= along <= 1 else None
-        alone = self._learned.propose(self._encoder.embedding(position, self._crop), self._crop.shape_rc, place)
+        alone = self._as_learned(self._learned, position, Place(along) if 0 <= along <= 1 else None)
         return _joined((1 - _LEARNED_SHARE) * remembered + _LEARNED_SHARE * _bounded(alone), [*said, alone])
+
+    def _as_learned(self, learned: SegmentationEngine, position: int, place: Place | None) -> SlicePrediction:
+        """What the learned decoder says of a slice without any prompt: the mean of several looks at it."""
+        said = []
+        total, count = np.zeros(self._crop.shape_rc, dtype=np.float32), np.zeros(self._crop.shape_rc, dtype=np.float32)
+        for scale in _LOOKS:
+            self._ask()
+            crop = Look(scale).crop(self._crop)
+            one = learned.propose(self._encoder.embedding(position, crop), crop.shape_rc, place)
+            said.append(one)
+            rows, cols = (
+                slice(max(a, b), min(c, d))
+                for a, b, c, d in (
+                    (self._crop.row_start, crop.row_start, self._crop.row_stop, crop.row_stop),
+                    (self._crop.col_start, crop.col_start, self._crop.col_stop, crop.col_stop),
+                )
+            )
+            here, there = _within(rows, cols, self._crop), _within(rows, cols, crop)
+            total[here] += _bounded(one)[there]
+            count[here] += 1
+        ious, scores = [one.predicted_iou for one in said], [one.object_score for one in said]
+        return SlicePrediction(total / count, float(np.mean(ious)), float(np.mean(scores)))
 
     def _after(self, before: Sequence[SupportSlice], position: int) -> SlicePrediction:
         """What the model says of a slice that comes after slices of the prototypes, the most alike of them next to it."""
@@ -95,6 +118,11 @@ class Asking:
         for number, one in enumerate(reversed(before)):
             track.condition(number, one.embedding, SlicePrompt(mask=one.mask))
         return track.step(len(before), self._encoder.embedding(position, self._crop))
+
+
+def _within(rows: slice, cols: slice, crop: Box2D) -> tuple[slice, slice]:
+    """Rows and columns of a slice as those of a crop of it."""
+    return slice(rows.start - crop.row_start, rows.stop - crop.row_start), slice(cols.start - crop.col_start, cols.stop - crop.col_start)
 
 
 def _bounded(said: SlicePrediction) -> np.ndarray:

@@ -18,6 +18,8 @@ from .views import crop_at
 _SHOWN_WHOLE = 1.3
 # Neighboring squares overlap by this share, so that the object lies whole in one of them.
 _OVERLAP = 0.5
+# A stack of at most so many times the object's thickness is looked at whole.
+_ALL_LOOKED_AT = 3.0
 # How far the square is moved to find the place in which it resembles the prototypes most, in shares of its side.
 _SHIFTS = (0.12, 0.06, 0.03)
 # At most so many squares are looked at in all; slices are left out before that.
@@ -70,7 +72,7 @@ def find_place(
     stack = encoder.stack
     spacing, shape = stack.frame_spacing_rc_mm, stack.frame_shape_rc
     around = squares(side_mm, shape, spacing)
-    if len(around) == 1:
+    if len(around) == 1 and encoder.slice_count <= _ALL_LOOKED_AT * thickness_slices:
         return FoundPlace(around[0], encoder.slice_count // 2)
     step = max(1, round(thickness_slices / 8), -(-encoder.slice_count * len(around) // _MOST_SQUARES))
     positions = list(range(step // 2, encoder.slice_count, step))
@@ -83,6 +85,8 @@ def find_place(
         best.append((score, position, center))
         yield Progress(number, len(positions) * len(around), "places looked at")
     _, position, center = max(best, key=lambda one: one[0])
+    if len(around) == 1:
+        return FoundPlace(around[0], position)
     best_crop = crop_at(center, side_mm, shape, spacing)
     for share in _SHIFTS:  # the object in the middle, as the prototypes have it
         moves = [(row * share * side_mm / spacing[0], col * share * side_mm / spacing[1]) for row, col in product((-1, 0, 1), repeat=2)]

@@ -30,6 +30,8 @@ from .views import SupportSlice, crop_at, crop_side_mm, support_slice
 
 # So many slices of all prototypes together are compared with.
 _MOST_SUPPORTS = 110
+# Of more prototypes than these the last are used: each of them costs time on every volume.
+_MOST_PROTOTYPES = 18
 # Between which shares of the prototypes' thickness the object's own is looked for.
 _THINNEST, _THICKEST = 0.75, 1.25
 # Slices that resemble the prototypes' by less than this share of what these resemble one another by are of something else.
@@ -104,14 +106,17 @@ class _Search:
             )
         self._started = time.perf_counter()
         self._notes: list[str] = []
-        self._learned = self._learned_engine()
         if len(self._used) < len(prototypes):
             self._notes.append(f"{len(prototypes) - len(self._used)} prototypes of another plane than {encoder.stack.plane} were left out.")
+        if len(self._used) > _MOST_PROTOTYPES:
+            self._notes.append(f"Of {len(self._used)} prototypes the {_MOST_PROTOTYPES} that were added last were used.")
+            self._used = dict(list(self._used.items())[-_MOST_PROTOTYPES:])
+        self._learned = self._learned_engine()
 
     def _learned_engine(self) -> SegmentationEngine | None:
         """The engine with what was learned on the prototypes, where there is such and it is of this model."""
         adapter = next((one.adapter for one in self._used.values() if one.adapter is not None), None)
-        if adapter is None or not self._options.use_adapter:
+        if adapter is None or not self._options.use_adapter or adapter.card.plane != self._encoder.stack.plane:
             return None
         if adapter.card.base_sha256 != self._encoder.engine.weights_sha256:
             self._notes.append("What was learned is of another model, so it was not used: learn again with this one.")
@@ -136,13 +141,17 @@ class _Search:
         features = yield from self._features(positions, place.crop)
         alike = np.stack([likeness.with_each(one) for one in features])
         along = self._along(alike, supports, thickness)
+        usual = likeness.expected([one.prototype for one in supports])
+        usual = _USUAL_LIKENESS if usual is None else max(usual, 1e-3)
+        found = resemblance(alike, along)
+        if found < _LEAST_SHARE * usual:  # told before the model is asked about every slice
+            return self._not_found(f"what comes closest to it resembles it too little, {found:.2f} where {usual:.2f} is usual", found)
         asking = Asking(self._encoder, self._learned, place.crop, supports, self._options.neighbors, self._ask)
         answers = []
         for index, position in enumerate(positions):
             answers.append(asking.about(position, alike[index], float(along[index])))
             yield Progress(index + 1, len(positions), "slices proposed")
-        expected = likeness.expected([one.prototype for one in supports])
-        return self._proposal(positions, place.crop, answers, alike, along, _USUAL_LIKENESS if expected is None else max(expected, 1e-3))
+        return self._proposal(positions, place.crop, answers, along, found, min(1.0, found / usual))
 
     def _side_mm(self) -> float:
         stack = self._encoder.stack
@@ -190,20 +199,14 @@ class _Search:
         positions: range,
         crop: Box2D,
         answers: Sequence[SliceAnswer],
-        alike: np.ndarray,
         along: np.ndarray,
-        expected: float,
+        likeness: float,
+        share: float,
     ) -> ProposedObject | NotFound:
         encoder = self._encoder
         found = settled(answers, along, list(self._used.values()), encoder.stack.spacing_src_mm)
-        likeness = resemblance(alike, along)
-        share = min(1.0, likeness / expected)
         if found.absent or found.run is None:
             return self._not_found(found.absent, likeness)
-        if share < _LEAST_SHARE:
-            return self._not_found(
-                f"what comes closest to it resembles it too little, {likeness:.2f} where {expected:.2f} is usual", likeness
-            )
         results, doubts = {}, {}
         for index in range(found.run[0], found.run[1] + 1):
             position, one = positions[index], answers[index]

@@ -13,7 +13,9 @@ pytest.importorskip("SimpleITK")
 from SAM2AnnotateLib.cli.main import main
 from SAM2AnnotateLib.cli.prototypes import propose, prototype
 from SAM2AnnotateLib.engine import ScriptedEngine
+from SAM2AnnotateLib.errors import EngineError
 from SAM2AnnotateLib.geometry import Volume
+from SAM2AnnotateLib.prototypes import PrototypeLibrary
 from SAM2AnnotateLib.volume_io import read_volume, write_volume
 
 
@@ -138,3 +140,37 @@ def test_a_proposal_that_cannot_be_made_gets_one_line_and_writes_nothing(cases, 
     capsys.readouterr()
     assert _propose(cases, "three") == 2 and "exists already" in _one_line_error(capsys)
     assert (cases / "mask.nii.gz").read_bytes() == b"kept"
+
+
+def test_learning_that_is_stopped_leaves_the_cases_and_what_was_learned_before(cases, capsys, monkeypatch):
+    _add(cases, "one", "--adapt", "--steps", "60")
+    before = (cases / "library" / "ball" / "adapter.safetensors").read_bytes()
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ScriptedEngine, "start_learning", stopped)
+    assert _add(cases, "two", "--adapt") == 130
+    assert capsys.readouterr().err.strip().endswith("sam2annotate: stopped.")
+    library = PrototypeLibrary(cases / "library")
+    assert len(library.prototypes("ball")) == 2 and (library.folder / "ball" / "adapter.safetensors").read_bytes() == before
+
+
+def test_a_model_that_fails_while_proposing_gets_one_line_and_leaves_nothing(cases, capsys, monkeypatch):
+    _add(cases, "one")
+    capsys.readouterr()
+
+    def fails(_position):
+        raise EngineError("Out of memory on cpu.", "Close other programs.")
+
+    monkeypatch.setattr(propose, "engine_from", lambda _options: ScriptedEngine(fail_at=fails))
+    assert _propose(cases, "three") == 2 and "Out of memory on cpu. Close other programs." in _one_line_error(capsys)
+    assert not (cases / "mask.nii.gz").exists() and len(PrototypeLibrary(cases / "library").prototypes("ball")) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ", b"\xff" * 64])
+def test_a_damaged_adapter_in_the_library_gets_one_line(cases, capsys, content):
+    _add(cases, "one")
+    capsys.readouterr()
+    (cases / "library" / "ball" / "adapter.safetensors").write_bytes(content)
+    assert _propose(cases, "three") == 2 and "adapter.safetensors" in _one_line_error(capsys)

@@ -138,3 +138,27 @@ def test_the_ends_are_proposed_from_one_box():
     token.cancel()
     with pytest.raises(Cancelled):
         drained(propose_extent(annotator.encoder_for(11, box), 11, SlicePrompt(box=box), RegionPolicy(), token))
+
+
+def test_it_is_found_far_from_the_middle_of_a_long_stack_of_small_slices(prototypes):
+    volume, truth = a_ball((68, 22, 20), count=75, seed=5, rows=44, cols=40)
+    encoder = encoder_for(volume, ScriptedEngine(), prototypes)
+    found = drained(propose(encoder, prototypes))
+    assert isinstance(found, ProposedObject) and found.extent == Extent(64, 72)
+    assert np.array_equal(_mask_of(encoder, found, volume.grid), truth)
+
+
+def test_of_very_many_prototypes_the_last_are_used(prototypes):
+    volume, _ = a_ball((11, 60, 50), seed=5)
+    many = [*prototypes * 10]
+    found = drained(propose(encoder_for(volume, ScriptedEngine(), many), many))
+    assert found.prototypes == tuple(range(3, 21)) and found.notes == ("Of 20 prototypes the 18 that were added last were used.",)
+
+
+def test_what_lies_half_beyond_the_volume_is_found_as_far_as_it_goes(prototypes):
+    volume, truth = a_ball((0, 60, 50), seed=5)
+    encoder = encoder_for(volume, ScriptedEngine(), prototypes)
+    found = drained(propose(encoder, prototypes))
+    assert isinstance(found, ProposedObject) and found.extent.first == 0 and abs(found.extent.last - 4) <= 1
+    mask = _mask_of(encoder, found, volume.grid)
+    assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9

@@ -6,6 +6,8 @@ import io
 import json
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -265,3 +267,14 @@ def test_what_a_panel_keeps_are_the_slices_that_a_person_is_done_with():
     assert [kept.place(position) for position in (2, 4, 8, 12)] == [None, 0.0, 0.5, 1.0]
     with pytest.raises(InputError, match="shows the object: there is nothing to keep"):
         prototype_of_slices(volume, stack, choose_mapping(volume, WINDOW), "ball", {2: mask[2]}, Extent(4, 12))
+
+
+def test_what_a_killed_program_left_is_removed_and_nothing_of_it_is_listed(a_library, a_prototype):
+    code = "from SAM2AnnotateLib.leftovers import owned_token; print(owned_token())"
+    token = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    left = a_library.folder / f".{token}.partial"
+    shutil.copytree(_case(a_library), left)
+    other = PrototypeLibrary(a_library.folder.rename(a_library.folder.with_name("moved")))  # a folder is swept once by a process
+    assert other.names() == ["ball"] and len(other.prototypes("ball")) == 1
+    other.add(a_prototype)
+    assert sorted(file.name for file in other.folder.iterdir()) == [".lock", "ball"]
