@@ -99,7 +99,8 @@ class Sam2LearningRun:
         chances = self._chances[kind]
         numbers = self._rng.choice(len(chances), size=min(self._settings.batch, int((chances > 0).sum())), replace=False, p=chances)
         drawn = [self._lesson(int(number)) for number in numbers]
-        top, *fine = (torch.stack(levels).float() for levels in zip(*(ready.levels for ready in drawn), strict=True))
+        # To float32 first: under autocast to bfloat16 torch refuses to stack what is kept as float16.
+        top, *fine = (torch.stack([one.float() for one in levels]) for levels in zip(*(ready.levels for ready in drawn), strict=True))
         points = None if kind in PROMPTLESS else self._points(drawn, kind)
         places = [ready.lesson.place if self._rng.random() < _KNOWN_PLACES else None for ready in drawn]
         logits, ious, objects = self._heads(top, fine, points, None, places)
