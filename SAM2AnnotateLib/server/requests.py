@@ -24,7 +24,9 @@ _DEEPEST = 12
 _LONGEST_TEXT = 1000
 _LARGEST_NUMBER = 1 << 31
 _LARGEST_REQUEST = 1 << 53
-_MOST_PIXELS = 1 << 26
+_MOST_PIXELS = 1 << 25  # of one mask or crop; a slice of 4096 x 4096 has half of it
+_MOST_POINTS = 1000  # on one slice: the model's time and memory grow with them
+_MOST_LESSONS = 1000
 _FILES = ("data", "prototypes")  # fields that hold files' bytes
 _FILE = re.compile(r"[A-Za-z0-9+/]*={0,2}")  # base64: what a long text may be
 
@@ -44,7 +46,22 @@ def read_request(text: str, limits: Limits) -> Message:
     if type(message) not in ON_THE_WIRE:
         raise WorkerError(f"{type(message).__name__} is no request that a client may send.")
     _require_kinds(message)
+    lessons = getattr(message, "lessons", ())
+    if len(lessons) > _MOST_LESSONS:
+        raise WorkerError(f"{len(lessons)} slices to learn from, the server takes {_MOST_LESSONS}.")
     return message
+
+
+def mask_pixels(value: Any) -> int:
+    """Pixels of all masks in a message that was read: what they take in memory, however little their runs say.
+
+    Args:
+        value: the message's fields by name, or something in them.
+    """
+    if isinstance(value, dict):
+        own = value["shape"][0] * value["shape"][1] if "shape" in value else 0
+        return own + sum(mask_pixels(one) for name, one in value.items() if name not in ("runs", "shape"))
+    return sum(map(mask_pixels, value)) if isinstance(value, list) else 0
 
 
 def _require_kinds(message: Message) -> None:
@@ -108,6 +125,9 @@ def _require_bearable(value: Any, where: str, depth: int) -> None:
             raise WorkerError(f"{where}: names that are too long.")
         if "shape" in value:
             _require_shape(value["shape"], where)
+        points = value.get("points")
+        if isinstance(points, list) and len(points) > _MOST_POINTS:
+            raise WorkerError(f"{where}: {len(points)} points on one slice, the server takes {_MOST_POINTS}.")
         if "crop" in value:
             require_crop(value["crop"], where)
         for name, one in value.items():

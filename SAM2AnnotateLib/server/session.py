@@ -26,11 +26,13 @@ from .limits import Limits
 from .log import event, mark_of
 from .metrics import Metrics
 from .outbox import Outbox
-from .requests import require_crop
+from .requests import mask_pixels, require_crop
 from .seats import GrayVolume, Seats
 from .uploads import MemoryBudget, Upload, check_upload
 
 _MOST_VOLUMES = 32
+# A request may hold a prompt's mask and a proposal for each slice, and a little more.
+_MOST_MASKS_A_SLICE, _FREE_PIXELS = 3, 1 << 25
 _A_FAULT = "Unexpected error"  # how the worker begins the text of an error that nobody expected
 
 
@@ -191,6 +193,11 @@ class Session:
         waiting_bytes = sum(asked.byte_count for asked in list(self._asked.values()))
         if waiting_bytes + byte_count > self._limits.largest_message_bytes:
             raise WorkerError(f"Requests of {waiting_bytes >> 20} MB wait already. Wait for their replies.")
+        with self._lock:
+            voxels = sum(upload.byte_count for upload in self._held())
+        pixels = mask_pixels(vars(message))
+        if pixels > _MOST_MASKS_A_SLICE * voxels + _FREE_PIXELS:
+            raise WorkerError(f"The masks in the request have {pixels} pixels, all slices of the session's volumes {voxels}.")
         crop = getattr(message, "crop", None)
         if crop is not None:
             require_crop(crop, type(message).__name__)

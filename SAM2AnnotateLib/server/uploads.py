@@ -16,7 +16,7 @@ from ..worker.wire import CHUNK_BYTES, Chunk, UploadVolume, chunk_bounds, chunk_
 
 _LARGEST_SIDE = 1 << 14
 # A crop is square in mm. Where voxels are far from square, it takes many times the slice's pixels.
-_MOST_CROP_PIXELS = 1 << 26
+_MOST_CROP_PIXELS = 1 << 25
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 

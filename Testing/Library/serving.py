@@ -160,7 +160,7 @@ class Client:
         if session:
             sent[wire.SESSION_HEADER] = session
         sent |= headers or {}
-        options = {"proxy": None, "max_size": None, "open_timeout": PATIENCE_SECONDS, "compression": None, **options}
+        options = {"proxy": None, "max_size": None, "open_timeout": PATIENCE_SECONDS, "compression": None, "max_queue": None, **options}
         sent = {name: value for name, value in sent.items() if value is not None}
         socket = connect(f"{scheme}://127.0.0.1:{port}{wire.SESSION}", additional_headers=sent, **options).__enter__()
         return cls(socket, wire.from_text(socket.recv(PATIENCE_SECONDS)))

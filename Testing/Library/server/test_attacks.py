@@ -200,6 +200,35 @@ def test_too_many_requests_at_once_end_the_session(server, mallory):
     assert closed.value.rcvd is None or closed.value.rcvd.code == wire.Refusal.TOO_MANY
 
 
+def test_masks_that_are_small_as_runs_and_large_in_memory_are_refused(server, mallory):
+    """Runs are a compression, too: 60 letters say 25 million pixels."""
+    mallory.load()
+    mallory.upload("v", a_volume())
+    bomb = {"mask": {"shape": [5000, 5000], "runs": [0, 25_000_000]}}
+    resident = _resident_bytes(server.process.pid)
+    for message in (
+        m.Propagate(mallory.next(), "v", {str(n): bomb for n in range(400)}, [2, 9], "auto", [], [], None, [3], []),
+        m.Propagate(mallory.next(), "v", {}, [2, 9], "auto", [], [], None, [3], [{**bomb, "position": n} for n in range(400)]),
+        m.Learn(mallory.next(), [{"volume": "v", "position": n, **bomb} for n in range(400)], "x", "", "auto", None, 1),
+        m.PredictSlice(mallory.next(), "v", 5, {"mask": {"shape": [8192, 8192], "runs": [0, 1 << 26]}}, "auto"),
+    ):
+        (refused,) = mallory.ask(message) if not isinstance(message, m.PredictSlice) else (mallory.say(message), [mallory.hear()])[1]
+        assert isinstance(refused, m.Failed) and refused.kind == "WorkerError" and "pixels" in refused.problem, refused
+    if resident:
+        assert _resident_bytes(server.process.pid) - resident < 200_000_000
+
+
+def test_more_points_or_lessons_than_a_person_makes_are_refused(mallory):
+    many = {"points": [[1, 1, True]] * 2000}
+    lesson = {"volume": "v", "position": 1, "mask": {"shape": [1, 1], "runs": [1]}}
+    for message, what in (
+        (m.PredictSlice(mallory.next(), "v", 5, many, "auto"), "2000 points"),
+        (m.Learn(mallory.next(), [lesson] * 2000, "x", "", "auto", None, 1), "2000 slices"),
+    ):
+        mallory.say(message)
+        assert what in mallory.hear().problem
+
+
 def test_large_requests_do_not_pile_up(server, mallory):
     """Each is as large as one may be; the second has to wait outside."""
     mallory.load()
