@@ -288,9 +288,9 @@ class RemoteSession:
                 cancel.raise_if_cancelled()
                 if self._link.has_news:  # it is refused
                     return
+                self._tell(state)
                 self._link.send_chunk(frame)
                 self._moved = True
-                self._tell(state)
 
         self._converse(upload.announcement(gray_kji), send, cancel)
         self._tell(State("ready", "The volume is on the server"))
