@@ -81,6 +81,9 @@ CLUSTER = "ray>=2.9"
 SAM2 = "rf-sam-2>=1.0.3,<2"
 SAM2_BEFORE = "sam2"  # the same package as source; the two are never installed together
 
+# The second engine's package. `--only-binary` and the pinned torch: it brings no torchvision and leaves torch as it is.
+TRANSFORMERS = "transformers>=5.20,<6"
+
 # Set by another program (3D Slicer, an IDE, a user's pip set-up), these would send the environment's Python or pip elsewhere.
 FOREIGN_VARIABLES = (
     "PYTHONHOME",
@@ -142,6 +145,7 @@ def plan_steps(root: Path) -> list[Step]:
         Step("sam2-needs", "what sam2 needs (under 1 MB, built here)", (("--no-build-isolation", *SAM2_NEEDS),)),
         # sam2's code as a wheel. It names torchvision, which our use of it never imports.
         Step("sam2", "SAM 2 (under 1 MB)", (("--only-binary", ":all:", "--no-deps", SAM2),)),
+        Step("transformers", "transformers, for EdgeTAM and SAM 3 (about 25 MB)", (("--only-binary", ":all:", TRANSFORMERS), WHEELS[:1])),
         # Some of what nnU-Net needs is published as (pure Python) source only. It names torchvision, whose newest release would replace the
         # pinned torch unless that is named again.
         Step("nnunet", "nnU-Net and readers of segmentations (about 250 MB, some built here)", ((TORCH_PINNED, *NNUNET), NNUNET)),

@@ -18,9 +18,10 @@ from hydra.utils import instantiate
 
 from ..annotator import Annotator
 from ..engine import load_engine
+from ..engine.compute import Compute
 from ..engine.loading import _choose_bf16
 from ..engine.model_configs import ARCHITECTURES, model_config
-from ..engine.sam2_engine import Compute, Sam2Engine
+from ..engine.sam2_engine import Sam2Engine
 from .phantom import Phantom, make_phantom
 from .stock import StockPredictor, write_frames
 
@@ -51,7 +52,7 @@ def engine_of(architecture: str, image_size: int, weights: dict[str, torch.Tenso
     shape = ARCHITECTURES[architecture]
     model = instantiate(model_config(shape, image_size)).eval()
     model.load_state_dict(weights)
-    bf16 = _choose_bf16(torch, precision, "cpu", shape)
+    bf16 = _choose_bf16(torch, precision, "cpu", shape.width)
     return Sam2Engine(model, architecture, "random", Compute("cpu", bf16, half_embeddings=precision != "fp32"))
 
 

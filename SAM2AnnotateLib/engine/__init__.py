@@ -1,5 +1,5 @@
-"""Models: what one must do, the SAM 2 one, a scripted one, and their weights. the `sam2_` files and `loading` alone import
-torch and sam2."""
+"""Models: what one must do, SAM 2 by `sam2` or `transformers`, a scripted one, and their weights. Torch, sam2 and transformers are
+imported once a model is loaded."""
 
 from .adapter import PROMPT_KINDS, Adapter, AdapterCard
 from .checkpoints import CHECKPOINTS, Checkpoint, find_checkpoint

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CheckpointError, OutputError
-from .model_configs import ARCHITECTURES
+from .model_configs import ARCHITECTURE_NAMES, ARCHITECTURES, native_image_size
 
 SUFFIXES = (".pt", ".safetensors")
 _BLOCK_BYTES = 1 << 20
@@ -30,7 +30,7 @@ class Checkpoint:
 
     Args:
         name: what the user calls it.
-        architecture: key of `ARCHITECTURES`; None if only the tensors can tell.
+        architecture: one of `ARCHITECTURE_NAMES`; None if only the tensors can tell.
         file_name: name of the file in the cache folder. A full path, for weights that lie elsewhere.
         url: where to download it, or None.
         size_bytes: length of the file, or None if not published.
@@ -39,6 +39,7 @@ class Checkpoint:
         image_size: pixels per side that the weights were trained at, or None if the architecture is not known.
         parameters_millions: number of weights, in millions, or None if not known.
         source: where they come from, for credit.
+        permissive: whether the license lets anybody use them for anything; a person agrees to any other before a download.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Checkpoint:
     image_size: int | None
     parameters_millions: float | None
     source: str
+    permissive: bool = True
 
 
 def _sam2(name: str, release: str, size_bytes: int, sha256: str, parameters_millions: float) -> Checkpoint:
@@ -109,6 +111,22 @@ _ALL = (
         image_size=ARCHITECTURES["medsam2"].native_image_size,
         parameters_millions=38.9,  # the architecture of sam2.1_hiera_tiny
         source="https://github.com/bowang-lab/MedSAM2",
+        permissive=False,
+    ),
+    Checkpoint(
+        name="edgetam",
+        architecture="edgetam",
+        file_name="edgetam.pt",
+        # The file lies in the repository itself, so a commit fixes it.
+        url="https://github.com/facebookresearch/EdgeTAM/raw/7711e012a30a2402c4eaab637bdb00a521302c91/checkpoints/edgetam.pt",
+        # SHA-256 as a dozen public projects pin it, several beside this commit and beside revision f3a09791 of
+        # huggingface.co/facebook/EdgeTAM (BoxMOT among them); the size beside the same hash in two of them.
+        size_bytes=56116523,
+        sha256="ed2d4850b8792c239689b043c47046ec239b6e808a3d9b6ae676c803fd8780df",
+        license="Apache-2.0",
+        image_size=native_image_size("edgetam"),
+        parameters_millions=13.9,  # counted, of the model that these figures build
+        source="https://github.com/facebookresearch/EdgeTAM",
     ),
 )
 
@@ -145,7 +163,7 @@ def find_checkpoint(name_or_path: str | Path, architecture: str | None = None) -
     Args:
         name_or_path: name of a known checkpoint, with or without ".pt", or its file name; otherwise the path of a .pt or .safetensors
             file. A string that is both means the known one (write "./sam2_hiera_tiny.pt" for the file); a `Path` means the file.
-        architecture: key of `ARCHITECTURES` for a file. Without it the metadata of a .safetensors file tells, then a known file name.
+        architecture: one of `ARCHITECTURE_NAMES` for a file. Without it the metadata of a .safetensors file tells, then a known file name.
 
     Returns:
         The known checkpoint, or one for the file, whose `architecture` is None if nothing above told it. The size and SHA-256 of a
@@ -238,8 +256,8 @@ def _own_file(path: Path, architecture: str | None) -> Checkpoint:
         architecture = metadata.get("architecture")
     if architecture is None and (known := _known_file(path.name)) is not None:
         architecture = known.architecture
-    if architecture is not None and architecture not in ARCHITECTURES:
-        raise CheckpointError(f"Unknown architecture '{architecture}' for '{path}'. Known architectures: {', '.join(ARCHITECTURES)}.")
+    if architecture is not None and architecture not in ARCHITECTURE_NAMES:
+        raise CheckpointError(f"Unknown architecture '{architecture}' for '{path}'. Known architectures: {', '.join(ARCHITECTURE_NAMES)}.")
     return Checkpoint(
         name=path.name,
         architecture=architecture,
@@ -248,7 +266,7 @@ def _own_file(path: Path, architecture: str | None) -> Checkpoint:
         size_bytes=None,
         sha256=None,
         license=metadata.get("license", "not stated"),
-        image_size=None if architecture is None else ARCHITECTURES[architecture].native_image_size,
+        image_size=None if architecture is None else native_image_size(architecture),
         parameters_millions=None,
         source="a file of the user",
     )

@@ -70,6 +70,16 @@ ARCHITECTURES: dict[str, Architecture] = {
 }  # fmt: skip
 
 
+# Architectures that the package `transformers` alone runs (`transformers_models` builds them): pixels per side that they were trained at.
+NATIVE_SIZES_ELSEWHERE: dict[str, int] = {"edgetam": 1024, "sam3_tracker": 1008}
+ARCHITECTURE_NAMES = (*ARCHITECTURES, *NATIVE_SIZES_ELSEWHERE)
+
+
+def native_image_size(architecture: str) -> int:
+    """Pixels per side that an architecture of `ARCHITECTURE_NAMES` was trained at."""
+    return ARCHITECTURES[architecture].native_image_size if architecture in ARCHITECTURES else NATIVE_SIZES_ELSEWHERE[architecture]
+
+
 def model_config(architecture: Architecture, image_size: int, target: str = _M + "sam2_base.SAM2Base") -> dict[str, Any]:
     """The nested dict that hydra's `instantiate` turns into a model.
 

@@ -11,7 +11,6 @@ import copy
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from PIL import Image
 from ..errors import EngineError
 from ..prompts import SlicePrompt
 from .adapter import Adapter, described
+from .compute import Compute, computing
 from .engine import Embedding, SlicePrediction
 from .learning import LearningSettings, Lesson, Place, Recollection, require_lessons
 from .sam2_heads import LearnedHeads
@@ -32,21 +32,6 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SKETCH_LOGIT_BOUND = 32.0
 # What SAM 2 puts in place of a mask where it says "no object" (sam2/modeling/sam2_base.py).
 _ABSENT_LOGIT = -1024.0
-
-
-@dataclass(frozen=True)
-class Compute:
-    """Where and how to compute.
-
-    Args:
-        device: torch device name.
-        bf16: autocast to bfloat16.
-        half_embeddings: keep embeddings in 16 bit; False keeps float32, which repeats stock SAM 2 exactly.
-    """
-
-    device: str
-    bf16: bool
-    half_embeddings: bool
 
 
 class Sam2Engine:
@@ -226,17 +211,8 @@ class Sam2Engine:
 
     @contextmanager
     def _computing(self, gradients: Callable[[], AbstractContextManager]) -> Iterator[None]:
-        device = torch.device(self.compute.device).type
-        try:
-            with gradients(), torch.autocast(device, torch.bfloat16, enabled=self.compute.bf16):
-                yield
-        except (torch.OutOfMemoryError, MemoryError) as exc:
-            raise EngineError(
-                f"Out of memory on {self.compute.device} with model {self._name} at {self.image_size} pixels.",
-                "Close other programs, choose a smaller image size or model, or compute on the CPU (--device cpu).",
-            ) from exc
-        except RuntimeError as exc:
-            raise EngineError(f"The model {self._name} failed on {self.compute.device}: {str(exc).splitlines()[0]}") from exc
+        with computing(self.compute, self._name, self.image_size, gradients):
+            yield
 
 
 class Sam2Track:

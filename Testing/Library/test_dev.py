@@ -75,8 +75,8 @@ def test_a_first_setup_runs_every_step_in_order(dev, a_project):
     machine = FakeMachine(a_project)
     machine.setup(dev).bring_up_to_date()
     assert machine.commands[0][1:] == ["-m", "venv", "--clear", str(a_project / ".venv")]
-    assert machine.lines[0].startswith("[1/10] virtual environment")
-    assert [line[: line.index("]") + 1] for line in machine.lines if line.startswith("[")] == [f"[{n}/10]" for n in range(1, 11)]
+    assert machine.lines[0].startswith("[1/11] virtual environment")
+    assert [line[: line.index("]") + 1] for line in machine.lines if line.startswith("[")] == [f"[{n}/11]" for n in range(1, 12)]
     installs = machine.installs()
     expected = [
         "wheel",
@@ -85,6 +85,7 @@ def test_a_first_setup_runs_every_step_in_order(dev, a_project):
         dev.SLICER_TESTS[-1],
         "iopath",
         "rf-sam-2>=1.0.3,<2",
+        dev.TRANSFORMERS,
         dev.NNUNET[-1],
         dev.CLUSTER,
         str(a_project),
@@ -121,7 +122,7 @@ def test_a_working_environment_made_by_hand_is_kept_and_completed(dev, a_project
     machine = FakeMachine(a_project)
     machine.setup(dev).bring_up_to_date()
     assert not any("venv" in command for command in machine.commands)
-    assert len(machine.installs()) == 9
+    assert len(machine.installs()) == 10
 
 
 def test_an_interrupted_setup_goes_on_at_the_step_it_was_in(dev, a_project):
@@ -138,8 +139,8 @@ def test_an_interrupted_setup_goes_on_at_the_step_it_was_in(dev, a_project):
         setup.bring_up_to_date()
     later = FakeMachine(a_project)
     later.setup(dev).bring_up_to_date()
-    assert later.installs() == [dev.SAM2, dev.NNUNET[-1], dev.CLUSTER, str(a_project)]
-    assert later.lines[0].startswith("[7/10] SAM 2")
+    assert later.installs() == [dev.SAM2, dev.TRANSFORMERS, dev.NNUNET[-1], dev.CLUSTER, str(a_project)]
+    assert later.lines[0].startswith("[7/11] SAM 2")
 
 
 def test_a_changed_requirement_repeats_its_step_only(dev, a_project, monkeypatch):
@@ -170,7 +171,7 @@ def test_another_python_repeats_every_step(dev, a_project):
     FakeMachine(a_project).setup(dev).bring_up_to_date()
     machine = FakeMachine(a_project, version="3.12 x86_64")
     machine.setup(dev).bring_up_to_date()
-    assert len(machine.installs()) == 9
+    assert len(machine.installs()) == 10
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"torch": 1}'])
@@ -179,7 +180,7 @@ def test_damaged_stamps_count_as_none(dev, a_project, content):
     (a_project / ".venv" / "setup-stamps.json").write_text(content, encoding="utf-8")
     machine = FakeMachine(a_project)
     machine.setup(dev).bring_up_to_date()
-    assert len(machine.installs()) == 9
+    assert len(machine.installs()) == 10
 
 
 def test_torch_falls_back_where_the_pinned_release_has_no_build(dev, a_project):
@@ -350,7 +351,8 @@ def test_dev_and_pyproject_ask_for_the_same_packages(dev):
     on_windows, elsewhere = f"{dev.TORCH_ON_WINDOWS}; sys_platform == 'win32'", "torch>=2.5.1; sys_platform != 'win32'"
     assert {on_windows, elsewhere} <= in_pyproject
     in_pyproject = in_pyproject - {on_windows, elsewhere} | {dev.TORCH_ANY}
-    assert in_pyproject == {*dev.WHEELS, *dev.SLICER_TESTS, *dev.NNUNET, *dev.SAM2_NEEDS, dev.SAM2, dev.TORCH_ANY, dev.CLUSTER}
+    in_dev = {*dev.WHEELS, *dev.SLICER_TESTS, *dev.NNUNET, *dev.SAM2_NEEDS, dev.SAM2, dev.TORCH_ANY, dev.TRANSFORMERS, dev.CLUSTER}
+    assert in_pyproject == in_dev
     assert set(project["build-system"]["requires"]) <= set(dev.PACKAGING_TOOLS)
 
 

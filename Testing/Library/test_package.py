@@ -62,7 +62,7 @@ MAY_IMPORT_ON_THEIR_LEVEL = {*ROOMS[0]}
 MAY_IMPORT_TORCH = {"engine", "auto_prompts", "training", "benchmark"}
 # Runs in nnU-Net's process, which subclassing its trainer takes; nothing else imports it.
 MAY_IMPORT_TORCH_TOO = {Path("nnunet/runs/own_trainer.py")}
-MODEL_PACKAGES = {"torch", "torchvision", "sam2"}
+MODEL_PACKAGES = {"torch", "torchvision", "sam2", "transformers"}
 SLICER_PACKAGES = {"slicer", "qt", "ctk", "vtk", "mrml", "PythonQt", "PySide6"}
 
 

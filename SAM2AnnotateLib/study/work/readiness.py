@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 from ...engine.checkpoints import find_checkpoint, require_local_file
-from ...engine.loading import INSTALL_HINT
+from ...engine.loading import INSTALL_HINT, choose_package
 from ...errors import MissingPackageError
 from ...nnunet.runs.process import INSTALL_HINT as NNUNET_HINT
 from ..records.folder import Study
@@ -28,9 +28,12 @@ def require_ready(study: Study, *, models: bool, here: bool) -> None:
         InputError: if an organ mask is missing.
     """
     if here and any(_is_left(study, stage) for stage in _SIMULATION):
-        _require_packages("Simulating an annotator", INSTALL_HINT, "torch", "sam2")
+        _require_packages("Simulating an annotator", INSTALL_HINT, "torch")
         model = study.config.model
-        require_local_file(find_checkpoint(model.checkpoint, model.architecture))
+        checkpoint = find_checkpoint(model.checkpoint, model.architecture)
+        if checkpoint.architecture is not None:
+            choose_package("auto", checkpoint.architecture)
+        require_local_file(checkpoint)
     if models and _is_left(study, "models"):
         require_organ_masks(study)
         if here:

@@ -22,7 +22,7 @@ from SAM2AnnotateLib.engine.checkpoints import (
     require_local_file,
     verify_file,
 )
-from SAM2AnnotateLib.engine.model_configs import ARCHITECTURES
+from SAM2AnnotateLib.engine.model_configs import native_image_size
 from SAM2AnnotateLib.errors import Cancelled, CheckpointError
 from SAM2AnnotateLib.progress import CancelToken
 
@@ -45,15 +45,15 @@ def a_safetensors_file(path: Path, **metadata) -> Path:
 # --- the registry
 
 
-def test_every_official_model_of_both_releases_is_known_and_two_more():
+def test_every_official_model_of_both_releases_is_known_and_three_more():
     official = {f"{release}_hiera_{size}" for release in ("sam2", "sam2.1") for size in ("tiny", "small", "base_plus", "large")}
-    assert set(CHECKPOINTS) == official | {"medsam2", "bundled"}
+    assert set(CHECKPOINTS) == official | {"medsam2", "edgetam", "bundled"}
 
 
 @pytest.mark.parametrize("checkpoint", CHECKPOINTS.values(), ids=lambda checkpoint: checkpoint.name)
 def test_an_entry_of_the_registry_is_consistent(checkpoint):
     assert CHECKPOINTS[checkpoint.name] is checkpoint
-    assert checkpoint.image_size == ARCHITECTURES[checkpoint.architecture].native_image_size
+    assert checkpoint.image_size == native_image_size(checkpoint.architecture)
     assert checkpoint.license and checkpoint.source
     if checkpoint.url is not None:
         assert checkpoint.url.startswith("https://") and checkpoint.url.endswith("/" + checkpoint.file_name)
@@ -65,7 +65,7 @@ def test_an_entry_of_the_registry_is_consistent(checkpoint):
 def test_no_two_entries_share_a_hash_a_size_or_a_url():
     downloadable = [checkpoint for checkpoint in CHECKPOINTS.values() if checkpoint.url]
     for field in ("sha256", "size_bytes", "url", "file_name"):
-        assert len({getattr(checkpoint, field) for checkpoint in downloadable}) == len(downloadable) == 9
+        assert len({getattr(checkpoint, field) for checkpoint in downloadable}) == len(downloadable) == 10
 
 
 def test_the_release_folder_of_a_url_fits_the_release():
