@@ -10,6 +10,9 @@ from ..errors import PromptError
 from ..geometry import Box2D
 from .mask_runs import mask_from_runs, mask_to_runs
 
+# A box may reach beyond the slice, but not so far that the picture around it takes all memory: so many longer sides of it, or voxels.
+_LARGEST_BOX_SLICES, _LARGEST_BOX_VOXELS = 2, 4096
+
 
 @dataclass(frozen=True)
 class Point:
@@ -68,6 +71,8 @@ class SlicePrompt:
         rows, cols = frame_shape_rc
         if self.box is not None:
             self.box.clipped(frame_shape_rc)
+            if max(self.box.shape_rc) > max(_LARGEST_BOX_SLICES * max(rows, cols), _LARGEST_BOX_VOXELS):
+                raise PromptError(f"The box {self.box.short} is much larger than the slice, which has {rows} rows and {cols} columns.")
         for point in self.points:
             if not (0 <= point.row < rows and 0 <= point.col < cols):
                 raise PromptError(f"The point at row {point.row}, column {point.col} lies outside the slice of {rows} x {cols}.")

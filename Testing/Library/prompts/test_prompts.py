@@ -168,3 +168,10 @@ def test_prompts_are_equal_if_all_they_say_is():
     assert one != SlicePrompt(box=Box2D(1, 4, 2, 5), points=(Point(2, 3, False),), mask=mask)
     assert one != SlicePrompt(box=Box2D(1, 4, 2, 5), points=(Point(2, 3),), mask=~mask)
     assert one != SlicePrompt(box=Box2D(1, 4, 2, 5), points=(Point(2, 3),)) and one != "a prompt"
+
+
+@pytest.mark.parametrize("box", [Box2D(1, 5, 2, 1 << 31), Box2D(-(1 << 20), 3, 2, 4), Box2D(0, 3, 0, 4098)])
+def test_a_box_much_larger_than_the_slice_is_refused_before_a_picture_of_it_is_made(box):
+    with pytest.raises(PromptError, match="much larger than the slice, which has 5 rows and 8 columns"):
+        SlicePrompt(box=box).require_inside((5, 8))
+    SlicePrompt(box=Box2D(0, 3, 0, 4096)).require_inside((5, 8))
