@@ -17,7 +17,7 @@ _OTHER_SUFFIXES = (".seg.nhdr", ".seg.vtm", ".nii.gz", ".nrrd", ".nhdr", ".nii",
 
 def withSuffix(path: str) -> str:
     """The path with `SUFFIX`, in place of another one of pictures or segmentations."""
-    return withoutSuffix(path) + SUFFIX
+    return path if path.lower().endswith(SUFFIX) else withoutSuffix(path) + SUFFIX
 
 
 def withoutSuffix(path: str) -> str:
