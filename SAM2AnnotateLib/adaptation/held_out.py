@@ -15,11 +15,11 @@ from ..propagation.propagate import predict_slice
 from ..propagation.region_of_interest import paste
 from ..propagation.signed_distance import overlap as dice
 from .annotated_slice import AnnotatedSlice
-from .lessons import deepest_pixel, remembered_beside, same_volume, union_box
+from .lessons import deepest_pixel, remembered_beside, run_crop, same_volume, union_box
 
 PROMPTED_KINDS = ("box", "point")
 # From so many slices on they are held out in one turn.
-_MANY = 20
+MANY = 20
 # Held-out slices that the model is asked about at most, and how many drawn ones are enough to ask about no others.
 _MOST_ASKED, _ENOUGH_DRAWN = 12, 4
 
@@ -28,7 +28,7 @@ def parts_to_hold_out(slices: Sequence[AnnotatedSlice], most: int) -> list[list[
     """What is held out in turn. Of few slices each once, see `folds_of`. Many, which cost much to be asked about, are held out in one turn:
     the last volume if there are several, else every third slice.
     """
-    if len(slices) < _MANY:
+    if len(slices) < MANY:
         return folds_of(slices, most)
     last = [one for one in slices if same_volume(one, slices[-1])]
     return [last if len(last) < len(slices) else folds_of(slices, most)[1]]
@@ -79,15 +79,16 @@ def scores_of(
             prediction = engine.propose(encoder.embedding(one.position, crop), crop.shape_rc, one.place)
             found.append(("none", dice(paste(prediction.mask, crop, one.mask.shape), one.mask)))
         for other in remembered_beside(one, remembered)[:1]:
-            found.append(("memory", dice(_carried(one, other, encoder, policy), one.mask)))
+            crop = run_crop(one, other, remembered, policy)
+            found.append(("memory", dice(_carried(one, other, encoder, policy, crop), one.mask)))
     return found
 
 
-def _carried(one: AnnotatedSlice, other: AnnotatedSlice, encoder: SliceEncoder, policy: RegionPolicy) -> np.ndarray:
+def _carried(one: AnnotatedSlice, other: AnnotatedSlice, encoder: SliceEncoder, policy: RegionPolicy, crop: Box2D) -> np.ndarray:
     """The mask of a slice as a run has it that departs from another one, and steps through those between."""
     reverse = one.position < other.position
     known = SlicePrompt(mask=other.mask)
-    view = GrowingView(encoder, policy, [known], None, reverse, extent=one.extent)
+    view = GrowingView(encoder, policy, [known], crop, reverse, extent=one.extent)
     view.condition(other.position, known, other.mask)
     step = -1 if reverse else 1
     seen = [view.step(position) for position in range(other.position + step, one.position + step, step)]

@@ -17,12 +17,16 @@ from ..errors import InputError
 from ..progress import CancelToken, Progress, ProgressCallback
 from ..propagation import RegionPolicy
 from .annotated_slice import AnnotatedSlice
-from .held_out import PROMPTED_KINDS, asked_about, mean_by_kind, parts_to_hold_out, scores_of
+from .held_out import MANY, PROMPTED_KINDS, asked_about, mean_by_kind, parts_to_hold_out, scores_of
 from .lessons import lessons_of, object_size_mm, same_volume, thinned
 from .options import LearningOptions, LearningOutcome
 
 _MOST_FOLDS = 3
 _FEWEST_STEPS = 2
+# Of many slices, some are held out once, until so much of the budget is used; then the same learning goes on with all.
+_ONE_TURN_SHARE = 0.6
+# Many slices are learned from at a higher rate than few, which would be learned by heart.
+_RATE_OF_MANY = 1e-3
 # Of more slices some are learned from, spread evenly; of many held out some are asked about.
 _MOST_SLICES = 96
 _MOST_ASKED = 5
@@ -84,19 +88,23 @@ def learn(
         serves = (*serves, "memory")
     if options.hold_out:
         folds = parts_to_hold_out(present, _MOST_FOLDS)
+        one_turn = len(folds) == 1
         rows_before: list[tuple[str, float]] = []
         rows_after: list[tuple[str, float]] = []
         for number, held in enumerate(folds):
             others = [one for one in slices if all(one is not aside for aside in held)]
-            tensors, _ = yield from school.run(others, options.held_out_share * (number + 1) / len(folds))
+            until = _ONE_TURN_SHARE if one_turn else options.held_out_share * (number + 1) / len(folds)
+            tensors, _ = yield from school.run(others, until)
             taught = engine.with_adapter(Adapter(tensors, _card(engine, others, "", None, options, serves)))
             asked = asked_about(held)
-            known = [*others, *(held if len(folds) == 1 else [])] if "memory" in serves else []
+            known = [*others, *(held if one_turn else [])] if "memory" in serves else []
             for one in asked:
                 _ask(cancel)
                 rows_before += scores_of([one], engine, policy, others, known)
                 rows_after += scores_of([one], taught, policy, others, known)
                 yield Progress(min(1000, int(1000 * school.used)), 1000, "Learning: asking slices held out")
+        if one_turn:  # what was learned without the slices held out goes on with them
+            school.engine = taught
         before, after = mean_by_kind(rows_before), mean_by_kind(rows_after)
         serves = _served(before, after)
     text = _text(object_name, before, after, serves, len(present))
@@ -123,7 +131,7 @@ class _School:
     """Runs of learning that share one budget.
 
     Args:
-        engine: as it came.
+        engine: as it came, or with what the runs to come begin with.
         lessons: of all slices, each with its slice.
         options: how long, and what.
         cancel: asked before each step.
@@ -136,7 +144,8 @@ class _School:
         options: LearningOptions,
         cancel: CancelToken | None,
     ):
-        self._engine, self._lessons, self._options, self._cancel = engine, lessons, options, cancel
+        self.engine, self._lessons, self._options, self._cancel = engine, lessons, options, cancel
+        self._rate = _RATE_OF_MANY if len({id(one) for one, _ in lessons}) >= MANY else LearningSettings().learning_rate
         self._started, self._trained_seconds, self._steps = time.perf_counter(), 0.0, 0
 
     @property
@@ -153,7 +162,8 @@ class _School:
         """Learn from these slices until so much of the budget is used; what changed, and the number of steps."""
         wanted = {id(one) for one in slices}
         chosen = [lesson for one, lesson in self._lessons if id(one) in wanted and _remembers_only(one, lesson, slices)]
-        run = self._engine.start_learning(chosen, LearningSettings(trained=self._options.trained, seed=self._options.seed))
+        settings = LearningSettings(trained=self._options.trained, learning_rate=self._rate, seed=self._options.seed)
+        run = self.engine.start_learning(chosen, settings)
         begun, steps = self.used, 0
         while self.used < until - 1e-9 or steps < _FEWEST_STEPS:
             _ask(self._cancel)

@@ -7,6 +7,7 @@ volume, as a pass through it shows them, and the whole slice.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -26,14 +27,19 @@ MEMORY_REACH = 3
 _MANY_SLICES = 24
 
 
+_Thing = TypeVar("_Thing")
+
+
 def thinned(slices: Sequence[AnnotatedSlice], most: int) -> list[AnnotatedSlice]:
     """At most so many slices, spread evenly over those that hold the object and over the others."""
     present, absent = ([one for one in slices if one.holds_object is there] for there in (True, False))
     room = max(1, min(len(absent), most // 4)) if absent else 0
-    return [*_spread(present, most - room), *_spread(absent, room)]
+    pairs = [present[start : start + 2] for start in range(0, len(present), 2)]  # neighbors stay together: one is remembered for the other
+    kept = present if len(present) <= most - room else [one for pair in _spread(pairs, (most - room) // 2) for one in pair]
+    return [*kept, *_spread(absent, room)]
 
 
-def _spread(slices: Sequence[AnnotatedSlice], most: int) -> list[AnnotatedSlice]:
+def _spread(slices: Sequence[_Thing], most: int) -> list[_Thing]:
     if len(slices) <= most:
         return list(slices)
     return [slices[int((number + 0.5) * len(slices) / most)] for number in range(most)]
@@ -113,7 +119,7 @@ def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.r
         if union is None or not several:
             continue
         for other in remembered_beside(one, slices):
-            crop = policy.crop_around(union, shape_rc, spacing_rc_mm)
+            crop = run_crop(one, other, slices, policy)
             embedding = one.encoder.embedding(one.position, crop)
             memory = (recollection_of(other, one, crop),)
             yield one, Lesson(embedding, cut(one.mask, crop), ("none",), one.place, one.position, memory, weight)
@@ -136,6 +142,16 @@ def remembered_beside(one: AnnotatedSlice, slices: Sequence[AnnotatedSlice]) -> 
         if near:
             found.append(min(near, key=lambda other: abs(other.position - one.position)))
     return found
+
+
+def run_crop(one: AnnotatedSlice, other: AnnotatedSlice, slices: Sequence[AnnotatedSlice], policy: RegionPolicy) -> Box2D:
+    """What a run through the volume shows of a slice that it comes to from another one: it began where the object is large, and has grown
+    where it had to."""
+    stack = one.encoder.stack
+    largest = max((any_one for any_one in slices if same_volume(any_one, one)), key=lambda any_one: int(any_one.mask.sum()))
+    crop = policy.crop_around(largest.box, stack.frame_shape_rc, stack.frame_spacing_rc_mm)
+    held = other.box.union(one.box) if one.holds_object else other.box
+    return policy.grown(crop, held, stack.frame_shape_rc, stack.frame_spacing_rc_mm)
 
 
 def recollection_of(other: AnnotatedSlice, one: AnnotatedSlice, crop: Box2D) -> Recollection:

@@ -129,7 +129,7 @@ class SegmentationEngine(Protocol):
         """
 
     def start_learning(self, lessons: Sequence[Lesson], settings: LearningSettings) -> LearningRun:
-        """Begin to learn; this engine stays as it is. Raises InputError if no lesson holds the object."""
+        """Begin to learn, from the adapter if there is one; this engine stays as it is. Raises InputError if no lesson holds the object."""
 
     def describe(self) -> dict:
         """Name, hash, device, precision and image size, and the adapter's name and hash if there is one, for the record."""

@@ -124,10 +124,12 @@ class Sam2Engine:
             return self._prediction(logits, ious, objects, frame_shape_rc, gated=not memory or place is None)
 
     def start_learning(self, lessons: Sequence[Lesson], settings: LearningSettings) -> Sam2LearningRun:
-        """Begin to train a copy of prompt encoder and mask decoder."""
+        """Begin to train a copy of prompt encoder and mask decoder, from what was learned before if there is an adapter."""
         require_lessons(lessons)
         with self._computing(torch.no_grad):
             heads = LearnedHeads(self._model)
+            if self._adapter is not None:
+                heads.take(self._adapter)
         return Sam2LearningRun(
             heads, lessons, self._levels_of, settings, self.image_size, self.compute.device, lambda: self._computing(torch.enable_grad)
         )

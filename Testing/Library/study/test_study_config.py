@@ -185,6 +185,15 @@ def test_the_comparison_differs_from_the_paper_in_nothing_but_the_workflow():
     assert config.calibration is None and config.downstream is None
 
 
+def test_the_learning_preset_has_all_four_blocks():
+    config = _preset("learning")
+    assert config.corrections_saved is not None and config.corrections_saved.volumes == 6
+    assert config.corrections_saved.learn_after == (3, 5)
+    assert config.prompt_learning is not None and config.prompt_learning.slices == (2, 5)
+    assert config.auto_prompts is not None and config.prototypes is not None
+    assert config.calibration is None and config.downstream is None
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_every_block_of_a_preset_is_explained(name):
     lines = preset_text(name).splitlines()
@@ -196,7 +205,9 @@ def test_every_block_of_a_preset_is_explained(name):
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match="Unknown preset 'knee': expected one of comparison, mini-hippocampus, misera-femur, misera-liver"):
+    with pytest.raises(
+        InputError, match="Unknown preset 'knee': expected one of comparison, learning, mini-hippocampus, misera-femur, misera-liver"
+    ):
         preset_text("knee")
 
 
