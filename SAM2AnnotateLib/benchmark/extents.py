@@ -21,9 +21,9 @@ from ..geometry import SliceStack, Volume
 from ..intensity import choose_mapping
 from ..prompts import SlicePrompt
 from ..propagation import RegionPolicy, SliceEncoder
-from ..propagation.carrying import overlap
 from ..propagation.growing_view import GrowingView
 from ..propagation.propagate import predict_slice
+from ..propagation.signed_distance import overlap
 from ..prototypes import drained, propose_extent
 from ..prototypes.presence import TERMS, WEIGHTS, WaySignals
 from ..simulation import gestures_from_truth

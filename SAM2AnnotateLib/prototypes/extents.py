@@ -15,9 +15,9 @@ from ..geometry import Extent
 from ..progress import CancelToken, Progress
 from ..prompts import SlicePrompt
 from ..propagation import RegionPolicy, SliceEncoder, SliceResult
-from ..propagation.carrying import overlap
 from ..propagation.growing_view import GrowingView, Seen
 from ..propagation.propagate import predict_slice
+from ..propagation.signed_distance import overlap
 from .joining import AREA_BOUND
 from .presence import WaySignals, end_of
 

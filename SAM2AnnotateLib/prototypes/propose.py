@@ -144,6 +144,8 @@ class _Search:
         usual = likeness.expected([one.prototype for one in supports])
         usual = _USUAL_LIKENESS if usual is None else max(usual, 1e-3)
         found = resemblance(alike, along)
+        if not ((along >= 0) & (along <= 1)).any():
+            return self._not_found("no slice looks more like a part of it than like what lies beyond it", found)
         if found < _LEAST_SHARE * usual:  # told before the model is asked about every slice
             return self._not_found(f"what comes closest to it resembles it too little, {found:.2f} where {usual:.2f} is usual", found)
         asking = Asking(self._encoder, self._learned, place.crop, supports, self._options.neighbors, self._ask)
