@@ -5,6 +5,8 @@
     python3 dev.py test --quick     the same without what takes long: models, nnU-Net, whole studies, processes, panels
     python3 dev.py lint             install, then ruff check, ruff format --check, bandit and mypy
     python3 dev.py setup            only install
+    python3 dev.py gpu-check        install what it takes to run models, then try them on the GPU of this machine (CUDA), in 8 minutes
+                                    (--minutes N): equality, speed against stock SAM 2, memory, training; one JSON file and a table
 
 Every step of the installation that is complete is noted in `.venv/setup-stamps.json`: the next start skips it, and an interrupted
 installation goes on where it stopped. Delete that file to run every step again, or the folder `.venv` to begin anew.
@@ -294,13 +296,16 @@ class Setup:
         self._run, self._probe, self._say, self._check = run, probe, say, check
         self._stamp_file = root / ".venv" / "setup-stamps.json"
 
-    def bring_up_to_date(self) -> None:
+    def bring_up_to_date(self, without: Sequence[str] = ()) -> None:
         """Create `.venv` if there is none that works, and run the steps that are not done.
+
+        Args:
+            without: names of steps to leave out.
 
         Raises:
             SetupError: if a step fails. Steps that were completed stay so.
         """
-        steps = plan_steps(self.root)
+        steps = [step for step in plan_steps(self.root) if step.name not in without]
         version = self._probe(self.python, self.environment)
         if version is None:
             self._announce(1, len(steps), "virtual environment in .venv (a few seconds)")
@@ -390,20 +395,24 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "test": (("ruff", "check"), ("pytest", *SIDE_BY_SIDE)),
     "lint": (("ruff", "check"), ("ruff", "format", "--check"), ("bandit", *SCANNED), ("mypy",)),
     "setup": (),
+    "gpu-check": (("SAM2AnnotateLib.benchmark.gpu_check",),),
 }
+# Steps of the installation that a command can do without; all others need them all.
+NOT_NEEDED = {"gpu-check": ("slicer-tests", "nnunet", "cluster")}
 
 
 def run_command(name: str, arguments: Sequence[str], setup: Setup, call: Callable[..., int] = subprocess.call) -> int:
     """Run the modules of a command, all of them even if one fails. Returns the last exit code that is not 0, else 0.
 
-    The demo runs where the caller stands, so that paths given to it mean what they say; the checks run in the project's folder.
+    The demo and the GPU check run where the caller stands, so that paths given to them mean what they say; the others run in the
+    project's folder.
     """
     result = 0
     modules = COMMANDS[name]
     for position, module in enumerate(modules, start=1):
         further = [word for argument in arguments for word in (QUICK if argument == "--quick" else (argument,))]
         further = further if position == len(modules) else []
-        folder = None if name == "demo" else setup.root
+        folder = None if name in ("demo", "gpu-check") else setup.root
         code = call([str(setup.python), "-m", *module, *further], env=setup.environment, cwd=folder)
         if code != 0:
             result = code
@@ -426,7 +435,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     setup = Setup(ROOT, os.environ)
     try:
-        setup.bring_up_to_date()
+        setup.bring_up_to_date(*([NOT_NEEDED[name]] if name in NOT_NEEDED else []))
         if name == "setup":
             print(f"Ready: {setup.python}")
         return run_command(name, further, setup)

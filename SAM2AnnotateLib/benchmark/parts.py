@@ -47,13 +47,13 @@ def random_weights(architecture: str, image_size: int) -> dict[str, torch.Tensor
     return model.state_dict()
 
 
-def engine_of(architecture: str, image_size: int, weights: dict[str, torch.Tensor], precision: str) -> Sam2Engine:
-    """Our engine on given weights, on the CPU."""
+def engine_of(architecture: str, image_size: int, weights: dict[str, torch.Tensor], precision: str, device: str = "cpu") -> Sam2Engine:
+    """Our engine on given weights."""
     shape = ARCHITECTURES[architecture]
     model = instantiate(model_config(shape, image_size)).eval()
     model.load_state_dict(weights)
-    bf16 = _choose_bf16(torch, precision, "cpu", shape.width)
-    return Sam2Engine(model, architecture, "random", Compute("cpu", bf16, half_embeddings=precision != "fp32"))
+    bf16 = _choose_bf16(torch, precision, device, shape.width)
+    return Sam2Engine(model.to(device), architecture, "random", Compute(device, bf16, half_embeddings=precision != "fp32"))
 
 
 def propagation(repeats: int, slices: int, image_size: int) -> Iterator[tuple[str, dict]]:

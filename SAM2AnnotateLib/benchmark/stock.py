@@ -25,11 +25,13 @@ class StockPredictor:
         architecture: a name of `ARCHITECTURES`.
         image_size: pixels per side.
         weights: tensors by name.
+        device: torch device name.
     """
 
-    def __init__(self, architecture: str, image_size: int, weights: dict[str, torch.Tensor]):
+    def __init__(self, architecture: str, image_size: int, weights: dict[str, torch.Tensor], device: str = "cpu"):
         self.predictor = instantiate(model_config(ARCHITECTURES[architecture], image_size, target=_PREDICTOR)).eval()
         self.predictor.load_state_dict(weights)
+        self.predictor.to(device)
 
     def open(self, folder: Path) -> dict:
         """`init_state`: all frames of the folder, in memory."""
@@ -59,7 +61,7 @@ class StockPredictor:
                 for found, _, logits in self.predictor.propagate_in_video(
                     state, start_frame_idx=position, max_frame_num_to_track=most, reverse=reverse
                 ):
-                    masks[found] = logits[0, 0].numpy() > 0
+                    masks[found] = logits[0, 0].cpu().numpy() > 0
         return masks
 
 

@@ -23,7 +23,7 @@ from ..prompts import SlicePrompt
 from .adapter import Adapter
 from .compute import Compute, computing
 from .engine import Embedding, SlicePrediction
-from .learning import LearningRun, LearningSettings, Lesson, Place, require_lessons
+from .learning import LearningRun, LearningSettings, Lesson, Place, Recollection, require_lessons
 from .transformers_models import Shape
 
 # The bound of a mask that goes back into the decoder together with points, as in `sam2_engine`.
@@ -102,7 +102,9 @@ class TransformersEngine:
             raise EngineError(_CANNOT_LEARN, _LEARN_INSTEAD)
         return self
 
-    def propose(self, embedding: Embedding, frame_shape_rc: tuple[int, int], place: Place | None = None) -> SlicePrediction:
+    def propose(
+        self, embedding: Embedding, frame_shape_rc: tuple[int, int], place: Place | None = None, memory: Sequence[Recollection] = ()
+    ) -> SlicePrediction:
         """Raises EngineError: nothing was learned."""
         raise EngineError(_CANNOT_LEARN, _LEARN_INSTEAD)
 

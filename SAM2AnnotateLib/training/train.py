@@ -57,14 +57,23 @@ class Trainer:
         stages: what to do; a changed plan takes effect on resuming.
         seed: of every draw.
         pool: number of synthetic volumes held; one is renewed every few steps.
+        device: torch device name. Clips and prompts are drawn on the processor either way, and so alike.
     """
 
-    def __init__(self, real: list[LabeledVolume], folder: Path, stages: tuple[Stage, ...] = DEFAULT_STAGES, seed: int = 0, pool: int = 200):
-        self.folder, self.stages, self.real = folder, stages, real
+    def __init__(
+        self,
+        real: list[LabeledVolume],
+        folder: Path,
+        stages: tuple[Stage, ...] = DEFAULT_STAGES,
+        seed: int = 0,
+        pool: int = 200,
+        device: str = "cpu",
+    ):
+        self.folder, self.stages, self.real, self.device = folder, stages, real, device
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(seed)
         self.rng = np.random.default_rng(seed)
-        self.model = build_trainable(stages[0].size)
+        self.model = build_trainable(stages[0].size).to(device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=_PEAK_RATE, weight_decay=0.01, betas=(0.9, 0.98))
         self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self.step = 0
@@ -113,11 +122,11 @@ class Trainer:
         count = stage.clips * (3 if length == 1 and len(stage.lengths) > 1 else 1)
         volumes = [*self.pool, *self.real]
         clips = [draw_clip(self.rng, volumes, self.probabilities, length, stage.size) for _ in range(count)]
-        images = torch.stack([clip.images for clip in clips], dim=1)  # (T, B, S, S)
-        masks = torch.stack([clip.masks for clip in clips], dim=1)
+        images = torch.stack([clip.images for clip in clips], dim=1).to(self.device)  # (T, B, S, S)
+        masks = torch.stack([clip.masks for clip in clips], dim=1).to(self.device)
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate()
-        with torch.autocast("cpu", torch.bfloat16, enabled=stage.bf16):
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=stage.bf16):
             loss, first, later = self._clip_loss(images, masks)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -132,7 +141,7 @@ class Trainer:
     def _clip_loss(self, images: torch.Tensor, masks: torch.Tensor) -> tuple[torch.Tensor, float, float]:
         model = self.model
         length, count = masks.shape[:2]
-        mean, std = (torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+        mean, std = (torch.tensor(v, device=images.device)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
         frames = (images.flatten(0, 1)[:, None] / 255.0 - mean) / std
         _, features, positions, sizes = model._prepare_backbone_features(model.forward_image(frames))
         output: dict[str, dict[int, dict]] = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
@@ -145,7 +154,10 @@ class Trainer:
         for t in order:
             conditioned = t == 0 or (far_end_given and t == length - 1)
             mask_inputs = masks[t][:, None].float() if conditioned and by_mask else None
-            point_inputs = draw_point_prompts(self.rng, masks[t]) if conditioned and not by_mask else None
+            point_inputs = None
+            if conditioned and not by_mask:
+                drawn = draw_point_prompts(self.rng, masks[t].cpu())
+                point_inputs = {name: value.to(masks.device) for name, value in drawn.items()}
             here = slice(t * count, (t + 1) * count)
             vision, places = [f[:, here] for f in features], [p[:, here] for p in positions]
             current, outputs, _, _ = model._track_step(
@@ -185,7 +197,7 @@ class Trainer:
 
     def _resize(self, size: int) -> None:
         """Go on at another image size: no weight depends on it, only the prompt encoder's and the rotary codes' tables do."""
-        resized = build_trainable(size)
+        resized = build_trainable(size).to(self.device)
         resized.load_state_dict(self.model.state_dict())
         state = self.optimizer.state_dict()
         self.model = resized
@@ -205,7 +217,7 @@ class Trainer:
             torch.save(state, partial)
 
     def _resume(self) -> None:
-        state = torch.load(self.state_file, weights_only=True)
+        state = torch.load(self.state_file, map_location=self.device, weights_only=True)
         if state["size"] != self.model.image_size:
             self._resize(state["size"])
         self.model.load_state_dict(state["model"])

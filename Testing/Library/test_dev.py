@@ -388,3 +388,23 @@ def test_a_fault_is_told_with_its_package(dev, tmp_path):
     (tmp_path / "torchaudio.py").write_text("raise RuntimeError('built for\\nanother')")
     code = dev.load_fault(Path(sys.executable), {**os.environ, "PYTHONPATH": str(tmp_path)})
     assert code == "torchaudio RuntimeError: built for another"
+
+
+def test_the_gpu_check_installs_only_what_runs_models_and_gets_its_arguments(dev, a_project, monkeypatch):
+    machine = FakeMachine(a_project)
+    setup = machine.setup(dev)
+    monkeypatch.setattr(dev, "Setup", lambda *_: setup)
+    called = []
+    monkeypatch.setattr(dev.subprocess, "call", lambda command, **more: called.append((command, more["cwd"])) or 0)
+    monkeypatch.setattr(dev.run_command, "__defaults__", (dev.subprocess.call,))
+    assert dev.main(["gpu-check", "--minutes", "3"]) == 0
+    assert machine.installs() == [
+        "wheel",
+        "torch==2.13.0",
+        dev.WHEELS[-1],
+        "iopath",
+        "rf-sam-2>=1.0.3,<2",
+        dev.TRANSFORMERS,
+        str(a_project),
+    ]
+    assert called == [([str(setup.python), "-m", "SAM2AnnotateLib.benchmark.gpu_check", "--minutes", "3"], None)]

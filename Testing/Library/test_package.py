@@ -43,7 +43,8 @@ ROOMS = (
     ("auto_prompts",),
     ("prototypes",),
     ("pictures", "simulation", "worker"),
-    ("training", "benchmark", "nnunet", "remote", "server", "simulated_learning"),
+    ("training", "nnunet", "remote", "server", "simulated_learning"),
+    ("benchmark",),  # which trains, too
     ("study",),
     ("self_check",),  # a single file
     ("cli",),
