@@ -27,7 +27,7 @@ LEARNED_FROM = (3, 5)
 def an_engine(request):
     if request.param == "bundled":
         return load_engine("bundled", device="cpu")
-    return engine_of("sam2.1_hiera_tiny", 128, random_weights("sam2.1_hiera_tiny", 128), "auto")
+    return engine_of("sam2.1_hiera_tiny", 128, random_weights("sam2.1_hiera_tiny", 128), "bf16")
 
 
 def slices_of(engine):
