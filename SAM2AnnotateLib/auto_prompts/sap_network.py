@@ -6,6 +6,7 @@ cells and like the mean of the rest on annotated slices. Its values (sigma, the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class SapSettings:
             None: no Dice loss.
         local: whether the background is told by the best of many local prototypes, as SSL-ALPNet does, instead of by one.
         alignment: weight of PANet's alignment loss.
-        learning_rate: of Adam.
+        learning_rate: of Adam, at the beginning.
         seed: of weights and draws.
     """
 
@@ -103,7 +104,9 @@ class SapNetwork:
         """Support and query episodes over the annotated slices; yields the loss after each step."""
         rng = np.random.default_rng(self.settings.seed)
         optimizer = torch.optim.Adam(self._head.parameters(), lr=self.settings.learning_rate)
-        for _ in range(self.settings.steps):
+        for step in range(self.settings.steps):
+            for group in optimizer.param_groups:  # falls to nothing, so that the last draws do not decide
+                group["lr"] = self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / self.settings.steps))
             query = int(rng.integers(len(self._target)))
             others = [number for number in self._with if number != query] or self._with
             count = int(rng.integers(1, min(len(others), _MOST_SUPPORTS_A_STEP) + 1))
