@@ -9,10 +9,14 @@ import argparse
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..progress import CancelToken, ProgressCallback
 from .json_lines import cancelled_with_input, say, say_progress
 from .values import progress_bar
+
+if TYPE_CHECKING:
+    from ..engine.checkpoints import Checkpoint
 
 _EXAMPLES = """examples:
   sam2annotate models                                 list the models
@@ -30,6 +34,7 @@ def add_parser(subparsers) -> None:
     )  # fmt: skip
     parser.add_argument("action", nargs="?", choices=("list", "download", "import"), default="list")
     parser.add_argument("name", nargs="?", metavar="NAME|FOLDER", help="model to download, or folder to import from")
+    parser.add_argument("--agree", action="store_true", help="you agree to the model's license, where it is not a permissive one")
     parser.add_argument("--json-lines", action="store_true", help="print progress and result as JSON, for programs")
     parser.set_defaults(run=run)
 
@@ -45,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
         if options.name is None:
             raise InputError(f"Name the model to download: one of {', '.join(name for name, c in CHECKPOINTS.items() if c.url)}.")
         checkpoint = find_checkpoint(options.name)
+        _require_agreement(checkpoint, options)
         with _progress(options, f"Downloading {checkpoint.name}") as show:
             path = download_checkpoint(checkpoint, progress=show, cancel=_cancel(options))
         _say_file(options, path)
@@ -67,6 +73,31 @@ def run(options: argparse.Namespace) -> int:
         print(f"{checkpoint.name:24s}{parameters:>11s}{checkpoint.image_size or '?':>8}{size:>9s}  {here:6s}{checkpoint.license}")
     print(f"\nDownloads are kept in {cache_folder()}", file=sys.stderr)
     return 0
+
+
+def _require_agreement(checkpoint: Checkpoint, options: argparse.Namespace) -> None:
+    """Show the license before anything is fetched; who has not agreed to one that is not permissive is asked, or told how to.
+
+    Raises:
+        InputError: if nobody agreed.
+    """
+    from ..engine.checkpoints import local_file
+    from ..errors import InputError
+
+    if checkpoint.url is None or local_file(checkpoint) is not None:
+        return
+    if not options.json_lines:
+        print(f"{checkpoint.name}: license {checkpoint.license} ({checkpoint.source})", file=sys.stderr)
+    if checkpoint.permissive or options.agree:
+        return
+    if not options.json_lines and sys.stdin is not None and sys.stdin.isatty():
+        print("Do you agree to this license? Type 'yes': ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() == "yes":
+            return
+    raise InputError(
+        f"The license of '{checkpoint.name}' has to be agreed to: {checkpoint.license}, see {checkpoint.source}.",
+        f"If you agree: sam2annotate models download {checkpoint.name} --agree",
+    )
 
 
 def _progress(options: argparse.Namespace, what: str) -> AbstractContextManager[ProgressCallback]:

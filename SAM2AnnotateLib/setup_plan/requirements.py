@@ -86,7 +86,10 @@ REQUIREMENTS = (
 )
 
 # What one button of the panel takes, and nothing else: installed only when the user says so.
-OPTIONAL = (Requirement("highdicom", "highdicom", "writes DICOM segmentations; optional", 4),)
+OPTIONAL = (
+    Requirement("highdicom", "highdicom", "writes DICOM segmentations; optional", 4),
+    Requirement("transformers", "transformers", "runs EdgeTAM and SAM 3; optional", 25, oldest="5.20", below="6"),
+)
 
 
 # All that it takes where a server runs the model.

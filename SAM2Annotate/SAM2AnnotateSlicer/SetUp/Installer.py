@@ -18,6 +18,7 @@ from pathlib import Path
 from subprocess import CalledProcessError
 
 from SAM2AnnotateLib.engine.checkpoints import CHECKPOINTS, cache_folder, local_file
+from SAM2AnnotateLib.engine.model_configs import NATIVE_SIZES_ELSEWHERE
 from SAM2AnnotateLib.errors import InputError, MissingPackageError, OutputError, SAM2AnnotateError
 from SAM2AnnotateLib.progress import Progress, ProgressCallback
 from SAM2AnnotateLib.setup_plan import (
@@ -205,9 +206,22 @@ class Installer:
         if any(one.requirement.name == name and one.state is not RequirementState.READY for one in inspect_optional(self._installed())):
             raise MissingPackageError(f"pip ended well, but {name} is still missing. Restart Slicer and try again.")
 
+    def licenseToAgreeTo(self, name: str) -> str:
+        """The license of a model's weights, if a person has to agree to it before they come; else ""."""
+        return "" if CHECKPOINTS[name].permissive else CHECKPOINTS[name].license
+
+    def packageFor(self, name: str) -> SetUpRow | None:
+        """The optional package that a model runs on and that is not ready; None if it needs none, or it is there."""
+        if CHECKPOINTS[name].architecture not in NATIVE_SIZES_ELSEWHERE:
+            return None
+        return next((row for row in self.describeOptional() if row.name == "transformers" and row.state != "ready"), None)
+
     def downloadModel(self, name: str, progress: ProgressCallback, done: Callable[[SAM2AnnotateError | None], None]) -> None:
-        """Get a model's weights without blocking; `done` is called with None or the error. Raises WorkerError if it does not start."""
-        self._start(["models", "download", name], progress, lambda error, _result: done(error))
+        """Get a model's weights without blocking; `done` is called with None or the error. Raises WorkerError if it does not start.
+
+        Who calls it has asked the person to agree to the license, see `licenseToAgreeTo`.
+        """
+        self._start(["models", "download", name, "--agree"], progress, lambda error, _result: done(error))
 
     def importWeights(self, folder: str | Path, progress: ProgressCallback, done: Callable[[SAM2AnnotateError | None], None]) -> None:
         """Copy the weights of an offline folder into the cache without blocking; else as `downloadModel`."""

@@ -20,7 +20,7 @@ from ..Event import Event
 from ..Model.ModelNames import isOnServer
 from ..Model.ServerSettings import readServer
 from ..Notice import showText
-from ..PageDialog import enable
+from ..PageDialog import confirmOver, enable
 from ..Told import told
 from .Installer import Installer, SetUpRow
 
@@ -36,6 +36,7 @@ class SetUpPage:
         askFolder: asks for a folder and gives its path, or "" if the user thought better of it.
 
     Attributes:
+        confirm: asks whether to go on.
         changed: emitted when packages or models may be there that were not.
     """
 
@@ -45,6 +46,7 @@ class SetUpPage:
         self.changed = Event()
         self.widget = slicer.util.loadUI(str(_UI_FILE))
         self.ui = slicer.util.childWidgetVariables(self.widget)
+        self.confirm: Callable[[str], bool] = confirmOver(self.widget)
         self._closed = False
         self._onServer = False  # whether a server runs the model that is worked with
         self._packages: list[SetUpRow] = []
@@ -118,11 +120,48 @@ class SetUpPage:
         self._begin(lambda: self.installer.check(self._checked))
 
     def onDownload(self) -> None:
-        """Download the chosen model."""
+        """Download the chosen model, once its license is agreed to and the package that it runs on is there."""
         row = self._chosenModel()
-        if row is not None:
-            self._say(_("Downloading {name}...").format(name=row.name))
-            self._begin(lambda: self.installer.downloadModel(row.name, self._showProgress, self._downloaded))
+        if row is None or not self._agreed(row):
+            return
+        try:
+            if not self._hasPackageFor(row.name):
+                return
+        except SAM2AnnotateError as error:
+            self._say(told(error, ""))
+            return
+        self._say(_("Downloading {name}...").format(name=row.name))
+        self._begin(lambda: self.installer.downloadModel(row.name, self._showProgress, self._downloaded))
+
+    def _agreed(self, row: SetUpRow) -> bool:
+        """Whether the weights may be used by anybody, or the person agrees to their license."""
+        terms = self.installer.licenseToAgreeTo(row.name)
+        question = _("The weights of {name} come under this license: {terms}. Do you agree to it, and download them ({size})?")
+        if not terms or self.confirm(question.format(name=row.name, terms=terms, size=row.size)):
+            return True
+        self._say(_("Nothing was downloaded: the license was not agreed to."))
+        return False
+
+    def _hasPackageFor(self, name: str) -> bool:
+        """Whether the package that a model runs on is there, or is now. Raises SAM2AnnotateError if it could not be installed."""
+        package = self.installer.packageFor(name)
+        if package is None:
+            return True
+        question = _(
+            "{name} runs on the package {package} ({size}), which is not installed. Install it into Slicer's Python now? Nothing that is "
+            "installed is replaced."
+        )
+        if not self.confirm(question.format(name=name, package=package.name, size=package.size)):
+            self._say(_("Nothing was downloaded: {package} is not installed.").format(package=package.name))
+            return False
+        slicer.app.setOverrideCursor(qt.Qt.WaitCursor)
+        try:
+            self.installer.installOptional(package.name)
+        finally:
+            slicer.app.restoreOverrideCursor()
+        self.refresh()
+        self.chooseModel(name)
+        return True
 
     def onCancel(self) -> None:
         """Stop the download, copy or check."""
@@ -298,7 +337,7 @@ def _stateText(row: SetUpRow) -> str:
         "missing": _("missing"),
         "damaged": _("incomplete, will be repaired"),
         "unfit": _("version does not fit"),
-        "optional": _("not needed but for 'Save as DICOM SEG...', which offers it"),
+        "optional": _("not needed; what needs it offers it"),
         "bundled": _("bundled"),
         "not downloaded": _("not downloaded"),
     }

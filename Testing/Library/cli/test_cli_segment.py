@@ -343,6 +343,23 @@ def test_models_lists_what_is_known_and_what_is_here(capsys, monkeypatch, tmp_pa
     assert {"sam2_hiera_large", "sam2.1_hiera_base_plus", "medsam2"} <= rows.keys()
 
 
+def test_a_license_that_is_not_permissive_is_shown_and_agreed_to_before_a_download(capsys, monkeypatch, tmp_path):
+    from dataclasses import replace
+
+    from SAM2AnnotateLib.engine import checkpoints
+
+    monkeypatch.setenv("SAM2ANNOTATE_CACHE", str(tmp_path))
+    gone = replace(checkpoints.CHECKPOINTS["medsam2"], url="http://127.0.0.1:9/MedSAM2_latest.pt")
+    monkeypatch.setitem(checkpoints.CHECKPOINTS, "medsam2", gone)
+    for json_lines in ([], ["--json-lines"]):
+        assert main(["models", "download", "medsam2", *json_lines]) == 2
+        said = capsys.readouterr().err
+        assert "research and education only" in said and "--agree" in said and "127.0.0.1" not in said  # nothing was asked of the network
+    assert main(["models", "download", "medsam2", "--agree"]) == 2
+    said = capsys.readouterr().err
+    assert "127.0.0.1" in said and said.startswith("medsam2: license CC-BY-SA-4.0")
+
+
 def test_downloading_without_internet_says_how_to_install_by_hand(capsys, monkeypatch, tmp_path):
     from dataclasses import replace
 
@@ -351,6 +368,6 @@ def test_downloading_without_internet_says_how_to_install_by_hand(capsys, monkey
     monkeypatch.setenv("SAM2ANNOTATE_CACHE", str(tmp_path))
     gone = replace(checkpoints.CHECKPOINTS["sam2.1_hiera_tiny"], url="http://127.0.0.1:9/sam2.1_hiera_tiny.pt")
     monkeypatch.setitem(checkpoints.CHECKPOINTS, "sam2.1_hiera_tiny", gone)
-    assert main(["models", "download", "sam2.1_hiera_tiny"]) == 2
+    assert main(["models", "download", "sam2.1_hiera_tiny", "--json-lines"]) == 2
     line = _one_line_error(capsys)
     assert str(tmp_path) in line and "127.0.0.1" in line

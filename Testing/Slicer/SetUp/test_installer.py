@@ -27,6 +27,7 @@ BROUGHT_BY = {  # what each call of pip is to leave behind
     "iopath": {"iopath": "0.1.10"},
     "rf-sam-2": {"rf-sam-2": "1.0.3"},
     "highdicom": {"highdicom": "0.28.2"},
+    "transformers": {"transformers": "5.24.0"},
 }
 
 
@@ -127,12 +128,12 @@ def test_a_fresh_slicer_is_described_and_completed(site):
 def test_what_is_optional_is_installed_only_when_asked_for(site):
     pip = FakePip(site)
     installer = anInstaller(site, pip)
-    assert [(row.name, row.state) for row in installer.describeOptional()] == [("highdicom", "missing")]
+    assert [(row.name, row.state) for row in installer.describeOptional()] == [("highdicom", "missing"), ("transformers", "missing")]
     installer.install()
     assert "highdicom" not in " ".join(pip.asked()) and installer.missing() == ()  # the set-up is whole without it
     installer.installOptional("highdicom")
     assert pip.asked()[-1] == "highdicom" and "--only-binary" in pip.calls[-1] and "numpy==1.26.4" in pip.constraints[-1]
-    assert [row.state for row in installer.describeOptional()] == ["ready"]
+    assert [row.state for row in installer.describeOptional()] == ["ready", "missing"]
     calls = len(pip.calls)
     installer.installOptional("highdicom")
     assert len(pip.calls) == calls
@@ -435,6 +436,30 @@ def test_only_a_model_that_is_not_here_can_be_downloaded(site):
     assert "are here" in page.ui.downloadButton.toolTip
     page.chooseModel("sam2.1_hiera_tiny")
     assert page.ui.downloadButton.enabled
+
+
+def test_a_license_is_agreed_to_and_a_models_own_package_installed_before_its_weights_come(site, monkeypatch):
+    pip = FakePip(site)
+    page, asked, fetched, answers = aPage(anInstaller(site, pip)), [], [], []
+    page.confirm = lambda question: asked.append(question) or answers.pop(0)
+    monkeypatch.setattr(page.installer, "downloadModel", lambda name, *_rest: fetched.append(name))
+    for name, said, words in (
+        ("medsam2", [False], "research and education only"),
+        ("edgetam", [False], "transformers (25 MB)"),
+        ("edgetam", [True], "transformers (25 MB)"),
+        ("medsam2", [True], "research and education only"),
+    ):
+        answers[:] = said
+        page.chooseModel(name)
+        page.onDownload()
+        assert words in asked[-1] and not answers
+        assert fetched[-1:] == ([name] if said[0] else [])
+        if not said[0]:
+            assert page.ui.statusLabel.text.startswith("Nothing was downloaded")
+    assert len(asked) == 4 and [one for one in pip.asked() if "transformers" in one] == ["transformers>=5.20,<6"]
+    page.chooseModel("sam2.1_hiera_tiny")
+    page.onDownload()
+    assert fetched[-1] == "sam2.1_hiera_tiny" and len(asked) == 4
 
 
 def test_a_click_installs_and_checks(site):
