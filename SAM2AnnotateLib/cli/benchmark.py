@@ -8,7 +8,7 @@ import platform
 import sys
 from pathlib import Path
 
-_PARTS = ("propagation", "first-mask", "whole-volume", "memory", "sweep", "busy", "learning")
+_PARTS = ("propagation", "first-mask", "whole-volume", "memory", "sweep", "busy", "learning", "models")
 _EXPLANATION = """parts:
   propagation   (a) first propagation and (b) the one after a correction; hiera tiny, fp32, same frames, alternating runs
   first-mask    (c) from box to mask on an encoded slice
@@ -19,6 +19,8 @@ _EXPLANATION = """parts:
   busy          (g) segment on the sample while as many programs as there are cores keep them busy, against the same without;
                 with OMP_WAIT_POLICY=ACTIVE set it shows what threads that spin where they wait would cost
   learning      (h) learning from five slices with the defaults, slices held out in turn, all of them encoded before
+  models        (i) EdgeTAM against hiera tiny at --image-size, fp32 and bf16: encode, first mask, step, correction of 4 slices;
+                needs transformers
 Official weights cannot be downloaded everywhere, so hiera tiny runs with random ones: times do not depend on them.
 
 examples:
@@ -37,7 +39,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS))
     parser.add_argument("--repeats", type=int, default=3, help="alternating runs; the median of their ratios counts (default: 3)")
     parser.add_argument("--slices", type=int, default=13, help="slices of the propagation part (default: 13)")
-    parser.add_argument("--image-size", type=int, default=512, help="pixels per side of the propagation part (default: 512)")
+    parser.add_argument("--image-size", type=int, default=512, help="pixels per side of the parts propagation and models (default: 512)")
     parser.add_argument("--stock-slices", type=int, metavar="N", help="(d): stock goes N slices each way, scaled up (default: all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
     parser.set_defaults(run=run)
@@ -60,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
         "sweep": lambda: sweep_cost(options.repeats),
         "learning": lambda: learning_cost(LearningOptions().seconds),
         "busy": lambda: busy_cores(options.repeats),
+        "models": lambda: _model_speeds(options.repeats, options.image_size),
     }
     machine = {"processor": platform.processor() or platform.machine(), "threads": parts.thread_count(), "torch": parts.torch_version()}
     results = {}
@@ -71,3 +74,9 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         write_text_atomically(options.json, json.dumps({"machine": machine, "results": results}, indent=1) + "\n")
     return 0
+
+
+def _model_speeds(repeats: int, image_size: int):
+    from ..benchmark.model_speeds import model_speeds
+
+    return model_speeds(repeats, image_size)
