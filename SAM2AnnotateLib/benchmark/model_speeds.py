@@ -26,12 +26,15 @@ _CORRECTED_STEPS = 4
 _GOAL_SLICES, _GOAL_SECONDS = 100, 10
 
 
-def model_speeds(repeats: int, image_size: int = 512) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Medians of each one's seconds a slice and of the ratios; at fp32 and bf16.
+def model_speeds(
+    repeats: int, image_size: int = 512, precisions: tuple[str, ...] = ("fp32", "bf16")
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Medians of each one's seconds a slice and of the ratios, by precision.
 
     Args:
         repeats: alternating rounds; one more warms up.
         image_size: pixels per side, a multiple of 256.
+        precisions: ``fp32``, ``bf16`` or both.
     """
     phantom = make_phantom(max(256, image_size), _FULL_MEMORY + 3, _FULL_MEMORY + 3)
     frames = phantom.volume.array_kji.astype(np.uint8)
@@ -41,7 +44,7 @@ def model_speeds(repeats: int, image_size: int = 512) -> Iterator[tuple[str, dic
     torch.manual_seed(0)
     model = build_model(shape)
     torch.nn.init.constant_(model.mask_decoder.pred_obj_score_head.proj_out.bias, 5.0)
-    for precision in ("fp32", "bf16"):
+    for precision in precisions:
         compute = Compute("cpu", precision == "bf16", half_embeddings=precision == "bf16")
         tiny = engine_of(_TINY, image_size, weights, precision)
         edge = TransformersEngine(model, shape, "edgetam", "random", compute, "edgetam")

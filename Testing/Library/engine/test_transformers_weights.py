@@ -208,3 +208,24 @@ def test_repvit_gives_what_timm_gives():
     expected = [(-0.0689973, 0.2460347, -0.5255160), (-0.0071876, 0.3610384, 0.0507714)]
     expected += [(0.3558189, 9.9198380, 73.8043289), (-0.0492378, 3.9194219, -1.8217146)]
     assert np.allclose(measured, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_whole_annotation_and_its_correction_give_the_same_masks_through_both_packages():
+    """Session, propagation and correction use the protocol's every step; bundled model, 9 slices of a phantom."""
+    pytest.importorskip("sam2")
+    from SAM2AnnotateLib.annotator import Annotator
+    from SAM2AnnotateLib.benchmark.phantom import make_phantom
+
+    phantom = make_phantom(96, 9, 9)
+    box = phantom.box
+    corners = ((box.col_start, box.row_start), (box.col_stop, box.row_stop))
+    masks = []
+    for engine in engines():
+        item = Annotator(phantom.volume, engine, window="0,255").new_object(phantom.center, box=corners, extent=(0, 8))
+        first = {result.position: result.mask for result in item.propagate()}
+        corrected = {result.position: result.mask for result in item.correct(phantom.center + 2, phantom.mask(phantom.center + 2))}
+        masks.append({**first, **{100 + position: mask for position, mask in corrected.items()}})
+    ours, theirs = masks
+    assert ours.keys() == theirs.keys() and len(ours) > 9
+    assert all(np.array_equal(ours[position], theirs[position]) for position in ours)
+    assert sum(mask.sum() for mask in ours.values()) > 2000
