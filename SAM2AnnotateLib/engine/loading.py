@@ -78,7 +78,7 @@ def load_engine(
     if package not in PACKAGES:
         raise InputError(f"Unknown package '{package}': expected one of {', '.join(PACKAGES)}.")
     if known.architecture is not None:  # before hundreds of MB are read
-        choose_package(package, known.architecture)
+        _choose_package(package, known.architecture)
     file = require_local_file(known)
     verify_file(known, file)
     weights_sha256 = known.sha256 or file_sha256(file)  # where the hash is known, `verify_file` has just compared it
@@ -95,7 +95,7 @@ def load_engine(
             raise CheckpointError(f"The weights in '{file}' have the layout of the package transformers: sam2 cannot run them.")
         package = "transformers"
     native = known.image_size or native_image_size(name)
-    if choose_package(package, name) == "transformers":
+    if _choose_package(package, name) == "transformers":
         weights = _Weights(tensors, file, known.name, weights_sha256, name)
         return _load_for_transformers(torch, weights, device, precision, image_size, native).with_adapter(learned)
     model = _build(torch, ARCHITECTURES[name], _choose_image_size(image_size, native, device))
@@ -143,16 +143,23 @@ def _moved(model, device: str):
         raise EngineError(f"The device '{device}' cannot be used: {str(exc).splitlines()[0]}") from exc
 
 
-def choose_package(package: str, architecture: str) -> str:
-    """``sam2`` or ``transformers``, which is installed then. Raises InputError, MissingPackageError."""
+def package_for(package: str, architecture: str) -> str:
+    """Which of ``sam2`` and ``transformers`` runs an architecture; nothing is imported, and it may be missing. Raises InputError."""
     if architecture in ARCHITECTURES and package != "transformers":
-        if package == "sam2" or _is_installed("sam2") or not _is_installed("transformers"):
-            import_for("Running SAM 2", "sam2", INSTALL_HINT)
-            return "sam2"
-    elif package == "sam2":
+        return "sam2" if package == "sam2" or _is_installed("sam2") or not _is_installed("transformers") else "transformers"
+    if package == "sam2":
         raise InputError(f"The package sam2 does not know {architecture}. Use package 'auto' or 'transformers'.")
-    import_for(f"Running {architecture}", "transformers", TRANSFORMERS_HINT)
     return "transformers"
+
+
+def _choose_package(package: str, architecture: str) -> str:
+    """The same, imported. Raises InputError, MissingPackageError."""
+    chosen = package_for(package, architecture)
+    if chosen == "sam2":
+        import_for("Running SAM 2", "sam2", INSTALL_HINT)
+    else:
+        import_for(f"Running {architecture}", "transformers", TRANSFORMERS_HINT)
+    return chosen
 
 
 def _is_installed(name: str) -> bool:

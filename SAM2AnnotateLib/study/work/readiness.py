@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 from ...engine.checkpoints import find_checkpoint, require_local_file
-from ...engine.loading import INSTALL_HINT, choose_package
+from ...engine.loading import INSTALL_HINT, package_for
 from ...errors import MissingPackageError
 from ...nnunet.runs.process import INSTALL_HINT as NNUNET_HINT
 from ..records.folder import Study
@@ -32,7 +32,7 @@ def require_ready(study: Study, *, models: bool, here: bool) -> None:
         model = study.config.model
         checkpoint = find_checkpoint(model.checkpoint, model.architecture)
         if checkpoint.architecture is not None:
-            choose_package("auto", checkpoint.architecture)
+            _require_packages("Simulating an annotator", INSTALL_HINT, package_for("auto", checkpoint.architecture))
         require_local_file(checkpoint)
     if models and _is_left(study, "models"):
         require_organ_masks(study)

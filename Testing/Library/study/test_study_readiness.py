@@ -13,11 +13,11 @@ from SAM2AnnotateLib.study.work.readiness import require_ready
 
 @pytest.fixture
 def without(monkeypatch):
-    """Makes a package look as if it were not installed."""
+    """Makes packages look as if they were not installed."""
     find = importlib.util.find_spec
 
-    def hide(missing: str) -> None:
-        monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == missing else find(name, *rest))
+    def hide(*missing: str) -> None:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name in missing else find(name, *rest))
 
     return hide
 
@@ -36,9 +36,15 @@ def test_weights_that_are_not_here_are_named_with_what_to_do(tmp_path, monkeypat
 
 @pytest.mark.parametrize("package", ["torch", "sam2"])
 def test_a_missing_package_of_the_simulation(package, tmp_path, without):
-    without(package)
+    without(package, "transformers")  # which serves in sam2's place
     with pytest.raises(MissingPackageError, match=f"needs the package '{package}', which is not installed. Install it with: pip install"):
         require_ready(a_study(tmp_path), models=False, here=True)
+
+
+def test_transformers_serves_where_sam2_is_not_installed(tmp_path, without):
+    pytest.importorskip("transformers")
+    without("sam2")
+    require_ready(a_study(tmp_path), models=False, here=True)
 
 
 def test_nnunet_is_asked_for_only_if_models_are_to_be_trained(tmp_path, without):
