@@ -233,14 +233,18 @@ def _text(object_name: str, before: dict[str, float], after: dict[str, float], s
     named = f"'{object_name}'" if object_name else "the object"
     if not before:
         return f"Learned {named} from {count} slices; none was held out, so how good it is has not been measured."
-    figures = (
-        f"one click {before['point']:.2f} before, {after['point']:.2f} after; a box {before['box']:.2f} before, {after['box']:.2f} after"
-    )
+    asked = [("point", "one click"), ("box", "a box")]
+    figures = "; ".join(f"{words} {before[kind]:.2f} before, {after[kind]:.2f} after{_left(kind, serves)}" for kind, words in asked)
     if not serves:
         return (
             f"Nothing was kept: on slices held out, what was learned of {named} is not better than the model as it came (DSC: {figures})."
         )
     return f"Learned {named} from {count} slices; DSC on slices held out: {figures}; without a prompt {after['none']:.2f}."
+
+
+def _left(kind: str, serves: tuple[str, ...]) -> str:
+    """What is added where only this kind of prompt is left to the model as it came."""
+    return "" if kind in serves or not serves else " (left to the model as it came)"
 
 
 def _engine_of(slices: Sequence[AnnotatedSlice]) -> SegmentationEngine:

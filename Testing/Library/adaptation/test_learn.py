@@ -84,6 +84,7 @@ def test_a_kind_of_prompt_that_got_worse_is_answered_by_the_model_as_it_came(mon
     )
     outcome = learned(learn(annotated(an_encoder(), (2, 4, 6, 8)), options=STEPS))
     assert outcome.adapter.card.serves == ("point", "none")
+    assert "one click 0.50 before, 0.60 after; a box 0.90 before, 0.80 after (left to the model as it came);" in outcome.text
     taught = ScriptedEngine().with_adapter(outcome.adapter)
     box = ((28, 20), (32, 24))
     before = Annotator(a_volume(), ScriptedEngine(), window="0,255").new_object(5, box=box).preview()
