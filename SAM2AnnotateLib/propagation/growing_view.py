@@ -118,28 +118,31 @@ class GrowingView:
     def step(self, position: int) -> Seen:
         """Predict the next slice from the memory, and remember it."""
         started = time.perf_counter()
-        mask, prediction = self._asked(lambda: self._stepped(position))
         marks = [SlicePrompt(mask=known) for known in self._known.values()]
-        mask, prediction = self._grown_for(mask, prediction, lambda: self._stepped_anew(position), marks)
-        self._recent.append((position, mask))
-        self._steps += 1
         adapter = self._encoder.engine.adapter
         if adapter is not None and adapter.serves("memory") and self._extent is not None and not self._by_memory_alone:
-            mask, prediction = self._remembered_as_learned(position)
-        elif adapter is not None and mask.any() and not self._by_memory_alone:
-            mask, prediction = self._as_learned(position, mask, prediction)
+            mask, prediction = self._asked(lambda: self._recalled(position))
+            mask, prediction = self._grown_for(mask, prediction, lambda: self._recalled(position), marks)
+        else:
+            mask, prediction = self._asked(lambda: self._stepped(position))
+            mask, prediction = self._grown_for(mask, prediction, lambda: self._stepped_anew(position), marks)
+            self._recent.append((position, mask))
+            self._steps += 1
+            if adapter is not None and mask.any() and not self._by_memory_alone:
+                mask, prediction = self._as_learned(position, mask, prediction)
         self._said[position] = mask
         return self._seen(mask, prediction, started)
 
-    def _remembered_as_learned(self, position: int) -> tuple[np.ndarray, SlicePrediction]:
-        """What the adapter makes of the slice beside, and of the place in the extent; the memory itself goes on as it came."""
-        beside = min(self._said, key=lambda known: (abs(known - position), known))
+    def _recalled(self, position: int) -> SlicePrediction:
+        """What the adapter makes of the slice beside, and of the place in the extent. The pass's own memory is not asked."""
+        shown = [known for known, mask in self._said.items() if mask.any()] or list(self._said)
+        beside = min(shown, key=lambda known: (abs(known - position), known))
         memory = Recollection(beside - position, self._encoder.embedding(beside, self._crop), cut(self._said[beside], self._crop))
         place = None
         if self._extent is not None and len(self._extent) > 1:
             place = Place((position - self._extent.first) / (len(self._extent) - 1))
         embedding = self._encoder.embedding(position, self._crop)
-        return self._asked(lambda: self._encoder.engine.propose(embedding, self._crop.shape_rc, place, (memory,)))
+        return self._encoder.engine.propose(embedding, self._crop.shape_rc, place, (memory,))
 
     def _as_learned(self, position: int, carried: np.ndarray, prediction: SlicePrediction) -> tuple[np.ndarray, SlicePrediction]:
         """The mean of what the memory carried here, what the adapter makes of a box around it, and what it finds without a prompt.

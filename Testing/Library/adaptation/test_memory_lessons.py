@@ -10,7 +10,7 @@ import pytest
 from SAM2AnnotateLib.adaptation import AnnotatedSlice, LearningOptions, learn, learned
 from SAM2AnnotateLib.adaptation.held_out import asked_about, parts_to_hold_out
 from SAM2AnnotateLib.adaptation.lessons import lessons_of, remembered_beside
-from SAM2AnnotateLib.engine import Adapter, ScriptedEngine
+from SAM2AnnotateLib.engine import Adapter, AdapterCard, ScriptedEngine
 from SAM2AnnotateLib.geometry import Extent, SliceStack, Volume, VolumeGrid
 from SAM2AnnotateLib.intensity import IntensityMapping
 from SAM2AnnotateLib.prompts import SlicePrompt
@@ -141,3 +141,33 @@ def test_an_adapter_of_several_volumes_serves_memory_one_of_a_single_volume_does
     assert alone is not None and both is not None
     assert not alone.serves("memory")
     assert both.serves("memory")
+
+
+def test_what_is_recalled_is_shown_more_of_a_slice_where_the_object_reaches_the_border():
+    """From a small known slice to a large one: the part that is shown grows, and the whole object is found."""
+    voxels = np.full((30, 80, 84), 40, dtype=np.int16)
+    voxels[5, 38:42, 40:44] = BRIGHT
+    voxels[6:10, 28:52, 30:54] = BRIGHT
+    volume = Volume(VolumeGrid(voxels.shape, np.diag([-1.0, -1.0, 1.0, 1.0])), voxels)
+    engine = ScriptedEngine(reach=14)
+    card = AdapterCard("bar", engine.fingerprint, "scripted", serves=("memory",))
+    tensors = {"gray": np.array([BRIGHT], dtype=np.float32), "size": np.array([12], dtype=np.float32)}
+    taught = engine.with_adapter(Adapter(tensors, card))
+    stack = SliceStack.along(volume.grid, "k")
+    encoder = SliceEncoder(taught, volume, stack, IntensityMapping(0, 255, "explicit", "asked for"))
+    known = stack.view(volume.array_kji)[5] == BRIGHT
+    results = list(propagate(encoder, {5: SlicePrompt(mask=known)}, Extent(5, 9), RegionPolicy(), locked=(5,)))
+    assert [int(one.mask.sum()) for one in results] == [576] * 4
+    assert max(results[0].crop.shape_rc) > 16
+
+
+def test_an_empty_slice_between_is_passed_over():
+    """A slice on which nothing was found is not what the next one is recalled from."""
+    encoder = an_encoder(faded=(12,))
+    engine = ScriptedEngine()
+    card = AdapterCard("bar", engine.fingerprint, "scripted", serves=("memory",))
+    tensors = {"gray": np.array([BRIGHT], dtype=np.float32), "size": np.array([12], dtype=np.float32)}
+    taught = encoder.with_engine(engine.with_adapter(Adapter(tensors, card)))
+    prompts = {10: SlicePrompt(mask=annotated(encoder, (10,))[0].mask)}
+    results = {one.position: int(one.mask.sum()) for one in propagate(taught, prompts, Extent(10, 15), RegionPolicy(), locked=(10,))}
+    assert results == {11: 120, 12: 0, 13: 120, 14: 120, 15: 120}
