@@ -102,7 +102,8 @@ class Sam2LearningRun:
         # To float32 first: under autocast to bfloat16 torch refuses to stack what is kept as float16.
         top, *fine = (torch.stack([one.float() for one in levels]) for levels in zip(*(ready.levels for ready in drawn), strict=True))
         points = None if kind in PROMPTLESS else self._points(drawn, kind)
-        places = [ready.lesson.place if self._rng.random() < _KNOWN_PLACES else None for ready in drawn]
+        told = [kind == "memory" or self._rng.random() < _KNOWN_PLACES for _ in drawn]  # between marked ends the place is known
+        places = [ready.lesson.place if one else None for ready, one in zip(drawn, told, strict=True)]
         logits, ious, objects = self._heads(top, fine, points, None, places)
         return decoder_loss(logits, ious, objects, torch.cat([ready.truth for ready in drawn]))
 

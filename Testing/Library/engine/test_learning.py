@@ -202,3 +202,20 @@ def test_prompts_are_drawn_for_masks_of_any_size(shape):
 def test_a_mask_that_fills_the_frame_has_no_place_beside_it_and_is_learned_all_the_same():
     coords, labels = LessonPrompts(np.ones((5, 5), bool)).draw(np.random.default_rng(3), "both", 2)
     assert len(coords) == len(labels)
+
+
+def test_a_lesson_of_memory_is_always_told_its_place(an_engine, monkeypatch):
+    """Between marked ends the place is known; without it a slice near an end cannot be told from one beyond it."""
+    embedding = an_engine.encode((100 * PHANTOM.mask(4)).astype(np.uint8))
+    known = Recollection(-1, embedding, PHANTOM.mask(3))
+    run = an_engine.start_learning([Lesson(embedding, PHANTOM.mask(4), ("none",), Place(0.25), 4, (known,))], LearningSettings(batch=1))
+    told, forward = [], run._heads.forward
+
+    def watched(top, fine, points, sketch=None, places=(None,)):
+        told.extend(places)
+        return forward(top, fine, points, sketch, places)
+
+    monkeypatch.setattr(run._heads, "forward", watched)
+    for _ in range(5):
+        run.step(0.0)
+    assert told == [Place(0.25)] * 5
