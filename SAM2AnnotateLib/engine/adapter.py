@@ -30,6 +30,8 @@ TRAINED_PARTS = ("decoder", "prompt_encoder")
 # More than any adapter of the models known here takes (hiera large: 16 MB).
 LARGEST_FILE_BYTES = 256 << 20
 _LONGEST_TEXT = 200
+# In the file's metadata: SHA-256 of the file as it would be without this entry. Damage to numbers or card is noticed by it.
+_CHECKSUM = "content_sha256"
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,8 @@ class Adapter:
     def to_bytes(self) -> bytes:
         """The file's content."""
         card = json.dumps(self.card.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-        return pack_tensors(self.tensors, {"sam2annotate_adapter": str(FORMAT_VERSION), "card": card})
+        metadata = {"sam2annotate_adapter": str(FORMAT_VERSION), "card": card}
+        return pack_tensors(self.tensors, {**metadata, _CHECKSUM: _checksum(self.tensors, metadata)})
 
     def save(self, path: str | Path) -> None:
         """Write a ``.safetensors`` file, whole or not at all. Raises OutputError."""
@@ -213,7 +216,13 @@ class Adapter:
                     f"it is of format {version[:20]!r}, this version reads {FORMAT_VERSION}; a newer SAM2Annotate wrote it"
                 )
             card = AdapterCard.from_json(parse_json(metadata.get("card", ""), "its card"))
-            return cls(tensors, card)
+            adapter = cls(tensors, card)
+            stated = metadata.pop(_CHECKSUM, None)
+            if stated is None:
+                raise CheckpointError("it has no checksum: an early version wrote it, or it was edited")
+            if stated != _checksum(tensors, metadata):
+                raise CheckpointError("its content is not what its checksum tells of: it was damaged or edited after it was learned")
+            return adapter
         except (InputError, TypeError) as exc:
             reason = " ".join("".join(letter if letter.isprintable() else " " for letter in str(exc)).split())
             raise CheckpointError(f"Cannot use the adapter {named}: {reason.rstrip('.')}. Learn it anew, or get the file again.") from exc
@@ -233,6 +242,11 @@ def today() -> str:
 def described(adapter: Adapter | None) -> dict[str, str]:
     """What `SegmentationEngine.describe` says of an adapter; empty without one."""
     return {} if adapter is None else {"adapter": adapter.name, "adapter_sha256": adapter.sha256}
+
+
+def _checksum(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
+    """SHA-256 of tensors and texts, hexadecimal; `metadata` without the checksum itself."""
+    return hashlib.sha256(pack_tensors(tensors, metadata)).hexdigest()
 
 
 def _require(holds: bool, problem: str) -> None:

@@ -116,6 +116,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _slices_asked(options: argparse.Namespace, labels: Volume, stack: SliceStack) -> list[int]:
     """Positions of the slices to learn from."""
+    if options.label == 0:
+        raise InputError("Label 0 is the background. Give the label of an object, or leave out --label to take every nonzero voxel.")
     held = labels.array_kji != 0 if options.label is None else labels.array_kji == options.label
     if not held.any():
         what = "nothing but 0" if options.label is None else f"no voxel of the value {options.label}"

@@ -68,6 +68,7 @@ def _one_line_error(capsys) -> str:
     ("changes", "message"),
     [
         (["--label", "77"], "no voxel of the value 77"),
+        (["--label", "0"], "Label 0 is the background"),
         (["--slices", "2,x"], "--slices takes"),
         (["--slices", "2,40"], "Slice 40 does not exist"),
         (["--slices", "0,10"], "on none of the slices 0,10"),

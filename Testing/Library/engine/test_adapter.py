@@ -70,6 +70,13 @@ def _with_card(**changes) -> bytes:
     return pack_tensors({}, {"sam2annotate_adapter": "1", "card": json.dumps({**CARD.to_json(), **changes})})
 
 
+def _changed(place: int, content: bytes) -> bytes:
+    """`content` with one bit of the byte at `place` turned over."""
+    broken = bytearray(content)
+    broken[place] ^= 1
+    return bytes(broken)
+
+
 A = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 DAMAGED = {
     "empty": (b"", "truncated, or no .safetensors"),
@@ -106,6 +113,10 @@ DAMAGED = {
     "a spacing of 0": (_with_card(spacing_rc_mm=[0, 1]), "'spacing_rc_mm' should be above 0"),
     "an unknown kind": (_with_card(serves=["scribble"]), "'serves' should be a list"),
     "true for a count": (_with_card(slice_count=True), "'slice_count' should be a count"),
+    "an old file without a checksum": (_with_card(), "no checksum"),
+    "a bit of a number": (_changed(-9, an_adapter().to_bytes()), "not what its checksum tells"),
+    "another name in the card": (an_adapter().to_bytes().replace(b"liver", b"tumor"), "not what its checksum tells"),
+    "other scores in the card": (an_adapter().to_bytes().replace(b'"box\\":0.9', b'"box\\":0.8'), "not what its checksum tells"),
     "an unknown part": (_with_card(trained="encoder"), "'trained' should be one of"),
 }
 
@@ -119,16 +130,16 @@ def test_a_damaged_foreign_or_edited_file_gets_one_line(kind, tmp_path):
     assert message in str(told.value) and "\n" not in str(told.value) and str(told.value).isprintable()
 
 
-def test_every_byte_of_the_header_may_be_wrong(tmp_path):
+def test_one_wrong_bit_anywhere_is_refused_in_one_line():
     content = an_adapter().to_bytes()
-    rng = np.random.default_rng(1)
-    for place in rng.integers(0, len(content) - 44, 300):
-        broken = bytearray(content)
-        broken[place] ^= int(rng.integers(1, 256))
-        try:
-            Adapter.from_bytes(bytes(broken))
-        except CheckpointError as told:
-            assert "\n" not in str(told)
+    text = content[8:].rindex(b"}") + 9  # behind it: spaces that fill up the header, which state nothing
+    padding = range(text, len(content) - 44)
+    for place in range(len(content)):
+        if place in padding:
+            continue
+        with pytest.raises(CheckpointError) as told:
+            Adapter.from_bytes(_changed(place, content))
+        assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize("name", ["missing.safetensors", "nul\0.safetensors"])
