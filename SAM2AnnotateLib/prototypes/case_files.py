@@ -100,7 +100,11 @@ def prototype_of(content: Callable[[str, int], bytes], where: str, name: str | N
         InputError: in one line, if a file is missing, damaged, foreign, or was changed by hand.
     """
     what = f"the prototype's card '{where}/{CARD_FILE}'"
-    fields = Fields(parse_json(content(CARD_FILE, _LARGEST_CARD_BYTES), what), what)
+    packed = content(CARD_FILE, _LARGEST_CARD_BYTES)
+    try:
+        fields = Fields(parse_json(packed, what), what)
+    except InputError as exc:
+        raise InputError(f"{exc} Remove this prototype and add it anew.") from exc
     if fields.whole("format", 0) != _FORMAT:
         raise InputError(
             f"The prototype '{where}' is of format {fields.whole('format')}, this version reads {_FORMAT}. Update SAM2Annotate."

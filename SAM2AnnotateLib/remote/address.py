@@ -60,7 +60,8 @@ class ServerAddress:
             raise InputError("A server's address holds no name, password or question: the token is given apart from it.")
         secure = _SCHEMES.get(parts.scheme, not _is_loopback(host))
         if not secure and not _is_loopback(host):
-            raise InputError(f"'{typed}' is not encrypted: pictures of patients would cross the network in the open. Use https://{host}.")
+            asked = cls(host, port if port is not None else 443, True, parts.path.rstrip("/"))
+            raise InputError(f"'{typed}' is not encrypted: pictures of patients would cross the network in the open. Use {asked}.")
         return cls(host, port if port is not None else 443 if secure else 80, secure, parts.path.rstrip("/"))
 
     @property

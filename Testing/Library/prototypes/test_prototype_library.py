@@ -151,6 +151,7 @@ def test_a_card_that_was_changed_or_is_hostile_gets_one_clear_line(a_library, ch
     ("damage", "message"),
     [
         (lambda case: (case / "card.json").write_text("{"), "Cannot read the prototype's card"),
+        (lambda case: (case / "card.json").write_text("{"), "Remove this prototype and add it anew."),
         (lambda case: (case / "card.json").write_text("[]"), "expected an object of JSON, got a list"),
         (lambda case: (case / "card.json").write_bytes(b" " * (2 << 20)), "more than any has"),
         (lambda case: (case / "card.json").unlink(), "is missing"),

@@ -29,7 +29,8 @@ def test_an_address_as_people_type_it(typed, http, websocket):
 @pytest.mark.parametrize(
     ("typed", "reason"),
     [
-        ("http://sam.hospital.example:8010", "not encrypted"),
+        ("http://sam.hospital.example:8010", "not encrypted.*Use https://sam.hospital.example:8010\\."),
+        ("http://[2001:db8::1]:8010/sam", r"Use https://\[2001:db8::1\]:8010/sam\."),
         ("ws://10.0.0.7:8010", "not encrypted"),
         ("http://localhost.evil.example", "not encrypted"),
         ("http://127.0.0.1.evil.example", "not encrypted"),
