@@ -52,8 +52,8 @@ def test_a_python_without_torch_is_told_to_install_it(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_python_without_sam2_is_told_to_install_it(tmp_path):
-    result = self_check(a_python_that(tmp_path, "sys.modules['sam2'] = None"))
+def test_a_python_without_sam2_is_told_to_install_it(tmp_path):  # nor transformers, which would serve in its place
+    result = self_check(a_python_that(tmp_path, "sys.modules['sam2'] = sys.modules['transformers'] = None"))
     assert result.line.startswith("Running SAM 2 needs the package 'sam2'")
 
 
