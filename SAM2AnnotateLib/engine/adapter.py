@@ -204,8 +204,8 @@ class Adapter:
         return cls.from_bytes(content, named)
 
     @classmethod
-    def from_bytes(cls, content: bytes, named: str = "the adapter") -> Adapter:
-        """The adapter that a file's content states; `named` names it in messages. Raises CheckpointError."""
+    def from_bytes(cls, content: bytes, named: str = "") -> Adapter:
+        """The adapter that a file's content states; `named` names it in messages, if it has a name. Raises CheckpointError."""
         try:
             tensors, metadata = unpack_tensors(content)
             version = metadata.get("sam2annotate_adapter")
@@ -225,7 +225,8 @@ class Adapter:
             return adapter
         except (InputError, TypeError) as exc:
             reason = " ".join("".join(letter if letter.isprintable() else " " for letter in str(exc)).split())
-            raise CheckpointError(f"Cannot use the adapter {named}: {reason.rstrip('.')}. Learn it anew, or get the file again.") from exc
+            what = f"the adapter {named}" if named else "the adapter"
+            raise CheckpointError(f"Cannot use {what}: {reason.rstrip('.')}. Learn it anew, or get the file again.") from exc
 
 
 def require_adapter_name(path: str | Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_service import FakeService
@@ -79,11 +81,14 @@ def test_an_adapters_file_is_used_and_a_foreign_one_refused(console, service, tm
     assert review.learned is None
     before = masks(review)
     foreign = tmp_path / "foreign.safetensors"
-    data = learned.data().replace(Adapter.from_bytes(learned.data()).card.base_sha256.encode(), b"0" * 64)
-    foreign.write_bytes(data)
+    own = Adapter.from_bytes(learned.data())
+    Adapter(own.tensors, replace(own.card, base_sha256="0" * 64)).save(foreign)
     with pytest.raises(CheckpointError, match="another model"):
         review.useLearned(foreign)
     assert review.learned is None and masks(review) == before
+    with pytest.raises(CheckpointError, match="Cannot use the adapter: its content is not what its checksum tells"):
+        foreign.write_bytes(learned.data().replace(own.card.base_sha256.encode(), b"0" * 64))
+        review.useLearned(foreign)
     with pytest.raises(CheckpointError):
         foreign.write_bytes(b"x")
         review.useLearned(foreign)
