@@ -257,7 +257,7 @@ def test_the_page_has_a_chapter_for_each_part(finished):
                   "One prompt for the data set"):  # fmt: skip
         assert f"<h2>{title}</h2>" in page
     assert "From the third volume on" in page
-    for name in ("corrections_saved", "one_volume_total", "prompt_learning", "auto_prompts", "prototypes"):
+    for name in ("corrections_saved", "one_volume", "one_volume_total", "prompt_learning", "auto_prompts", "prototypes"):
         assert (study.folder / "report" / f"{name}.csv").is_file()
 
 

@@ -287,6 +287,7 @@ def test_every_name_that_a_page_takes_from_its_ui_file_is_one_that_slicer_gives(
 _USERS_OF_PAGES = {
     "SAM2Annotate": ("Panel/*.py",),
     "NnunetExport": ("Nnunet/NnunetPage.py",),
+    "Server": ("SetUp/ServerPage.py",),
     "SetUp": ("SetUp/SetUpPage.py",),
     "Worklist": ("Worklist/WorklistPage.py",),
 }
