@@ -67,11 +67,7 @@ def learn(
     policy, options = policy or RegionPolicy(), options or LearningOptions()
     engine = _engine_of(slices)
     present = [one for one in slices if one.holds_object]
-    needed = 2 if options.hold_out else 1
-    if len(present) < needed:
-        raise InputError(
-            f"Learning takes at least {needed} annotated slices that hold the object, there are {len(present)}. Annotate more."
-        )
+    require_enough(len(present), options.hold_out)
     if len(slices) > _MOST_SLICES:
         slices = thinned(slices, _MOST_SLICES)
         present = [one for one in slices if one.holds_object]
@@ -114,6 +110,13 @@ def learn(
     tensors, steps = yield from school.run(slices, 1.0)
     adapter = Adapter(tensors, _card(engine, slices, object_name, terminology, options, serves, before, after))
     return LearningOutcome(adapter, before, after, steps, school.seconds, len(present), volumes, text)
+
+
+def require_enough(count: int, hold_out: bool = True) -> None:
+    """Raise InputError unless so many slices that hold the object are enough to learn from."""
+    needed = 2 if hold_out else 1
+    if count < needed:
+        raise InputError(f"Learning takes at least {needed} annotated slices that hold the object, there are {count}. Annotate more.")
 
 
 def learned(learning: Generator[Progress, None, LearningOutcome], progress: ProgressCallback | None = None) -> LearningOutcome:

@@ -102,6 +102,7 @@ def _require_one_machine(options: argparse.Namespace) -> None:
 
 
 def _segment(options: argparse.Namespace, exits: ExitStack) -> int:
+    from ..adaptation.fitting import misfits
     from ..annotator import Annotator
     from ..atomic_files import replaced_together, require_writable_folder
     from ..engine import EmbeddingStore
@@ -186,6 +187,9 @@ def _segment(options: argparse.Namespace, exits: ExitStack) -> int:
     report["seconds"] = {"loading_model": round(loaded - started, 3), "segmenting": round(finished - loaded, 3)}
     report["notes"] = list(volume.notes)
     mapping, grid = item.encoder.mapping, volume.grid
+    adapter = engine.adapter
+    misfit = () if adapter is None else misfits(adapter.card, item.encoder.stack, mapping)
+    report["notes"] += misfit
     prompted = item.slice_mask(options.slice)
     done, asked = len(item.review.results), len(item.review.extent)
     with replaced_together(outputs) as partials:  # a report and a picture beside a mask that they do not speak of would mislead
@@ -200,6 +204,7 @@ def _segment(options: argparse.Namespace, exits: ExitStack) -> int:
             _write_dicom(options, mask_kji, slices, mask_place)
         else:
             write_volume(Volume(grid, mask_kji), mask_place)
+    show_notes(options.image, misfit)
     print(f"window {mapping.lower:g}..{mapping.upper:g} ({mapping.name}; {mapping.reason})", file=sys.stderr)
     if prompted is not None and not prompted.any():
         print(f"warning: the model found nothing on slice {options.slice}; check the box and the window.", file=sys.stderr)

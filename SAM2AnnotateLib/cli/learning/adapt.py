@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ... import __version__
 from ...errors import InputError
 from ...geometry import Extent, SliceStack
+from ...geometry.drawn_axis import require_drawn_along
 from ..engine_options import add_engine_options, engine_from
 from ..values import add_series_options, parse_integers, progress_bar, show_notes
 
@@ -115,18 +116,28 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _slices_asked(options: argparse.Namespace, labels: Volume, stack: SliceStack) -> list[int]:
-    """Positions of the slices to learn from."""
+    """Positions of the slices to learn from. What is wrong with them is told before a model is loaded."""
+    from ...adaptation.learning import require_enough
+
     if options.label == 0:
         raise InputError("Label 0 is the background. Give the label of an object, or leave out --label to take every nonzero voxel.")
     held = labels.array_kji != 0 if options.label is None else labels.array_kji == options.label
     if not held.any():
         what = "nothing but 0" if options.label is None else f"no voxel of the value {options.label}"
         raise InputError(f"The label map '{options.mask}' holds {what}: there is nothing to learn from.")
+    require_drawn_along(held, stack, options.mask)
+    drawn = [position for position, frame in enumerate(stack.view(held)) if frame.any()]
     if options.slices is None:
-        return [position for position, frame in enumerate(stack.view(held)) if frame.any()]
-    texts = options.slices.split(",")
-    indices = parse_integers(options.slices, len(texts), "--slices", "voxel indices of slices")
-    return sorted({stack.position_of(index) for index in indices})
+        positions = drawn
+    else:
+        texts = options.slices.split(",")
+        indices = parse_integers(options.slices, len(texts), "--slices", "voxel indices of slices")
+        positions = sorted({stack.position_of(index) for index in indices})
+    present = set(positions).intersection(drawn)
+    if not present:
+        raise InputError(f"The object is on none of the slices {options.slices}: there is nothing to learn from.")
+    require_enough(len(present))
+    return positions
 
 
 def _annotated(options: argparse.Namespace, annotator, labels: Volume, positions: list[int]) -> list[AnnotatedSlice]:
@@ -137,8 +148,6 @@ def _annotated(options: argparse.Namespace, annotator, labels: Volume, positions
     stack = annotator.stack
     held = stack.view(labels.array_kji != 0 if options.label is None else labels.array_kji == options.label)
     present = [position for position in positions if held[position].any()]
-    if not present:
-        raise InputError(f"The object is on none of the slices {options.slices}: there is nothing to learn from.")
     extent = Extent(present[0], present[-1])
     beyond: list[int] = []
     if options.extent is not None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InputError
+from ...geometry import SliceStack
+from ...geometry.drawn_axis import require_drawn_along
 from ..engine_options import add_engine_options, engine_from
 from ..values import add_series_options, show_notes
 from .phases import run_in_phases
@@ -91,6 +93,7 @@ def run_add(options: argparse.Namespace) -> int:
     show_notes(options.mask, labels.notes)
     volume.grid.require_same(labels.grid, f"The image '{options.image}'", f"the mask '{options.mask}'")
     mask = _mask_of(whole_labels(labels.array_kji, str(options.mask)), options.label, options.mask)
+    require_drawn_along(mask, SliceStack.along(volume.grid, options.axis), options.mask)
     prototype = prototype_from(volume, mask, options.name, options.axis, options.window)
     engine = engine_from(options) if options.adapt else None  # before anything is kept: what is missing is told first
     count = library.add(prototype)

@@ -103,6 +103,23 @@ def test_labels_on_another_grid_are_refused(files, tmp_path, capsys):
     assert "grid" in _one_line_error(capsys)
 
 
+def test_labels_drawn_on_another_axis_are_refused_before_a_model_is_loaded(files, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("SAM2AnnotateLib.cli.learning.adapt.engine_from", lambda _: pytest.fail("no model is needed for this refusal"))
+    sparse = np.zeros((11, 64, 64), np.uint8)
+    sparse[3:8, 20:40, 20:44:6] = 5
+    write_volume(Volume(PHANTOM.volume.grid, sparse), tmp_path / "sagittal.nii.gz")
+    out = tmp_path / "x.safetensors"
+    assert main(_command((files[0], tmp_path / "sagittal.nii.gz"), out)) == 2
+    line = _one_line_error(capsys)
+    assert "along axis i (20, 26, 32, 38)" in line and line.endswith("Add --axis i.") and not out.exists()
+
+
+def test_too_few_slices_are_refused_before_a_model_is_loaded(files, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("SAM2AnnotateLib.cli.learning.adapt.engine_from", lambda _: pytest.fail("no model is needed for this refusal"))
+    assert main(_command(files, tmp_path / "x.safetensors", "--label", 5, "--slices", 5)) == 2
+    assert "at least 2 annotated slices" in _one_line_error(capsys)
+
+
 def test_nothing_kept_is_one_sentence_no_file_and_exit_code_1(files, tmp_path, capsys, monkeypatch):
     from SAM2AnnotateLib.adaptation import learning
 
