@@ -151,6 +151,7 @@ def test_a_scene_holds_neither_address_nor_token(bench, aServer):
 
     slicer.mrmlScene.SetSaveToXMLString(1)
     slicer.mrmlScene.Commit()
+    slicer.mrmlScene.SetSaveToXMLString(0)  # while it is on, nothing is written to files
     scene = slicer.mrmlScene.GetSceneXMLString()
     assert "server:bundled" in scene and aServer.token not in scene and aServer.address not in scene
 

@@ -51,6 +51,7 @@ def clean_up() -> None:
     slicer.mrmlScene.Clear(False)
     slicer.mrmlScene.SetURL("")  # a closed scene keeps the file that it came from
     slicer.mrmlScene.SetRootDirectory("")
+    slicer.mrmlScene.SetSaveToXMLString(0)  # a scene that is saved to a text is written to no file
     interaction = slicer.app.applicationLogic().GetInteractionNode()
     interaction.SetPlaceModePersistence(0)
     interaction.SwitchToViewTransformMode()
