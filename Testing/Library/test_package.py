@@ -44,6 +44,7 @@ ROOMS = (
     ("prototypes",),
     ("pictures", "simulation", "worker"),
     ("training", "nnunet", "remote", "server", "simulated_learning"),
+    ("crowd",),
     ("benchmark",),  # which trains, too
     ("study",),
     ("self_check",),  # a single file
@@ -53,6 +54,7 @@ ROOMS = (
 LEVELS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 # Rooms that are houses of their own, from the ground up; `presets` holds files only.
 INNER_ROOMS = {
+    "crowd": ("answers",),
     "nnunet": ("cases", "sources", "data_sets", "runs", "scores"),
     "study": ("presets", "configuration", "records", "work", "tables", "report", "execution"),
 }
