@@ -36,7 +36,7 @@ def require_drawn_along(held_kji: np.ndarray, stack: SliceStack, path: object) -
 
 
 def _occupied(held_kji: np.ndarray, axis: int) -> np.ndarray:
-    return held_kji.any(axis=tuple(other for other in range(3) if other != axis))
+    return np.asarray(held_kji.any(axis=tuple(other for other in range(3) if other != axis)))
 
 
 def _on_single_slices(held_kji: np.ndarray, axis: int) -> bool:
