@@ -93,9 +93,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run_init(options: argparse.Namespace) -> int:
     """Write study.yaml; returns 0. Library errors propagate."""
     from ..study import Study, StudyConfig
-    from ..study.configuration.yaml_file import parse_yaml
     from ..study.presets import preset_text
     from ..study.records.cases import find_cases
+    from ..yaml_config.yaml_file import parse_yaml
 
     text = preset_text(options.preset)
     data = _data_entries(options)

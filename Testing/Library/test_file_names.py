@@ -43,7 +43,7 @@ def test_plain_names_have_one_part():
 
 def test_cases_and_parts_of_studies_have_no_names_that_windows_keeps():
     from SAM2AnnotateLib.nnunet.cases.case import require_case_id
-    from SAM2AnnotateLib.study.configuration.names import require_names
+    from SAM2AnnotateLib.yaml_config.names import require_names
 
     for name in ("CON", "nul", "AUX", "COM1", "lpt9"):
         with pytest.raises(InputError, match="Windows keeps for devices"):

@@ -33,7 +33,7 @@ ROOMS = (
         "csv_cells",
         "ray_cluster",
     ),
-    ("geometry",),
+    ("geometry", "yaml_config"),
     ("volume_io", "intensity", "prompts", "metrics", "statistics"),
     ("engine",),
     ("propagation", "setup_plan"),

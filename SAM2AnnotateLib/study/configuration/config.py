@@ -13,13 +13,13 @@ from ...geometry.slicing import AXIS_NAMES
 from ...intensity.mapping import require_window
 from ...simulation.effort import GestureSeconds
 from ...simulation.workflow import PROMPTS, Workflow
+from ...yaml_config.fields import build, list_of, read_number, read_text, read_whole, read_window
+from ...yaml_config.names import require_names
 from .config_calibration import JOINT_RULES, NO_EDITS, REFERENCE, CalibrationConfig
 from .config_data import DataConfig, FolderPair
 from .config_downstream import DownstreamConfig
 from .config_learning import AutoPromptsConfig, CorrectionsSavedConfig, PromptLearningConfig, PrototypesConfig
 from .config_parts import ComparisonConfig, ComputeConfig, ModelConfig, ObjectConfig, read_effort, read_workflow
-from .fields import build, list_of, read_number, read_text, read_whole, read_window
-from .names import require_names
 
 __all__ = [
     "JOINT_RULES",

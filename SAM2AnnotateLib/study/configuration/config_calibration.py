@@ -1,4 +1,4 @@
-"""The block ``calibration`` of a study's configuration. Imports errors, study.fields and study.names."""
+"""The block ``calibration`` of a study's configuration. Imports errors and yaml_config."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import InputError
-from .fields import below, build, list_of, read_block, read_number, read_text
-from .names import require_names
+from ...yaml_config.fields import below, build, list_of, read_block, read_number, read_text
+from ...yaml_config.names import require_names
 
 JOINT_RULES = ("as_published", "to_target")
 NO_EDITS = "none"

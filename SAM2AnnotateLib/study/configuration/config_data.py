@@ -1,4 +1,4 @@
-"""The block ``data`` of a study's configuration: where images and labels lie, and who is trained on. Imports errors and study.fields."""
+"""The block ``data`` of a study's configuration: where images and labels lie, and who is trained on. Imports errors and yaml_config."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...errors import InputError
-from .fields import build, described, list_of, read_block, read_number, read_text, read_whole, require_known
+from ...yaml_config.fields import build, described, list_of, read_block, read_number, read_text, read_whole, require_known
 
 # nnU-Net has its own use for them.
 _RESERVED = ("background", "ignore")

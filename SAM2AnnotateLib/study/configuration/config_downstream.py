@@ -1,4 +1,4 @@
-"""The block ``downstream`` of a study's configuration: how the nnU-Nets are trained. Imports nnunet, errors and study.fields."""
+"""The block ``downstream`` of a study's configuration: how the nnU-Nets are trained. Imports nnunet, errors and yaml_config."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from ...errors import InputError
 from ...nnunet.runs.preparation import Preparation
 from ...nnunet.runs.training_options import TrainingOptions
-from .fields import build, list_of, read_bounds, read_flag, read_number, read_text, read_whole
+from ...yaml_config.fields import build, list_of, read_bounds, read_flag, read_number, read_text, read_whole
 
 _OPTIONS = (
     "configuration", "folds", "epochs", "iterations_per_epoch", "validation_iterations", "batch_size", "mirroring", "seed", "processes",

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from ...adaptation import LearningOptions
 from ...errors import InputError
 from ...simulation.acceptance import Acceptance
-from .fields import build, list_of, read_flag, read_number, read_text, read_whole
-from .names import require_names
+from ...yaml_config.fields import build, list_of, read_flag, read_number, read_text, read_whole
+from ...yaml_config.names import require_names
 
 TRAINED_PARTS = ("decoder", "prompt_encoder")
 # What 15 s of one idle core make of the bundled model, about.

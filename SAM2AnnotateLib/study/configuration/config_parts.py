@@ -1,4 +1,4 @@
-"""The smaller blocks of a study's configuration: objects, model, comparison, compute. Imports simulation, fields, names and errors."""
+"""The smaller blocks of a study's configuration: objects, model, comparison, compute. Imports simulation, yaml_config and errors."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from ...errors import InputError
 from ...simulation.acceptance import Acceptance
 from ...simulation.effort import GestureSeconds
 from ...simulation.workflow import Workflow
-from .fields import build, described, list_of, read_flag, read_number, read_text, read_whole, text_or_number
-from .names import require_names
+from ...yaml_config.fields import build, described, list_of, read_flag, read_number, read_text, read_whole, text_or_number
+from ...yaml_config.names import require_names
 
 PRECISIONS = ("auto", "fp32", "bf16")
 

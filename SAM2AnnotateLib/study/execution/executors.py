@@ -13,7 +13,7 @@ from ... import errors
 from ...errors import SAM2AnnotateError, WorkerError
 from ...processors import cores_here
 from ...progress import CancelToken
-from ..configuration.names import first_few
+from ...yaml_config.names import first_few
 from ..work.tasks import MODELS, Task
 
 # What does a task: dotted name of a module, a colon, a function like `tasks.execute`. By name, as it is called in another process.

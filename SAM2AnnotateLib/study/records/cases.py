@@ -14,9 +14,9 @@ from ...nnunet.cases.case import require_case_id
 from ...nnunet.cases.layout import paired_files
 from ...nnunet.cases.splits import AUTO, TEST, TRAIN, share_out
 from ...nnunet.data_sets.transaction import settle_around
+from ...yaml_config.fields import require_known
 from ..configuration.config import FolderPair, StudyConfig, require_axis
 from ..configuration.config_data import require_values
-from ..configuration.fields import require_known
 
 _REQUIRED = ("case", "image", "label")
 _COLUMNS = (*_REQUIRED, "patient", "part", "axis", "window", "values")

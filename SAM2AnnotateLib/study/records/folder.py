@@ -22,8 +22,8 @@ from ...file_locks import locked
 from ...file_names import is_plain_name
 from ...nnunet.cases.splits import TEST, TRAIN
 from ...simulation.acceptance import Acceptance
+from ...yaml_config.yaml_file import parse_yaml, read_yaml
 from ..configuration.config import StudyConfig
-from ..configuration.yaml_file import parse_yaml, read_yaml
 from .calibration import Calibration, acceptance_of
 from .cases import StudyCase, find_cases
 from .digests import FileDigests

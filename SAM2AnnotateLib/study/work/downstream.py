@@ -23,7 +23,7 @@ from ...nnunet.runs.training_options import TrainingOptions
 from ...nnunet.scores.evaluation import Evaluation, evaluate_folder, read_labels
 from ...nnunet.scores.evaluation_tables import read_scores_csv, write_scores_csv
 from ...progress import CancelToken
-from ..configuration.names import first_few
+from ...yaml_config.names import first_few
 from ..records.folder import Study
 from ..records.plain_json import sha256_of
 from .downstream_data import ENDING, data_set_plan, remove_folder, write_data_set

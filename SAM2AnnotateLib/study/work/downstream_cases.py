@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import InputError
+from ...yaml_config.names import first_few
 from ..configuration.config_calibration import REFERENCE
-from ..configuration.names import first_few
 from ..records.cases import StudyCase
 from ..records.folder import Study
 

@@ -20,7 +20,7 @@ from ...nnunet.data_sets.data_set import SPLITS_FILE, CaseRecord
 from ...nnunet.data_sets.transaction import recover
 from ...nnunet.sources import segments_of_labelmap
 from ...volume_io import read_volume
-from ..configuration.names import first_few
+from ...yaml_config.names import first_few
 from ..records.folder import Study
 from ..records.plain_json import sha256_of
 from .downstream_cases import LabeledCase, labeled_cases

@@ -19,11 +19,11 @@ from study_stand_ins import HERE, STUDY_YAML, a_study, named, pretend, result_of
 
 from SAM2AnnotateLib.cli.main import main
 from SAM2AnnotateLib.cli.study import with_data
-from SAM2AnnotateLib.study.configuration.yaml_file import parse_yaml
 from SAM2AnnotateLib.study.execution import process_pool, ray_pool, run
 from SAM2AnnotateLib.study.presets import preset_names, preset_text
 from SAM2AnnotateLib.study.records.folder import Study
 from SAM2AnnotateLib.study.report import report
+from SAM2AnnotateLib.yaml_config.yaml_file import parse_yaml
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from SAM2AnnotateLib.review.journal import read_journal, volume_identity, write_
 from SAM2AnnotateLib.review.stored_object import pack_object, unpack_object
 from SAM2AnnotateLib.setup_plan.offline_folder import OfflineFolder
 from SAM2AnnotateLib.study import StudyConfig
-from SAM2AnnotateLib.study.configuration.yaml_file import parse_yaml
+from SAM2AnnotateLib.yaml_config.yaml_file import parse_yaml
 
 _SPECIAL = ("1e999", "-1e999", "NaN", "null", "[]", "{}", '""', "true", "-1", "1.5", "99999999999", "9223372036854775808", '"x"', "[1]",
             '{"a":1}', "0", '"../../../../outside/x"', '"\\ud800"', '"/etc/passwd"', '"CON"', "9" * 400, '"C:\\\\\\\\x"')  # fmt: skip

@@ -16,9 +16,9 @@ from SAM2AnnotateLib.simulation.acceptance import Acceptance
 from SAM2AnnotateLib.simulation.effort import GestureSeconds
 from SAM2AnnotateLib.simulation.workflow import PROMPTS, Workflow
 from SAM2AnnotateLib.study.configuration.config import DataConfig, FolderPair, StudyConfig
-from SAM2AnnotateLib.study.configuration.yaml_file import parse_yaml, read_yaml
 from SAM2AnnotateLib.study.presets import preset_names, preset_text
 from SAM2AnnotateLib.study.records.plain_json import json_text, sha256_of
+from SAM2AnnotateLib.yaml_config.yaml_file import parse_yaml, read_yaml
 
 LEAST = {"name": "knee", "data": {"images": "i", "labels": "l", "values": {1: "femur"}}}
 CURVES = {"dsc": [0.5, 0.9], "nsd": [0.4, 0.8]}

@@ -14,7 +14,6 @@ from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.study.configuration.config import StudyConfig
 from SAM2AnnotateLib.study.configuration.config_learning import AS_IT_CAME, DEFAULT_STEPS
-from SAM2AnnotateLib.study.configuration.yaml_file import parse_yaml
 from SAM2AnnotateLib.study.records.folder import Study
 from SAM2AnnotateLib.study.records.groups import prototype_cases, series_of
 from SAM2AnnotateLib.study.records.result_reader import read_results
@@ -23,6 +22,7 @@ from SAM2AnnotateLib.study.tables import learning_tables, unprompted_tables
 from SAM2AnnotateLib.study.work import case_work, learning_work
 from SAM2AnnotateLib.study.work.tasks import Task, execute
 from SAM2AnnotateLib.volume_io import write_volume
+from SAM2AnnotateLib.yaml_config.yaml_file import parse_yaml
 
 for package in ("scipy", "SimpleITK", "yaml", "matplotlib", "jinja2"):
     pytest.importorskip(package)

@@ -1,12 +1,12 @@
-"""Names that become folders and files of a study, and names in messages. Imports file_names and errors."""
+"""Names that become folders and files of a configuration, and names in messages. Imports file_names and errors."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 
-from ...errors import InputError
-from ...file_names import is_reserved
+from ..errors import InputError
+from ..file_names import is_reserved
 
 
 def require_names(what: str, names: Sequence[str], taken: Sequence[str] = ()) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...errors import InputError
-from ...optional_imports import import_for
+from ..errors import InputError
+from ..optional_imports import import_for
 
 _MOST_VALUES = 100_000
 
@@ -33,7 +33,7 @@ def parse_yaml(text: str, source: str) -> Any:
         InputError: if it is no YAML, or a block has a key twice; with the line.
         MissingPackageError: if PyYAML is not installed.
     """
-    yaml = import_for("Reading a study's configuration", "yaml", "pip install PyYAML")
+    yaml = import_for("Reading a configuration", "yaml", "pip install PyYAML")
 
     safe_loader: Any = yaml.SafeLoader
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
-from ...errors import InputError
-from ...json_input import is_number
+from ..errors import InputError
+from ..json_input import is_number
 
 T = TypeVar("T")
 # Takes the value and the name of its place, such as ``calibration.joint``; gives the checked value.
