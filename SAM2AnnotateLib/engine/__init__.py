@@ -2,6 +2,7 @@
 imported once a model is loaded."""
 
 from .adapter import PROMPT_KINDS, Adapter, AdapterCard
+from .blending import blended
 from .checkpoints import CHECKPOINTS, Checkpoint, find_checkpoint
 from .embedding_store import EmbeddingStore
 from .engine import Embedding, SegmentationEngine, SlicePrediction, Track
@@ -26,6 +27,7 @@ __all__ = [
     "SegmentationEngine",
     "SlicePrediction",
     "Track",
+    "blended",
     "find_checkpoint",
     "load_engine",
 ]

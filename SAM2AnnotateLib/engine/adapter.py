@@ -45,6 +45,8 @@ class AdapterCard:
         trained: ``decoder`` (prompt encoder and mask decoder) or ``prompt_encoder`` (that alone).
         serves: kinds of prompt that it is used for, see `PROMPT_KINDS`; the model as it came answers the others, as its held-out
             slices were better with it there.
+        blend: by kind of prompt, the share of what was learned in the answer, above 0 and at most 1; the rest is the model as it came.
+            Kinds that are not in it are answered by what was learned alone.
         terminology: the object's code, such as ``SCT:10200004:Liver``; None if not known.
         modality: DICOM modality of the images, or None.
         window: (lower, upper) voxel values that were mapped to black and white.
@@ -67,6 +69,7 @@ class AdapterCard:
     architecture: str
     trained: str = "decoder"
     serves: tuple[str, ...] = PROMPT_KINDS
+    blend: Mapping[str, float] = field(default_factory=dict)
     terminology: str | None = None
     modality: str | None = None
     window: tuple[float, float] = (0.0, 255.0)
@@ -101,10 +104,16 @@ class AdapterCard:
             fits = isinstance(scores, Mapping) and all(k in PROMPT_KINDS and _is_number(v) and 0 <= v <= 1 for k, v in scores.items())
             _require(fits, f"'{name}' should hold DSC from 0 to 1 by kind of prompt")
             object.__setattr__(self, name, MappingProxyType(dict(scores)))
+        blend: Any = self.blend
+        fits = isinstance(blend, Mapping) and all(k in self.serves and _is_number(v) and 0 < v <= 1 for k, v in blend.items())
+        _require(fits, "'blend' should hold shares above 0 and up to 1, by kinds of prompt that it serves")
+        object.__setattr__(self, "blend", MappingProxyType(dict(blend)))
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict that `from_json` reads back."""
         plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        if not self.blend:  # as cards were before it came, so that their adapters keep their SHA-256
+            del plain["blend"]
         return {
             name: dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
             for name, value in plain.items()
@@ -163,6 +172,10 @@ class Adapter:
     def serves(self, kind: str) -> bool:
         """Whether it is used for prompts of this kind, see `PROMPT_KINDS`."""
         return kind in self.card.serves
+
+    def share(self, kind: str) -> float:
+        """Of what was learned in the answer to a prompt of this kind, see `blended`: 0 where it does not serve it."""
+        return float(self.card.blend.get(kind, 1.0)) if self.serves(kind) else 0.0
 
     def require_base(self, weights_sha256: str, model: str) -> None:
         """Raise CheckpointError unless it was learned on these weights."""

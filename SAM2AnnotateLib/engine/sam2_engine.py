@@ -20,6 +20,7 @@ from PIL import Image
 from ..errors import EngineError
 from ..prompts import SlicePrompt
 from .adapter import Adapter, described
+from .blending import blended
 from .compute import Compute, computing
 from .engine import Embedding, SlicePrediction
 from .learning import LearningSettings, Lesson, Place, Recollection, require_lessons
@@ -136,7 +137,11 @@ class Sam2Engine:
 
     def answers(self, prompt: SlicePrompt) -> bool:
         """Whether a prompt is answered as learned."""
-        return self._adapter is not None and self._adapter.serves("point" if prompt.box is None else "box")
+        return self.share_of_learned(prompt) > 0
+
+    def share_of_learned(self, prompt: SlicePrompt) -> float:
+        """Of what was learned in the answer to a prompt; the rest is the model as it came."""
+        return 0.0 if self._adapter is None else self._adapter.share("point" if prompt.box is None else "box")
 
     def _levels_of(self, lesson: Lesson) -> tuple[torch.Tensor, ...]:
         """The features that a lesson's decoder runs take, free of inference mode."""
@@ -257,6 +262,10 @@ class Sam2Track:
         points = (clicks["point_coords"], clicks["point_labels"])
         logits, ious, objects = engine._heads(top[None].float(), [level[None].float() for level in fine], points, sketch)
         prediction = engine._prediction(logits, ious, objects, self._shape_rc)
+        share = engine.share_of_learned(prompt)
+        if share < 1:
+            as_it_came = self._prediction(self._run(position, features, point_inputs=clicks, sketch=sketch))
+            prediction = blended(prediction, as_it_came, share)
         outputs = self._run(position, features, mask_inputs=self._mask_inputs(prediction.mask))
         self._due.append((position, features, outputs, True))
         return prediction

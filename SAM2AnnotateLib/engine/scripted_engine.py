@@ -4,7 +4,8 @@ It segments by a plain rule, so that what it should answer can be worked out by 
 the clicks) that are as bright as its center; from slice to slice, the pixels within `reach` of the last mask that are as bright as that.
 
 It learns two numbers: the object's gray (median over the lessons' masks) and its size (longest side of their boxes, in pixels). With that,
-the gray of a prompt's center no longer counts, clicks reach as far as the object is large, and `propose` finds that gray anywhere.
+the gray of a prompt's center no longer counts, clicks reach as far as the object is large, and `propose` finds that gray anywhere. Where an
+adapter has a share below 1 in the answer, the rule without it is asked too: with a half, a pixel is in the mask if both say so.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from ..errors import CheckpointError, EngineError
 from ..prompts import SlicePrompt
 from .adapter import Adapter, described
+from .blending import blended
 from .engine import Embedding, SlicePrediction
 from .learning import LearningSettings, Lesson, Place, Recollection, require_lessons
 
@@ -139,9 +141,17 @@ class ScriptedTrack:
     def condition(self, position: int, embedding: Embedding, prompt: SlicePrompt) -> SlicePrediction:
         """Segment by the prompt, or take a final mask as it is."""
         frame = embedding.arrays[0]
-        mask = self._by_rule(frame, prompt) if prompt.final_mask is None else prompt.final_mask.copy()
-        self._remember(position, frame, mask)
-        return self._prediction(mask)
+        adapter = None if prompt.final_mask is not None else self._engine.adapter
+        share = 0.0 if adapter is None else adapter.share("point" if prompt.box is None else "box")
+        if prompt.final_mask is not None:
+            said = self._prediction(prompt.final_mask.copy())
+        elif share > 0:
+            learned, as_it_came = (self._prediction(self._by_rule(frame, prompt, taught)) for taught in (True, False))
+            said = blended(learned, as_it_came, share)
+        else:
+            said = self._prediction(self._by_rule(frame, prompt, False))
+        self._remember(position, frame, said.mask)
+        return said
 
     def remember(self, position: int, embedding: Embedding, mask: np.ndarray) -> None:
         """Take the mask into the memory."""
@@ -157,12 +167,10 @@ class ScriptedTrack:
         self._seen[position] = (mask, gray)
         return self._prediction(mask)
 
-    def _by_rule(self, frame: np.ndarray, prompt: SlicePrompt) -> np.ndarray:
+    def _by_rule(self, frame: np.ndarray, prompt: SlicePrompt, learned: bool) -> np.ndarray:
         allowed = np.zeros(self._shape_rc, dtype=bool) if prompt.box or prompt.points else np.ones(self._shape_rc, dtype=bool)
         if prompt.mask is not None:
             allowed |= prompt.mask
-        adapter = None if prompt.final_mask is not None else self._engine.adapter
-        learned = adapter is not None and adapter.serves("point" if prompt.box is None else "box")
         reach = int(self._engine.learned("size")) if learned else 4 * self._engine.reach
         centers = []
         if prompt.box is not None:

@@ -49,6 +49,17 @@ def test_what_is_saved_comes_back_and_the_bytes_are_always_the_same(tmp_path):
     assert Adapter(adapter.tensors, replace(CARD, object_name="spleen")).sha256 != adapter.sha256
 
 
+def test_the_share_of_what_was_learned_is_1_where_the_card_says_nothing(tmp_path):
+    old = an_adapter()
+    assert "blend" not in old.card.to_json()  # the same bytes, and SHA-256, as before there were shares
+    assert [old.share(kind) for kind in ("box", "point", "none", "memory")] == [1, 1, 1, 1]
+    mixed = Adapter(old.tensors, replace(CARD, serves=("box", "point"), blend={"box": 0.25}))
+    mixed.save(tmp_path / "mixed.safetensors")
+    back = Adapter.load(tmp_path / "mixed.safetensors")
+    assert back.sha256 == mixed.sha256 and back.card == mixed.card
+    assert [back.share(kind) for kind in ("box", "point", "none", "memory")] == [0.25, 1, 0, 0]
+
+
 def test_the_file_is_read_by_the_safetensors_package(tmp_path):
     numpy_files = pytest.importorskip("safetensors.numpy")
     an_adapter().save(tmp_path / "a.safetensors")
@@ -112,6 +123,12 @@ DAMAGED = {
     "one number of a window": (_with_card(window=[5]), "'window' should be a list"),
     "a spacing of 0": (_with_card(spacing_rc_mm=[0, 1]), "'spacing_rc_mm' should be above 0"),
     "an unknown kind": (_with_card(serves=["scribble"]), "'serves' should be a list"),
+    "a share of nothing": (_with_card(blend={"box": 0}), "'blend' should hold shares"),
+    "a share above 1": (_with_card(blend={"box": 1.5}), "'blend' should hold shares"),
+    "a share of a strange kind": (_with_card(blend={"scribble": 0.5}), "'blend' should hold shares"),
+    "a share of what is not served": (_with_card(serves=["point"], blend={"box": 0.5}), "'blend' should hold shares"),
+    "a share that is true": (_with_card(blend={"box": True}), "'blend' should hold shares"),
+    "a list of shares": (_with_card(blend=[0.5]), "'blend' should hold shares"),
     "true for a count": (_with_card(slice_count=True), "'slice_count' should be a count"),
     "an old file without a checksum": (_with_card(), "no checksum"),
     "a bit of a number": (_changed(-9, an_adapter().to_bytes()), "not what its checksum tells"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from SAM2AnnotateLib.engine import Adapter, LearningSettings, Lesson, Place, Rec
 from SAM2AnnotateLib.engine.lesson_prompts import LessonPrompts  # noqa: E402
 from SAM2AnnotateLib.engine.sam2_learning import decoder_loss  # noqa: E402
 from SAM2AnnotateLib.errors import CheckpointError, EngineError, InputError  # noqa: E402
+from SAM2AnnotateLib.prompts import Point, SlicePrompt  # noqa: E402
 
 PHANTOM = make_phantom(64, 9, 7)
 LEARNED_FROM = (3, 5)
@@ -106,6 +108,23 @@ def test_points_boxes_and_both_are_answered_as_learned(an_engine, an_adapter):
     box = ((PHANTOM.box.col_start, PHANTOM.box.row_start), (PHANTOM.box.col_stop, PHANTOM.box.row_stop))
     for prompt in ({"box": box}, {"box": box, "points": [(32, 32, True)]}, {"points": [(32, 32, True)], "mask": PHANTOM.mask(4)}):
         assert annotator.new_object(4, **prompt).preview().mask.shape == (64, 64)
+
+
+@pytest.mark.parametrize(
+    "prompt", [{"box": True}, {"points": (Point(32, 32), Point(2, 2, False))}, {"mask": True, "points": (Point(32, 32),)}]
+)
+def test_an_answer_is_blended_with_the_model_as_it_came_by_the_share_of_the_card(an_engine, an_adapter, prompt):
+    asked = SlicePrompt(**{kind: {"box": PHANTOM.box, "mask": PHANTOM.mask(4)}.get(kind, value) for kind, value in prompt.items()})
+    kind = "box" if "box" in prompt else "point"
+    half = Adapter(an_adapter.tensors, replace(an_adapter.card, blend={kind: 0.5}))
+    embedding = an_engine.encode((100 * PHANTOM.mask(4)).astype(np.uint8))
+    said = [
+        engine.start_track((64, 64), 9, reverse=False).condition(4, embedding, asked)
+        for engine in (an_engine.with_adapter(an_adapter), an_engine, an_engine.with_adapter(half))
+    ]
+    chances = [1 / (1 + np.exp(-one.logits.astype(float).clip(-50, 50))) for one in said]
+    assert chances[2] == pytest.approx((chances[0] + chances[1]) / 2, abs=1e-4)
+    assert said[2].object_score == pytest.approx((said[0].object_score + said[1].object_score) / 2, abs=1e-6)
 
 
 def test_memory_conditioned_lessons_are_learned_too(an_engine):
