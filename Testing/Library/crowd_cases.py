@@ -34,13 +34,13 @@ def write_yaml(folder: Path, **entries: object) -> Path:
     return path
 
 
-def a_crowd_project(folder: Path, volumes: int = 2, gold: int = 1, slices: int = 8, **entries: object) -> CrowdProject:
+def a_crowd_project(folder: Path, volumes: int = 2, gold: int = 1, depth: int = 8, **entries: object) -> CrowdProject:
     """A project with `volumes` volumes to answer and `gold` more whose answers are known; further entries as in project.yaml."""
     folder.mkdir(parents=True, exist_ok=True)
     listed = []
     for number in range(volumes + gold):
         key = f"p{number}" if number < volumes else f"g{number - volumes}"
-        image, label = a_crowd_volume(folder, key, number, slices)
+        image, label = a_crowd_volume(folder, key, number, depth)
         listed.append({"key": key, "image": image.name, **({"gold": label.name} if number >= volumes else {})})
     given = {"key": folder.name, "title": "Balls", "objects": list(OBJECTS), "volumes": listed, "window": [0, 200], **entries}
     write_yaml(folder, **given)

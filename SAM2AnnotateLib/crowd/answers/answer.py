@@ -28,7 +28,8 @@ class Task:
     position: int
 
 
-def _require_boxes(kind: str, boxes_rc: tuple[Box2D, ...]) -> None:
+def check_boxes(kind: str, boxes_rc: tuple[Box2D, ...]) -> None:
+    """Raise InputError unless it is a kind, and there are boxes just where it says so."""
     if kind not in KINDS:
         raise InputError(f"An answer is one of {', '.join(KINDS)}, got '{kind}'.")
     if (kind == "box") != bool(boxes_rc):
@@ -66,7 +67,7 @@ class Answer:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "boxes_rc", tuple(self.boxes_rc))
-        _require_boxes(self.kind, self.boxes_rc)
+        check_boxes(self.kind, self.boxes_rc)
 
 
 @dataclass(frozen=True)

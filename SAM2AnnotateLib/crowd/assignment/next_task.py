@@ -1,0 +1,150 @@
+"""The next task for a person. Imports records, project and SQLAlchemy.
+
+First the training round. Then, by a random number for each task, one with a known answer or a real one. Of the real ones that have a place
+left, those that fewest people have or hold; among these the volume that is behind the others, then the volume of which this person has seen
+least, then by chance: so all slices have one answer before any has two, volumes go forward together, and nobody's habits rule a volume.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ...errors import InputError
+from ..project import CrowdProject
+from ..records import CrowdRecords, Person, Turn
+from ..records.tables import AssignmentRow, MembershipRow, TaskRow
+from ..records.turns import give, lock_project, promote_waiting, turn_from
+from .remaining import ANSWERED, Remaining, remaining_in
+
+_HELD_BY_OTHERS = "Others are at work on the last slices. Some may come back: look again later."
+_ALL_DONE = "There is nothing left for you to do here. Thank you!"
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """A task that a person was given.
+
+    Args:
+        turn: with its id, the task, and until when it is kept.
+        remaining: for this person.
+    """
+
+    turn: Turn
+    remaining: Remaining
+
+    @property
+    def id(self) -> str:
+        """What an answer is sent to."""
+        return self.turn.id
+
+    @property
+    def training(self) -> bool:
+        """Whether there will be feedback."""
+        return self.turn.kind == "training"
+
+
+@dataclass(frozen=True)
+class Done:
+    """There is nothing to give, and why."""
+
+    why: str
+    remaining: Remaining
+
+
+def next_task(records: CrowdRecords, project: CrowdProject, person: Person, now: datetime, rng: np.random.Generator) -> Reservation | Done:
+    """Give a person the next task: the one that they hold already, if they do.
+
+    Args:
+        records: where the project was added.
+        project: as project.yaml has it.
+        person: in the project.
+        now: with time zone.
+        rng: whether a known answer is asked, and what equal chances fall on.
+
+    Raises:
+        InputError: if the person is not in the project, or the database does not have it.
+        OutputError: if it cannot be written.
+    """
+    expires = now + timedelta(minutes=project.reservation_minutes)
+    with records.database.write() as session:
+        row = lock_project(session, project.key)
+        if row is None or session.get(MembershipRow, (person.id, row.id)) is None:
+            raise InputError(f"This person is not in the project '{project.key}'.")
+        promote_waiting(session, row.id, now)
+        held = _held(session, row.id, person.id, now)
+        if held is not None:
+            held.expires = expires
+            return Reservation(turn_from(held), remaining_in(session, project, row.id, person.id))
+        task = _known(session, row.id, person.id, "training", rng)
+        if task is None:
+            real = _real(session, row.id, person.id, now, rng)
+            known = _known(session, row.id, person.id, "gold", rng) if real is not None and rng.random() < project.gold_share else None
+            task = known or real
+        left = remaining_in(session, project, row.id, person.id)
+        if task is None:
+            return Done(_HELD_BY_OTHERS if left.left else _ALL_DONE, left)
+        return Reservation(turn_from(give(session, task, person.id, now, expires)), left)
+
+
+def _held(session: Session, project_id: int, person_id: int, now: datetime) -> AssignmentRow | None:
+    return session.scalar(
+        select(AssignmentRow)
+        .join(TaskRow, TaskRow.id == AssignmentRow.task_id)
+        .where(
+            TaskRow.project_id == project_id, TaskRow.active, AssignmentRow.person_id == person_id, AssignmentRow.state == "open",
+            AssignmentRow.expires > now,
+        )
+        .order_by(AssignmentRow.id)
+        .limit(1)
+    )  # fmt: skip
+
+
+def _known(session: Session, project_id: int, person_id: int, kind: str, rng: np.random.Generator) -> TaskRow | None:
+    """A task of this kind that the person has not answered, by chance."""
+    mine = select(AssignmentRow.task_id).where(AssignmentRow.person_id == person_id, AssignmentRow.state.in_(ANSWERED))
+    ids = session.scalars(
+        select(TaskRow.id)
+        .where(TaskRow.project_id == project_id, TaskRow.active, TaskRow.kind == kind, TaskRow.id.not_in(mine))
+        .order_by(TaskRow.id)
+    ).all()
+    return session.get(TaskRow, ids[int(rng.integers(len(ids)))]) if ids else None
+
+
+def _real(session: Session, project_id: int, person_id: int, now: datetime, rng: np.random.Generator) -> TaskRow | None:
+    held = (
+        select(AssignmentRow.task_id, func.count().label("count"))
+        .where(AssignmentRow.state == "open", AssignmentRow.expires > now)
+        .group_by(AssignmentRow.task_id)
+        .subquery()
+    )
+    turns = select(AssignmentRow.task_id, AssignmentRow.state).where(AssignmentRow.person_id == person_id).subquery()
+    taken = TaskRow.answered + func.coalesce(held.c.count, 0)
+    here = (TaskRow.project_id == project_id, TaskRow.active, TaskRow.kind == "real")
+    free = session.execute(
+        select(TaskRow.id, TaskRow.volume, taken, turns.c.state)
+        .outerjoin(held, held.c.task_id == TaskRow.id)
+        .outerjoin(turns, turns.c.task_id == TaskRow.id)
+        .where(*here, taken < TaskRow.wanted, turns.c.state.is_(None) | turns.c.state.not_in(ANSWERED))
+        .order_by(TaskRow.id)
+    ).all()
+    if not free:
+        return None
+    # What the person gave back comes last; then what fewest people have.
+    least = min((state == "released", count) for _, _, count, state in free)
+    free = [one for one in free if (one[3] == "released", one[2]) == least]
+    volumes = session.execute(
+        select(TaskRow.volume, func.sum(taken), func.sum(TaskRow.wanted), func.count(turns.c.state))
+        .outerjoin(held, held.c.task_id == TaskRow.id)
+        .outerjoin(turns, turns.c.task_id == TaskRow.id)
+        .where(*here)
+        .group_by(TaskRow.volume)
+    )
+    rank = {volume: (float(count or 0) / float(wanted or 1), float(mine) / float(wanted or 1)) for volume, count, wanted, mine in volumes}
+    first = min(rank[volume] for _, volume, _, _ in free)
+    chosen = [task_id for task_id, volume, _, _ in free if rank[volume] == first]
+    return session.get(TaskRow, chosen[int(rng.integers(len(chosen)))])

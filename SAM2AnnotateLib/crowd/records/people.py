@@ -1,0 +1,104 @@
+"""Accounts and memberships. Imports tables, passwords, values and errors."""
+
+from __future__ import annotations
+
+import secrets
+import unicodedata
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...errors import InputError
+from .tables import MembershipRow, PersonRow, ProjectRow
+from .values import ROLES, Member, Person, Role
+
+_LONGEST_NAME = 60
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that could be taken for another
+
+
+def checked_name(name: str) -> str:
+    """A name that can be shown in one line. Raises InputError."""
+    name = unicodedata.normalize("NFC", name).strip()
+    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise InputError(f"A name has 1 to {_LONGEST_NAME} letters that can be shown in one line.")
+    return name
+
+
+def folded(name: str) -> str:
+    """Equal for names that could be taken for each other by case or by how their letters are composed."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+
+
+def person_from(row: PersonRow) -> Person:
+    """The value of a row."""
+    return Person(row.id, row.name, row.pseudonym)
+
+
+def add_person(session: Session, name: str, password_hash: str, now: datetime) -> PersonRow:
+    """A new account. Raises InputError if the name is taken or none."""
+    name = checked_name(name)
+    if find_person(session, name) is not None:
+        raise InputError(f"The name '{name}' is taken.", "Choose another one, or sign in if it is yours.")
+    row = PersonRow(
+        name=name, folded_name=folded(name), pseudonym=_new_pseudonym(session), password=password_hash, created=now, disabled=False
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def find_person(session: Session, name: str) -> PersonRow | None:
+    """Whose name it is, or None."""
+    return session.scalar(select(PersonRow).where(PersonRow.folded_name == folded(name)))
+
+
+def set_role(session: Session, person_id: int, project_id: int, role: Role, now: datetime) -> None:
+    """Let a person into a project; somebody who is in it keeps the higher role."""
+    require_role(role)
+    row = session.get(MembershipRow, (person_id, project_id))
+    if row is None:
+        session.add(MembershipRow(person_id=person_id, project_id=project_id, role=role, joined=now, planned=0, planned_at=-1))
+    elif ROLES.index(role) > ROLES.index(row.role):
+        row.role = role
+
+
+def require_role(role: str) -> None:
+    """Raise InputError unless it is one."""
+    if role not in ROLES:
+        raise InputError(f"A role is one of {', '.join(ROLES)}, got '{role[:40]}'.")
+
+
+def memberships(session: Session, person_id: int) -> list[Member]:
+    """All projects that a person is in, by title."""
+    rows = session.execute(
+        select(PersonRow, MembershipRow, ProjectRow)
+        .join(MembershipRow, MembershipRow.person_id == PersonRow.id)
+        .join(ProjectRow, ProjectRow.id == MembershipRow.project_id)
+        .where(PersonRow.id == person_id)
+        .order_by(ProjectRow.title, ProjectRow.id)
+    )
+    return [_member(*row) for row in rows]
+
+
+def members(session: Session, project_id: int) -> list[Member]:
+    """Everybody in a project, in the order in which they came."""
+    rows = session.execute(
+        select(PersonRow, MembershipRow, ProjectRow)
+        .join(MembershipRow, MembershipRow.person_id == PersonRow.id)
+        .join(ProjectRow, ProjectRow.id == MembershipRow.project_id)
+        .where(ProjectRow.id == project_id)
+        .order_by(MembershipRow.joined, PersonRow.id)
+    )
+    return [_member(*row) for row in rows]
+
+
+def _member(person: PersonRow, membership: MembershipRow, project: ProjectRow) -> Member:
+    return Member(person_from(person), project.key, project.public_id, project.title, membership.role)  # type: ignore[arg-type]
+
+
+def _new_pseudonym(session: Session) -> str:
+    while True:
+        pseudonym = "P-" + "".join(secrets.choice(_LETTERS) for _ in range(6))
+        if session.scalar(select(PersonRow.id).where(PersonRow.pseudonym == pseudonym)) is None:
+            return pseudonym
