@@ -6,5 +6,6 @@ from alembic import context
 
 from SAM2AnnotateLib.crowd.records.tables import Base
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata, transactional_ddl=True)
-context.run_migrations()
+if hasattr(context, "config"):  # there while alembic runs this file; imported by anything else, it does nothing
+    context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata, transactional_ddl=True)
+    context.run_migrations()
