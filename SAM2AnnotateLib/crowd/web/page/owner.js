@@ -1,0 +1,130 @@
+// For the owner: how far each volume and each person is, and invitations.
+
+import { button, make, say } from "./elements.js";
+
+const ROLES = [["annotator", "Annotator: draws boxes"], ["reviewer", "Reviewer: decides what is in doubt"], ["owner", "Owner: sees all, invites"]];
+
+function shownAs(value) {
+  if (value === null || value === undefined || value === "") return "\u2013";
+  if (typeof value === "number") return Number.isInteger(value) ? String(value) : value.toFixed(1);
+  return String(value);
+}
+
+function day(text) {
+  const when = text ? new Date(text) : null;
+  return when && !Number.isNaN(when.valueOf()) ? when.toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" }) : "\u2013";
+}
+
+/** A table with a heading for each row. `columns`: [title, row => text]. */
+function table(caption, columns, rows, empty) {
+  if (!rows?.length) return make("section", {}, make("h2", {}, caption), make("p", {}, empty));
+  const body = rows.map((row) => {
+    const [first, ...others] = columns.map(([, text]) => shownAs(text(row)));
+    return make("tr", {}, make("th", { scope: "row" }, first), ...others.map((text) => make("td", {}, text)));
+  });
+  const head = make("tr", {}, ...columns.map(([title]) => make("th", { scope: "col" }, title)));
+  const all = make("table", {}, make("caption", {}, caption), make("thead", {}, head), make("tbody", {}, ...body));
+  return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption }, all);
+}
+
+export class Owner {
+  constructor(app) {
+    this.app = app;
+    this._tables = make("div", {});
+    this.element = make("main", { class: "owner" });
+  }
+
+  async start() {
+    const title = make("h1", { tabindex: "-1" }, "Status");
+    this.element.replaceChildren(
+      make("div", { class: "row" }, title, button("Refresh", () => void this._load())), this._tables, this._inviting(),
+    );
+    await this._load();
+    title.focus();
+  }
+
+  close() {}
+
+  async _load() {
+    const project = this.app.project.id;
+    let status;
+    let people;
+    try {
+      [status, people] = await Promise.all([
+        this.app.api.get(`/api/projects/${project}/status`), this.app.api.get(`/api/projects/${project}/people`),
+      ]);
+    } catch (problem) {
+      this._tables.replaceChildren(make("p", { class: "problem", role: "alert" }, problem.words ?? `${problem}`));
+      return;
+    }
+    const names = new Map((people.people ?? people).map((person) => [person.pseudonym, person.name]));
+    const wanted = status.answers_wanted;
+    const bar = make("progress", { max: Math.max(wanted ?? 1, 1), value: status.answers ?? 0, "aria-label": "Answers given" });
+    this._tables.replaceChildren(
+      make("div", { class: "amount" }, bar, make("p", {}, this._sum(status))),
+      table(
+        "Volumes",
+        [["Volume", (row) => row.key], ["Slices", (row) => row.tasks], ["Complete", (row) => row.complete],
+          ["Answers", (row) => row.answers], ["Wanted", (row) => row.answers_wanted]],
+        status.volumes, "There is no volume.",
+      ),
+      table(
+        "People",
+        [["Pseudonym", (row) => row.pseudonym], ["Name", (row) => names.get(row.pseudonym)], ["Role", (row) => row.role], ["Answers", (row) => row.answers],
+          ["Not here", (row) => row.absent], ["Not sure", (row) => row.unsure], ["Seconds", (row) => row.seconds_median], ["Last", (row) => day(row.last)]],
+        status.people, "Nobody has joined yet. Make an invitation below.",
+      ),
+    );
+    say("Status is up to date.");
+  }
+
+  _sum(status) {
+    const parts = [`${shownAs(status.answers)} of ${shownAs(status.answers_wanted)} answers`];
+    if (status.doubtful !== undefined) parts.push(`${shownAs(status.doubtful)} doubtful slices, ${shownAs(status.decided)} decided`);
+    return `${parts.join("; ")}.`;
+  }
+
+  _inviting() {
+    const role = make("select", { name: "role" }, ...ROLES.map(([value, text]) => make("option", { value }, text)));
+    const days = make("input", { name: "days", type: "number", min: "1", max: "365", value: "14", required: true, inputmode: "numeric" });
+    const note = make("input", { name: "note", maxlength: "200" });
+    const told = make("div", { class: "told", "aria-live": "polite" });
+    const labelled = (text, input) => make("label", { class: "field" }, make("span", {}, text), input);
+    const form = make(
+      "form",
+      {
+        class: "invite",
+        on: {
+          submit: async (event) => {
+            event.preventDefault();
+            try {
+              const body = { role: role.value, days: Number(days.value), note: note.value.trim() };
+              const { link } = await this.app.api.post(`/api/projects/${this.app.project.id}/invites`, body);
+              told.replaceChildren(...this._link(new URL(link, location.href).href));
+            } catch (problem) {
+              told.replaceChildren(make("p", { class: "problem" }, problem.words ?? `${problem}`));
+            }
+          },
+        },
+      },
+      make("h2", {}, "Invite someone"), labelled("Role", role), labelled("Valid for days", days), labelled("Note for yourself", note),
+      make("button", { type: "submit", class: "main" }, "Make a link"), told,
+    );
+    return form;
+  }
+
+  _link(address) {
+    const shown = make("input", { readonly: true, value: address, "aria-label": "Invitation link" });
+    const copy = button("Copy", async () => {
+      shown.select();
+      try {
+        await navigator.clipboard.writeText(address);
+        say("Copied.");
+        copy.textContent = "Copied";
+      } catch {
+        say("Press Ctrl and C to copy."); // the browser allows no other way, without TLS for instance
+      }
+    });
+    return [make("p", {}, "Send this link to one person. It works once."), make("div", { class: "row" }, shown, copy)];
+  }
+}

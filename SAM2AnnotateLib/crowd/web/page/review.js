@@ -1,0 +1,173 @@
+// The reviewer's queue: slices that people disagree about, most doubtful first, each with why and with a proposal.
+
+import { sameBoxes } from "./boxes.js";
+import { newId } from "./clock.js";
+import { keys } from "./dialogs.js";
+import { Editor } from "./editor.js";
+import { button, counted, make, say } from "./elements.js";
+import { Slices } from "./slices.js";
+
+const LOADED = 20;
+
+export class Review {
+  constructor(app) {
+    this.app = app;
+    this._slices = new Slices(app.api);
+    this._items = [];
+    this._skipped = new Set();
+    this._decided = new Set();
+    this._left = 0;
+    const does = { save: () => void this._decide("box"), absent: () => void this._decide("absent"), help: () => void keys() };
+    this.editor = new Editor(does, (boxes) => this._drawn(boxes));
+    this._build();
+  }
+
+  async start() {
+    await this._next();
+  }
+
+  close() {
+    this.editor.close();
+    this._slices.close();
+  }
+
+  _build() {
+    this._title = make("h1", { tabindex: "-1" });
+    this._where = make("p", { class: "sentence" });
+    this._reasons = make("ul", { class: "reasons" });
+    this._doubt = make("p", { class: "doubt" });
+    this._proposal = make("p", {});
+    this._notice = make("p", { class: "notice", hidden: true });
+    this._showOutline = make("input", { type: "checkbox", checked: true, on: { change: () => this._layers() } });
+    this._outlineLabel = make("label", { class: "check" }, this._showOutline, make("span", {}, "Show the proposed outline"));
+    this._accept = button("Accept", () => void this._decide("box"), { class: "main" });
+    this._absent = button("Not on this slice", () => void this._decide("absent"));
+    const later = button("Leave for later", () => this._skip(), {});
+    this._count = make("p", { class: "left" });
+    const answers = make("div", { class: "answers", role: "group", "aria-label": "Your decision" }, this._absent, later, this._accept);
+    this._work = make(
+      "div", { class: "work" },
+      make("div", { class: "asked" }, this._title, this._where, this._notice), this.editor.element,
+      make(
+        "div", { class: "side" }, answers,
+        make("section", { class: "why" }, make("h2", {}, "Why it is here"), this._doubt, this._reasons, this._proposal, this._outlineLabel),
+        this._count, make("div", { class: "row" }, button("Keys", () => void keys(), { class: "quiet" })), this.editor.list,
+      ),
+    );
+    this._end = make("div", { class: "narrow end", hidden: true });
+    this.element = make("main", { class: "annotate review" }, this._work, this._end);
+  }
+
+  _isOpen(item) {
+    return !this._decided.has(item.id) && !this._skipped.has(item.id);
+  }
+
+  async _next() {
+    try {
+      if (!this._items.some((item) => this._isOpen(item))) {
+        const limit = LOADED + this._decided.size + this._skipped.size;
+        const { items, left } = await this.app.api.get(`/api/projects/${this.app.project.id}/review?limit=${limit}`);
+        this._items = items;
+        this._left = left;
+      }
+      const item = this._items.find((one) => this._isOpen(one));
+      if (!item) return this._finish();
+      await this._show(item);
+      const after = this._items.find((one) => this._isOpen(one) && one !== item);
+      if (after) void this._slices.picture(after).catch(() => {});
+    } catch (problem) {
+      const title = make("h1", { tabindex: "-1" }, "The queue cannot be loaded");
+      this._instead(title, make("p", { role: "alert" }, problem.words ?? `${problem}`), button("Try again", () => void this._next(), { class: "main" }));
+      title.focus();
+    }
+    return undefined;
+  }
+
+  async _show(item) {
+    this._item = item;
+    this._end.hidden = true;
+    this._work.hidden = false;
+    const object = this.app.project.objects.find((one) => one.key === item.object);
+    const draft = await this.app.store.draft(item.id);
+    this._title.textContent = object.name;
+    this._where.textContent = item.where ?? object.sentence;
+    this._doubt.textContent = `Doubt: ${Math.round(100 * item.doubt)} %`;
+    this._reasons.replaceChildren(...item.reasons.map((reason) => make("li", {}, reason)));
+    const proposed = item.boxes_rc.length ? counted(item.boxes_rc.length, "box", "boxes") : "not on this slice";
+    this._proposal.textContent = `Proposed: ${proposed}.`;
+    this._setNotice(draft ? "Not saved yet: the boxes that you drew before." : "");
+    this._outlineLabel.hidden = !item.outline?.length;
+    this._count.textContent = `${counted(Math.max(this._left, 1), "slice")} to review`;
+    const slice = {
+      label: `${object.name}: proposal to review`, shape_rc: item.shape_rc, spacing_rc_mm: item.spacing_rc_mm,
+      before: item.before ?? 0, after: item.after ?? 0, picture: (offset) => this._slices.picture(item, offset),
+    };
+    await this.editor.show(slice, draft?.boxes_rc ?? item.boxes_rc);
+    if (this._item !== item) return;
+    this._layers();
+    this._showButtons();
+    this.editor.focus();
+  }
+
+  _layers() {
+    this.editor.layers({ outlines: this._showOutline.checked ? (this._item.outline ?? []) : [] });
+  }
+
+  _drawn(boxes) {
+    this.app.keepDraft(this._item.id, boxes);
+    this._showButtons(boxes);
+  }
+
+  _showButtons(boxes = this.editor.boxes) {
+    this._accept.setAttribute("aria-disabled", String(boxes.length === 0));
+    this._accept.textContent = sameBoxes(boxes, this._item.boxes_rc) ? "Accept" : "Save my boxes";
+  }
+
+  _setNotice(text) {
+    this._notice.textContent = text;
+    this._notice.hidden = !text;
+    if (text) say(text);
+  }
+
+  async _decide(kind) {
+    const item = this._item;
+    if (!item || this._work.hidden) return;
+    if (this.editor.offset) {
+      await this.editor.neighbor(-this.editor.offset);
+      this._setNotice("You were at a neighbor. This is the slice in question: decide for this one.");
+      return;
+    }
+    const boxes = kind === "box" ? this.editor.boxes : [];
+    if (kind === "box" && !boxes.length) {
+      this._setNotice("There is no box. Draw one, or press \u201cNot on this slice\u201d.");
+      return;
+    }
+    this._item = null;
+    this._decided.add(item.id);
+    this._left = Math.max(this._left - 1, 0);
+    await this.app.outbox.put(`/api/review/${item.id}/decision`, { kind, boxes_rc: boxes, client_id: newId() }, item.id);
+    await this._next();
+  }
+
+  _skip() {
+    this._skipped.add(this._item.id);
+    void this._next();
+  }
+
+  _finish() {
+    this._item = null;
+    const title = make("h1", { tabindex: "-1" }, this._skipped.size ? "That is all, but for what you left" : "Nothing to review");
+    const again = button(this._skipped.size ? "Show what I left" : "Look again", () => {
+      this._skipped.clear();
+      void this._next();
+    }, { class: "main" });
+    this._instead(title, make("p", {}, "The queue is filled when the owner computes the consensus."), again);
+    title.focus();
+  }
+
+  _instead(...content) {
+    this._work.hidden = true;
+    this._end.hidden = false;
+    this._end.replaceChildren(...content);
+  }
+}
