@@ -32,6 +32,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -299,7 +300,8 @@ class Setup:
         self.root = root
         self.python = venv_python(root)
         self.environment = clean_environment(environ)
-        self._run, self._probe, self._say, self._check = run, probe, say, check
+        self.run, self.say = run, say
+        self._probe, self._check = probe, check
         self._stamp_file = root / ".venv" / "setup-stamps.json"
 
     def bring_up_to_date(self, without: Sequence[str] = ()) -> None:
@@ -323,7 +325,7 @@ class Setup:
             self._announce(number, len(steps), step.title)
             start = time.monotonic()
             self._install(step)
-            self._say(f"      done in {time.monotonic() - start:.0f} s")
+            self.say(f"      done in {time.monotonic() - start:.0f} s")
             stamps[step.name] = step.fingerprint(version)
             self._write_stamps(stamps)
         checked = hashlib.sha256(json.dumps([stamps, _LOADS, MUST_LOAD]).encode()).hexdigest()
@@ -340,12 +342,12 @@ class Setup:
             name = fault.split()[0]
             if name not in BOUND_TO_TORCH:
                 break
-            self._say(f"      {name} was built for another torch ({fault}); nothing here needs it, so it is removed")
-            self._run([str(self.python), "-m", "pip", "uninstall", "--yes", name], self.environment)
+            self.say(f"      {name} was built for another torch ({fault}); nothing here needs it, so it is removed")
+            self.run([str(self.python), "-m", "pip", "uninstall", "--yes", name], self.environment)
         raise SetupError(f"A package does not load: {fault}. Delete the folder .venv and start the command again.")
 
     def _announce(self, number: int, pip_steps: int, title: str) -> None:
-        self._say(f"[{number}/{pip_steps + 1}] {title}")
+        self.say(f"[{number}/{pip_steps + 1}] {title}")
 
     def _create_venv(self) -> str:
         if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
@@ -354,7 +356,7 @@ class Setup:
                 "On Debian or Ubuntu: sudo apt install python3-venv; elsewhere take Python from python.org."
             )
         # A .venv that does not start, is too old or was cut short before it had pip is replaced whole.
-        code, _ = self._run([sys.executable, "-m", "venv", "--clear", str(self.root / ".venv")], self.environment)
+        code, _ = self.run([sys.executable, "-m", "venv", "--clear", str(self.root / ".venv")], self.environment)
         version = self._probe(self.python, self.environment) if code == 0 else None
         if version is None:
             raise SetupError(
@@ -365,14 +367,14 @@ class Setup:
     def _install(self, step: Step) -> None:
         environment = {**self.environment, **dict(step.variables)}
         if step.name == "sam2" and any((self.root / ".venv").glob(f"[lL]ib/**/site-packages/{SAM2_BEFORE}-[0-9]*.dist-info")):
-            self._run([str(self.python), "-m", "pip", "uninstall", "--yes", SAM2_BEFORE], environment)
+            self.run([str(self.python), "-m", "pip", "uninstall", "--yes", SAM2_BEFORE], environment)
         for requirements in step.attempts:
-            code, errors = self._run([str(self.python), "-m", "pip", "install", *requirements], environment)
+            code, errors = self.run([str(self.python), "-m", "pip", "install", *requirements], environment)
             if code == 0:
                 return
             if requirements is step.attempts[-1] or not has_no_build(errors):
                 raise SetupError(explain_failure(step, errors))
-            self._say(f"      no build of {' '.join(requirements)} for this machine; trying the next choice")
+            self.say(f"      no build of {' '.join(requirements)} for this machine; trying the next choice")
 
     def _read_stamps(self) -> dict[str, str]:
         try:
@@ -385,6 +387,39 @@ class Setup:
         partial = self._stamp_file.with_suffix(".partial")
         partial.write_text(json.dumps(stamps, indent=1), encoding="utf-8")
         partial.replace(self._stamp_file)
+
+
+# What opens the page of `sam2annotate crowd` in tests; Debian's name first.
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# Not recommended packages: fonts and helpers that nothing here needs. With time limits: without network it is over soon.
+APT_INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends", "-o", "Acquire::http::Timeout=20", "-o", "DPkg::Lock::Timeout=60")
+APT_UPDATE = ("apt-get", "update", "-o", "Acquire::http::Timeout=20")
+
+
+def is_root() -> bool:
+    """Whether this process may install programs of the system; on Windows never."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def bring_browser(setup: Setup, find: Callable[[str], str | None] = shutil.which, may_install: Callable[[], bool] = is_root) -> None:
+    """Install Debian's Chromium for the tests of the page, where that may be done; else say in one line how, and go on. Tried once."""
+    tried = setup.root / ".venv" / "browser-tried"
+    if any(find(name) for name in BROWSERS) or tried.exists():
+        return
+    remedy = "tests of the page will be skipped. To run them: apt-get install chromium (as root), then delete .venv/browser-tried"
+    if not find("apt-get") or not may_install():
+        problem = "no Chromium here, and this program may not install it"
+    else:
+        setup.say("      Chromium, for tests of the page (about 100 MB)")
+        variables = {**setup.environment, "DEBIAN_FRONTEND": "noninteractive"}
+        commands = ((*APT_INSTALL, "chromium"), APT_UPDATE, (*APT_INSTALL, "chromium"))
+        for command in commands:
+            if setup.run(command, variables)[0] == 0 and command != APT_UPDATE:
+                return
+        problem = "apt-get could not install Chromium (see above)"
+    setup.say(f"      {problem}: {remedy}")
+    tried.parent.mkdir(exist_ok=True)
+    tried.write_text(f"{problem}\n", encoding="utf-8")
 
 
 # One process a core, each taking whole files of tests, so that what a file prepares is prepared once; in their order, so that the files
@@ -405,6 +440,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 # Steps of the installation that a command can do without; all others need them all.
 NOT_NEEDED = {"gpu-check": ("slicer-tests", "nnunet", "cluster")}
+
+WITH_BROWSER = ("setup", "test")
 
 
 def run_command(name: str, arguments: Sequence[str], setup: Setup, call: Callable[..., int] = subprocess.call) -> int:
@@ -442,6 +479,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setup = Setup(ROOT, os.environ)
     try:
         setup.bring_up_to_date(*([NOT_NEEDED[name]] if name in NOT_NEEDED else []))
+        if name in WITH_BROWSER:
+            bring_browser(setup)
         if name == "setup":
             print(f"Ready: {setup.python}")
         return run_command(name, further, setup)

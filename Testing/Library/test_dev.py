@@ -134,7 +134,7 @@ def test_an_interrupted_setup_goes_on_at_the_step_it_was_in(dev, a_project):
             raise KeyboardInterrupt
         return machine.run(command, environment)
 
-    setup._run = run_until_sam2
+    setup.run = run_until_sam2
     with pytest.raises(KeyboardInterrupt):
         setup.bring_up_to_date()
     later = FakeMachine(a_project)
@@ -408,3 +408,65 @@ def test_the_gpu_check_installs_only_what_runs_models_and_gets_its_arguments(dev
         str(a_project),
     ]
     assert called == [([str(setup.python), "-m", "SAM2AnnotateLib.benchmark.gpu_check", "--minutes", "3"], None)]
+
+
+def bring_browser(dev, machine, programs, root=True):
+    """Ask for the browser on a machine with some programs."""
+    (machine.root / ".venv").mkdir(exist_ok=True)
+    dev.bring_browser(machine.setup(dev), find=lambda name: name if name in programs else None, may_install=lambda: root)
+
+
+@pytest.mark.parametrize("name", ["chromium", "chromium-browser", "google-chrome"])
+def test_a_browser_that_is_there_is_taken(dev, a_project, name):
+    machine = FakeMachine(a_project)
+    bring_browser(dev, machine, {name, "apt-get"})
+    assert (machine.commands, machine.lines) == ([], [])
+
+
+def test_a_browser_is_installed_where_that_may_be_done(dev, a_project):
+    machine = FakeMachine(a_project)
+    bring_browser(dev, machine, {"apt-get"})
+    assert machine.commands == [[*dev.APT_INSTALL, "chromium"]]
+    assert machine.environments[0]["DEBIAN_FRONTEND"] == "noninteractive"
+    assert len(machine.lines) == 1
+
+
+def test_old_lists_of_packages_are_renewed_for_the_browser(dev, a_project):
+    machine = FakeMachine(a_project)
+    failing = iter([100, 0, 0])
+    machine.run = lambda command, _environment: machine.commands.append(list(command)) or (next(failing), "")
+    bring_browser(dev, machine, {"apt-get"})
+    assert [command[1] for command in machine.commands] == ["install", "update", "install"]
+    assert len(machine.lines) == 1
+    assert not (a_project / ".venv" / "browser-tried").exists()
+
+
+def test_a_browser_that_cannot_be_installed_is_told_once_and_stops_nothing(dev, a_project):
+    machine = FakeMachine(a_project, {"apt-get": "E: Unable to locate package chromium"})
+    bring_browser(dev, machine, {"apt-get"})
+    assert [command[1] for command in machine.commands] == ["install", "update", "install"]
+    assert "apt-get could not install Chromium (see above): tests of the page will be skipped" in machine.lines[-1]
+    later = FakeMachine(a_project)
+    bring_browser(dev, later, {"apt-get"})
+    assert (later.commands, later.lines) == ([], [])
+
+
+@pytest.mark.parametrize(("programs", "root"), [({"apt-get"}, False), (set(), True), (set(), False)])
+def test_nothing_of_the_system_is_touched_by_who_may_not(dev, a_project, programs, root):
+    machine = FakeMachine(a_project)
+    bring_browser(dev, machine, programs, root)
+    assert machine.commands == []
+    [line] = machine.lines
+    assert "no Chromium here" in line
+    assert "apt-get install chromium" in line
+
+
+@pytest.mark.parametrize(("command", "asked"), [("setup", 1), ("test", 1), ("lint", 0), ("demo", 0)])
+def test_only_tests_and_setup_ask_for_a_browser(dev, a_project, monkeypatch, command, asked):
+    setup = FakeMachine(a_project).setup(dev)
+    calls = []
+    monkeypatch.setattr(dev, "Setup", lambda *_: setup)
+    monkeypatch.setattr(dev, "bring_browser", calls.append)
+    monkeypatch.setattr(dev, "run_command", lambda *_: 0)
+    assert dev.main([command]) == 0
+    assert len(calls) == asked
