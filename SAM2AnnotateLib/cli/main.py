@@ -10,6 +10,7 @@ from .. import __version__
 from ..errors import Cancelled, SAM2AnnotateError
 from ..processors import wait_patiently
 from . import benchmark, demo, dicom_seg, dicom_seg_job, models, nnunet, offline_folder, score, segment, self_check, serve, study
+from .crowd import crowd
 from .json_lines import say_failed
 from .learning import adapt
 from .one_line_parser import ERROR_PREFIX, OneLineParser
@@ -27,6 +28,7 @@ _COMMANDS = (
     dicom_seg_job,
     study,
     serve,
+    crowd,
     server_check,
     models,
     offline_folder,

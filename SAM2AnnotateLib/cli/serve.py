@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import InputError
 from .engine_options import add_engine_options, engine_wishes
 
-_PORT = 8765  # server.run.DEFAULT_PORT, which is imported only to serve; a test compares them
+_PORT = 8765  # server.address.DEFAULT_PORT, which is imported only to serve; a test compares them
 
 
 def add_parser(subparsers) -> None:
@@ -78,8 +78,9 @@ def _serve(options: argparse.Namespace) -> int:
             "A server takes a file of tokens: without a token nobody may come in, so it does not start.",
             "sam2annotate serve token add NAME --token-file FILE, then sam2annotate serve --token-file FILE",
         )
+    from ..server.address import Address
     from ..server.limits import Limits
-    from ..server.run import Address, Settings, serve
+    from ..server.run import Settings, serve
     from ..server.seats import LocalSeats
 
     limits = Limits(

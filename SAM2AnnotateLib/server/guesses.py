@@ -16,15 +16,16 @@ _MOST_KEPT = 10_000  # addresses and ids; an attacker with more of them pushes o
 
 
 class Guesses:
-    """Counts failed tries of the last minute.
+    """Counts failed tries of the last minute, or another time.
 
     Args:
-        most: tries a minute.
+        most: tries in that time.
         clock: in seconds.
+        window_seconds: how long a try is counted.
     """
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic):
-        self._most, self._clock = most, clock
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic, window_seconds: float = _WINDOW_SECONDS):
+        self._most, self._clock, self._window_seconds = most, clock, window_seconds
         self._failed: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -39,7 +40,7 @@ class Guesses:
             times = self._failed.get((address, known_id))
             if times is None:
                 return False
-            while times and times[0] <= self._clock() - _WINDOW_SECONDS:
+            while times and times[0] <= self._clock() - self._window_seconds:
                 times.popleft()
             if not times:
                 del self._failed[address, known_id]

@@ -6,15 +6,19 @@ import asyncio
 from typing import Any
 
 from ..optional_imports import import_for
-from .app import INSTALL_HINT
 
 # A client has so long to say what it wants. uvicorn itself waits for ever: a few hundred silent connections would keep everybody out.
 HEAD_SECONDS = 5.0
 
 
-def impatient_http() -> type[asyncio.Protocol]:
-    """uvicorn's HTTP protocol, which closes a connection whose first request's head is not whole in time."""
-    H11Protocol = import_for("Serving a model", "uvicorn.protocols.http.h11_impl", INSTALL_HINT).H11Protocol  # noqa: N806 - a class
+def impatient_http(feature: str, install: str) -> type[asyncio.Protocol]:
+    """uvicorn's HTTP protocol, which closes a connection whose first request's head is not whole in time.
+
+    Args:
+        feature: that needs uvicorn, as the subject of a sentence.
+        install: the command that installs it.
+    """
+    H11Protocol = import_for(feature, "uvicorn.protocols.http.h11_impl", install).H11Protocol  # noqa: N806 - a class
 
     class ImpatientHttp(H11Protocol):  # type: ignore[misc, valid-type]
         """A connection that is closed unless it asks for something."""

@@ -8,7 +8,7 @@ import pytest
 
 from SAM2AnnotateLib.cli import serve as command
 from SAM2AnnotateLib.cli.main import main
-from SAM2AnnotateLib.server.run import DEFAULT_PORT, Address
+from SAM2AnnotateLib.server.address import DEFAULT_PORT, Address
 from SAM2AnnotateLib.server.tokens import TokenFile
 
 for _package in ("fastapi", "uvicorn", "websockets"):

@@ -1,0 +1,1 @@
+"""``sam2annotate crowd``: boxes from many people. Imports the library inside functions, errors."""

@@ -1,0 +1,28 @@
+"""The command ``crowd`` and its list of sub-commands. Imports the commands' parsers."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import init, invite, serve, status
+
+_EXAMPLES = """\
+examples, in the order in which a project goes:
+  sam2annotate crowd init livers --volumes scans/*.nii.gz --object Liver
+  sam2annotate crowd invite livers --role owner --address https://boxes.hospital.example
+  sam2annotate crowd serve livers --host 0.0.0.0 --certificate server.pem --key server.key
+  sam2annotate crowd status livers
+"""
+_COMMANDS = (init, serve, invite, status)
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Register the command and its sub-commands."""
+    text = "boxes from many people in a browser"
+    parser = subparsers.add_parser(
+        "crowd", help=text, description=f"{text[0].upper()}{text[1:]}, and labels that can be trusted.", epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    commands = parser.add_subparsers(dest="crowd_command", metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_parser(commands)
