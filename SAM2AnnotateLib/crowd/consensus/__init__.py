@@ -8,8 +8,10 @@ from .consensus import ConsensusSlice, consensus_of, consensus_of_all
 from .consensus_boxes import ConsensusBox, Edges, edges_iou, edges_of, expected_boxes, match_edges
 from .estimates import Estimate, shrunk_mean, shrunk_rate
 from .presence import presence_between
+from .smoothing import smoothed_run
 
 __all__ = [
     "ConsensusBox", "ConsensusSlice", "Edges", "Estimate", "PersonAccuracy", "consensus_of", "consensus_of_all", "edges_iou", "edges_of",
     "expected_boxes", "match_edges", "people_accuracy", "presence_between", "shrunk_mean", "shrunk_rate",
+    "smoothed_run",
 ]  # fmt: skip

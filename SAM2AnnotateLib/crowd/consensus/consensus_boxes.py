@@ -51,6 +51,7 @@ class ConsensusBox:
     Args:
         edges_rc_px: (row start, row stop, column start, column stop), not whole numbers.
         spread_px: how far people's edges lie from it, root of the mean square; 0 where one person drew it or it is certain.
+        error_px: how far its edges are expected to lie from the right ones, by how exact the people are; 0 where it is certain.
         people: pseudonyms of those who drew this part, in alphabetical order; none for a decision and for what was known.
         weight: share of the word of those who drew anything on this slice that speaks for this part, 0..1.
         expected_iou: IoU with the box that the slices beside let expect; None where they let expect none.
@@ -61,6 +62,7 @@ class ConsensusBox:
     people: tuple[str, ...] = ()
     weight: float = 1.0
     expected_iou: float | None = None
+    error_px: float = 0.0
 
     def box_in(self, shape_rc: tuple[int, int]) -> Box2D:
         """The box in whole pixels of a slice of so many rows and columns; at least one pixel of it."""
@@ -140,9 +142,10 @@ def consensus_boxes(
     groups = _grouped(_settled(drawn))
     found = []
     for group in groups:
-        edges, spread = _meant(group)
+        edges, spread, error = _meant(group)
         weight = sum(one.trust for one in group) / total
-        found.append(ConsensusBox(edges, spread, tuple(sorted(one.person for one in group)), min(1.0, weight), _best_iou(edges, expected)))
+        people = tuple(sorted(one.person for one in group))
+        found.append(ConsensusBox(edges, spread, people, min(1.0, weight), _best_iou(edges, expected), error))
     found.sort(key=lambda one: (-round(one.weight, 9), -(one.expected_iou or 0.0), one.edges_rc_px))
     kept: list[ConsensusBox] = []
     for one in found:
@@ -213,18 +216,19 @@ def _weighted_mean(group: Sequence[Drawn]) -> Edges:
     return (float(mean[0]), float(mean[1]), float(mean[2]), float(mean[3]))
 
 
-def _meant(group: Sequence[Drawn]) -> tuple[Edges, float]:
-    """The box that a group of boxes means, edge by edge, and how far they lie from it.
+def _meant(group: Sequence[Drawn]) -> tuple[Edges, float, float]:
+    """The box that a group of boxes means, edge by edge, how far they lie from it, and how far it is expected to lie from the right one.
 
     From the weighted median on, the mean by precision in which an edge far from the others counts little: with many people as exact as a
     mean, and one who slipped moves it by little. Of two people whose edges lie far apart it is nearer to the more exact one's.
     """
     edges = np.array([one.edges for one in group])
-    if len(group) == 1:
-        return group[0].edges, 0.0
     sides = np.median(np.array([sides_of(one.edges) for one in group]), axis=0)
     deviations = np.maximum(np.array([one.deviation for one in group])[:, None] * sides, _LEAST_DEVIATION_PX)
     weights = 1 / deviations**2
+    error = float(np.sqrt(np.mean(1 / weights.sum(axis=0))))
+    if len(group) == 1:
+        return group[0].edges, 0.0, error
     meant = np.array([_weighted_median(edges[:, edge], weights[:, edge]) for edge in range(4)])
     if len(group) > 2:
         for _ in range(_ROUNDS):
@@ -234,7 +238,7 @@ def _meant(group: Sequence[Drawn]) -> tuple[Edges, float]:
     else:
         meant = (weights * edges).sum(axis=0) / weights.sum(axis=0)
     spread = float(np.sqrt(np.mean((edges - meant) ** 2)))
-    return (float(meant[0]), float(meant[1]), float(meant[2]), float(meant[3])), spread
+    return (float(meant[0]), float(meant[1]), float(meant[2]), float(meant[3])), spread, error
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:

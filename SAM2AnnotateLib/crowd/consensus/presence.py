@@ -13,15 +13,15 @@ import numpy as np
 
 # Chance that the object begins, or ends, from one slice to the next.
 _CHANGES = 0.05
-# No answer is believed further than this, for or against: people slip.
-_LEAST_RATE, _MOST_RATE = 0.02, 0.98
+# However few objects people passed over where it is known, they do in runs, by looking away; an object is seldom invented.
+_MOST_SENSITIVITY, _MOST_SPECIFICITY, _LEAST_RATE = 0.85, 0.98, 0.02
 CERTAIN = 30.0  # logarithm of odds: what a reviewer decided, or was known
 
 
 def evidence(says_present: bool, sensitivity: float, specificity: float) -> float:
     """Logarithm of the likelihood ratio, present to absent, of one person's word."""
-    sensitivity = min(max(sensitivity, _LEAST_RATE), _MOST_RATE)
-    specificity = min(max(specificity, _LEAST_RATE), _MOST_RATE)
+    sensitivity = min(max(sensitivity, _LEAST_RATE), _MOST_SENSITIVITY)
+    specificity = min(max(specificity, _LEAST_RATE), _MOST_SPECIFICITY)
     if says_present:
         return math.log(sensitivity / (1 - specificity))
     return math.log((1 - sensitivity) / specificity)
