@@ -8,9 +8,12 @@ import numpy as np
 import yaml
 
 from SAM2AnnotateLib.crowd.project import CrowdProject, read_project
+from SAM2AnnotateLib.crowd.records import Passwords
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.volume_io import write_volume
 
+# Each takes milliseconds instead of a tenth of a second; what a real one costs has a test of its own.
+QUICK_PASSWORDS = Passwords(memory_kib=64, time_cost=1)
 OBJECTS = ({"key": "ball", "name": "Ball", "sentence": "The bright round thing.", "label": 1},)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
@@ -118,6 +118,8 @@ class Database:
             yield
         except IntegrityError:
             raise  # two at once: who caused it knows what it means
+        except (DataError, UnicodeEncodeError) as exc:  # PostgreSQL keeps no NUL, nothing keeps half a character
+            raise InputError("What was sent holds something that cannot be kept, such as a character that is none.") from exc
         except PoolTimeoutError as exc:
             raise OutputError(f"The database '{self.shown}' is busy: too many requests at once.", "Try again.") from exc
         except DBAPIError as exc:

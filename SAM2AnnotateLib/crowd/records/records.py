@@ -166,11 +166,10 @@ class CrowdRecords:
         Raises:
             InputError: if the name is taken and this is not its password, or name or password are none.
         """
-        now = now or utc_now()
+        now, name = now or utc_now(), people.checked_name(name)
         with self.database.read() as session:
             known = people.find_person(session, name)
         if known is None:
-            people.checked_name(name)
             kept = self.passwords.hash(password, name)
         elif not self.passwords.fits(password, known.password) or known.disabled:
             raise InputError(f"The name '{known.name}' is taken.", "Choose another one; if it is yours, give its password.")

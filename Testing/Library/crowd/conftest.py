@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from crowd_cases import QUICK_PASSWORDS
 from postgres import a_postgres
 
-from SAM2AnnotateLib.crowd.records import CrowdRecords, Passwords
-
-# Each takes milliseconds instead of a tenth of a second; what a real one costs has a test of its own.
-QUICK_PASSWORDS = Passwords(memory_kib=64, time_cost=1)
+from SAM2AnnotateLib.crowd.records import CrowdRecords
 
 
 @pytest.fixture(scope="session")
@@ -24,14 +22,19 @@ def postgres() -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty database."""
-    if request.param == "sqlite":
-        return str(tmp_path / "crowd.sqlite")
+    return str(tmp_path / "crowd.sqlite") if request.param == "sqlite" else request.getfixturevalue("postgres_database")
+
+
+@pytest.fixture
+def postgres_database(postgres: str) -> Iterator[str]:
+    """The address of an empty database of PostgreSQL."""
     import psycopg
 
-    address, name = request.getfixturevalue("postgres"), f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(address, autocommit=True) as connection:
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
-    return address.replace("@/postgres?", f"@/{name}?")
+        yield postgres.replace("@/postgres?", f"@/{name}?")
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
