@@ -16,7 +16,7 @@ from ...geometry import Box2D
 from ..answers import Answer, GoldAnswer, Task
 from .accuracy import PersonAccuracy, people_accuracy, union_iou
 from .consensus_boxes import ConsensusBox, Drawn, Edges, consensus_boxes, edges_of, expected_boxes
-from .presence import CERTAIN, evidence, presence_between, probability
+from .presence import CERTAIN, evidence, presence_between, probability, run_evidence
 
 _PRESENT = 0.5
 # A slice whose presence is surer than this lets its neighbors expect boxes.
@@ -159,7 +159,7 @@ def _run_of(
 ) -> dict[Task, ConsensusSlice]:
     """One object on one volume: first each slice with the presence of its neighbors, then their boxes too."""
     final: dict[Task, ConsensusSlice] = {}
-    log_ratios: dict[int, float] = {}
+    log_ratios = _log_ratios([one for task in tasks for one in by_task.get(task, ())], people)
     for task in tasks:
         decision = decided.get(task)
         if decision is not None and decision.kind in ("box", "absent"):
@@ -168,8 +168,6 @@ def _run_of(
             final[task] = _final(task, known[task].boxes_rc, "known", 0)
         if task in final:
             log_ratios[task.position] = CERTAIN if final[task].boxes else -CERTAIN
-        elif task in by_task:
-            log_ratios[task.position] = _log_ratio(by_task[task], people)
     presence = presence_between(log_ratios)
     first: dict[Task, ConsensusSlice] = {}
     for task in tasks:
@@ -204,6 +202,20 @@ def _expected_at(position: int, sure: Mapping[int, ConsensusSlice]) -> tuple[Edg
 def _final(task: Task, boxes_rc: Sequence[Box2D], source: Literal["decision", "known"], n: int) -> ConsensusSlice:
     boxes = tuple(sorted((ConsensusBox(edges_of(box)) for box in boxes_rc), key=lambda one: one.edges_rc_px))
     return ConsensusSlice(task, 1.0 if boxes else 0.0, boxes, None, n, source=source)
+
+
+def _log_ratios(answers: Sequence[Answer], people: Mapping[str, PersonAccuracy]) -> dict[int, float]:
+    """By position, what the answers on one object of one volume speak for its presence; 0 where nobody was sure."""
+    said: dict[str, dict[int, bool]] = defaultdict(dict)
+    for one in answers:
+        if one.kind != "unsure":
+            said[one.person][one.task.position] = one.kind == "box"
+    total = {one.task.position: 0.0 for one in answers}
+    for person in sorted(said):
+        by = people[person]
+        for position, ratio in run_evidence(said[person], by.sensitivity.value, by.specificity.value).items():
+            total[position] += ratio
+    return total
 
 
 def _log_ratio(answers: Sequence[Answer], people: Mapping[str, PersonAccuracy]) -> float:

@@ -161,6 +161,16 @@ def test_a_slice_passed_over_between_two_is_believed_to_show_the_object():
     assert not found[Task("case", "ball", 2)].present and not found[Task("case", "ball", 33)].present
 
 
+def test_a_run_that_one_person_passed_over_is_no_gap_and_an_end_stays_an_end():
+    answers = answers_of({"p": Skill()}, TRUTH, ALL)
+    passed = [Answer(a.task, a.person, "absent") if a.task.position in range(12, 20) else a for a in answers]
+    found = consensus_of_all(passed)
+    assert all(found[Task("case", "ball", position)].present for position in range(5, 31))
+    assert not any(found[Task("case", "ball", position)].present for position in (*range(5), *range(31, 36)))
+    cut = [Answer(a.task, a.person, "absent") if a.task.position >= 20 else a for a in answers]
+    assert not any(one.present for task, one in consensus_of_all(cut).items() if task.position >= 20)
+
+
 def test_several_who_say_no_are_believed_on_a_long_run():
     answers = answers_of({name: Skill() for name in "abc"}, TRUTH, ALL)
     gap = range(14, 19)
