@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..engine import SegmentationEngine
+from ..engine import PROMPT_KINDS, SegmentationEngine
 from ..geometry import Box2D
 from ..prompts import Point, SlicePrompt
 from ..propagation import RegionPolicy, SliceEncoder
@@ -17,7 +17,6 @@ from ..propagation.signed_distance import overlap as dice
 from .annotated_slice import AnnotatedSlice
 from .lessons import deepest_pixel, remembered_beside, run_crop, same_volume, union_box
 
-PROMPTED_KINDS = ("box", "point")
 # From so many slices on they are held out in one turn.
 MANY = 20
 # Held-out slices that the model is asked about at most, and how many drawn ones are enough to ask about no others.
@@ -57,6 +56,7 @@ def scores_of(
     policy: RegionPolicy,
     others: Sequence[AnnotatedSlice],
     remembered: Sequence[AnnotatedSlice] = (),
+    kinds: Sequence[str] = PROMPT_KINDS,
 ) -> list[tuple[str, float]]:
     """(kind of prompt, DSC) of each held-out slice: a tight box, one click deep inside, no prompt if the engine has an adapter, and the
     memory of an annotated slice beside it if there is one within reach.
@@ -67,18 +67,20 @@ def scores_of(
         policy: which part of a slice the model sees.
         others: known slices; without a prompt the model is shown the part of the slice that they mark in the same volume.
         remembered: slices whose memory a held-out one may be asked from: the others, and of a volume that is held out as a whole its own.
+        kinds: of prompt that are asked, of `PROMPT_KINDS`.
     """
     found = []
     for one in held:
         encoder = one.encoder.with_engine(engine)
         row, col = deepest_pixel(one.mask)
         for kind, prompt in (("box", SlicePrompt(box=one.box)), ("point", SlicePrompt(points=(Point(row, col),)))):
-            found.append((kind, dice(predict_slice(encoder, one.position, prompt, policy).mask, one.mask)))
-        if engine.adapter is not None:
+            if kind in kinds:
+                found.append((kind, dice(predict_slice(encoder, one.position, prompt, policy).mask, one.mask)))
+        if engine.adapter is not None and "none" in kinds:
             crop = promptless_crop(one, others, policy)
             prediction = engine.propose(encoder.embedding(one.position, crop), crop.shape_rc, one.place)
             found.append(("none", dice(paste(prediction.mask, crop, one.mask.shape), one.mask)))
-        for other in remembered_beside(one, remembered)[:1]:
+        for other in remembered_beside(one, remembered)[:1] if "memory" in kinds else ():
             crop = run_crop(one, other, remembered, policy)
             found.append(("memory", dice(_carried(one, other, encoder, policy, crop), one.mask)))
     return found

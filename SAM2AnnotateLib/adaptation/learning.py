@@ -17,9 +17,10 @@ from ..errors import InputError
 from ..progress import CancelToken, Progress, ProgressCallback
 from ..propagation import RegionPolicy
 from .annotated_slice import AnnotatedSlice
-from .held_out import MANY, PROMPTED_KINDS, asked_about, mean_by_kind, parts_to_hold_out, scores_of
+from .held_out import MANY, asked_about, mean_by_kind, parts_to_hold_out, scores_of
 from .lessons import lessons_of, object_size_mm, same_volume, thinned
 from .options import LearningOptions, LearningOutcome
+from .shares import ALL, HALF, NOTHING, PROMPTED_KINDS, PairedScore, mean_of, paired_scores, share_for
 
 _MOST_FOLDS = 3
 _FEWEST_STEPS = 2
@@ -32,6 +33,9 @@ _MOST_SLICES = 96
 _MOST_ASKED = 5
 # Without a prompt there is no model as it came to compare with; it is offered if it finds at least this much.
 _LEAST_WITHOUT_PROMPT = 0.5
+# Boxes and clicks on a held-out slice: where there are few slices, one draw of each would tell little.
+_DRAWS_OF_FEW, _DRAWS_OF_MANY = 3, 1
+_UNPROMPTED = ("none", "memory")
 
 
 def learn(
@@ -80,6 +84,7 @@ def learn(
     before: dict[str, float] = {}
     after: dict[str, float] = {}
     serves: tuple[str, ...] = (*PROMPTED_KINDS, "none")
+    blend: dict[str, float] = {}
     if any(lesson.memory for _, lesson in lessons):
         serves = (*serves, "memory")
     if options.hold_out:
@@ -87,28 +92,38 @@ def learn(
         one_turn = len(folds) == 1
         rows_before: list[tuple[str, float]] = []
         rows_after: list[tuple[str, float]] = []
+        pairs: list[PairedScore] = []
+        rng = np.random.default_rng(options.seed)
+        draws = _DRAWS_OF_MANY if len(present) >= MANY else _DRAWS_OF_FEW
         for number, held in enumerate(folds):
             others = [one for one in slices if all(one is not aside for aside in held)]
             until = _ONE_TURN_SHARE if one_turn else options.held_out_share * (number + 1) / len(folds)
             tensors, _ = yield from school.run(others, until)
-            taught = engine.with_adapter(Adapter(tensors, _card(engine, others, "", None, options, serves)))
+            adapter = Adapter(tensors, _card(engine, others, "", None, options, serves))
+            taught = engine.with_adapter(adapter)
             asked = asked_about(held)
             known = [*others, *(held if one_turn else [])] if "memory" in serves else []
             for one in asked:
                 _ask(cancel)
-                rows_before += scores_of([one], engine, policy, others, known)
-                rows_after += scores_of([one], taught, policy, others, known)
+                pairs += paired_scores(one, engine, adapter, policy, rng, draws)
+                rows_before += scores_of([one], engine, policy, others, known, _UNPROMPTED)
+                rows_after += scores_of([one], taught, policy, others, known, _UNPROMPTED)
                 yield Progress(min(1000, int(1000 * school.used)), 1000, "Learning: asking slices held out")
         if one_turn:  # what was learned without the slices held out goes on with them
             school.engine = taught
+        shares = {kind: share_for([one for one in pairs if one.kind == kind]) for kind in PROMPTED_KINDS}
         before, after = mean_by_kind(rows_before), mean_by_kind(rows_after)
-        serves = _served(before, after)
-    text = _text(object_name, before, after, serves, len(present))
+        for kind, share in shares.items():
+            asked_for = [one for one in pairs if one.kind == kind]
+            before[kind], after[kind] = mean_of(asked_for, NOTHING), mean_of(asked_for, share or HALF)
+        serves = _served(before, after, shares)
+        blend = {kind: share for kind, share in shares.items() if kind in serves and share < ALL}
+    text = _text(object_name, before, after, serves, blend, len(present))
     volumes = len({id(one.encoder.volume) for one in present})
     if not serves:
         return LearningOutcome(None, before, after, 0, school.seconds, len(present), volumes, text)
     tensors, steps = yield from school.run(slices, 1.0)
-    adapter = Adapter(tensors, _card(engine, slices, object_name, terminology, options, serves, before, after))
+    adapter = Adapter(tensors, _card(engine, slices, object_name, terminology, options, serves, before, after, blend))
     return LearningOutcome(adapter, before, after, steps, school.seconds, len(present), volumes, text)
 
 
@@ -201,6 +216,7 @@ def _card(
     serves: tuple[str, ...] = (*PROMPTED_KINDS, "none"),
     before: dict[str, float] | None = None,
     after: dict[str, float] | None = None,
+    blend: dict[str, float] | None = None,
 ) -> AdapterCard:
     present = [one for one in slices if one.holds_object]
     first = present[0].encoder
@@ -210,6 +226,7 @@ def _card(
         architecture=engine.architecture,
         trained=options.trained,
         serves=serves,
+        blend=blend or {},
         terminology=terminology,
         modality=first.volume.modality,
         window=(float(first.mapping.lower), float(first.mapping.upper)),
@@ -226,18 +243,23 @@ def _card(
     )
 
 
-def _served(before: dict[str, float], after: dict[str, float]) -> tuple[str, ...]:
-    """The kinds of prompt that are answered better than before; without a prompt: well enough to be shown."""
-    better = [kind for kind in (*PROMPTED_KINDS, "memory") if kind in before and after[kind] > before[kind]]
+def _served(before: dict[str, float], after: dict[str, float], shares: dict[str, float]) -> tuple[str, ...]:
+    """Prompts whose answers take a share of what was learned; the memory, where it is better than before; without a prompt: where it is
+    found well enough to be shown."""
+    better = [kind for kind in PROMPTED_KINDS if shares[kind] > NOTHING]
+    if "memory" in before and after["memory"] > before["memory"]:
+        better.append("memory")
     return (*better, *(["none"] if after["none"] >= _LEAST_WITHOUT_PROMPT else []))
 
 
-def _text(object_name: str, before: dict[str, float], after: dict[str, float], serves: tuple[str, ...], count: int) -> str:
+def _text(
+    object_name: str, before: dict[str, float], after: dict[str, float], serves: tuple[str, ...], blend: dict[str, float], count: int
+) -> str:
     named = f"'{object_name}'" if object_name else "the object"
     if not before:
         return f"Learned {named} from {count} slices; none was held out, so how good it is has not been measured."
     asked = [("point", "one click"), ("box", "a box")]
-    figures = "; ".join(f"{words} {before[kind]:.2f} before, {after[kind]:.2f} after{_left(kind, serves)}" for kind, words in asked)
+    figures = "; ".join(f"{words} {before[kind]:.2f} before, {after[kind]:.2f} after{_left(kind, serves, blend)}" for kind, words in asked)
     if not serves:
         return (
             f"Nothing was kept: on slices held out, what was learned of {named} is not better than the model as it came (DSC: {figures})."
@@ -245,8 +267,10 @@ def _text(object_name: str, before: dict[str, float], after: dict[str, float], s
     return f"Learned {named} from {count} slices; DSC on slices held out: {figures}; without a prompt {after['none']:.2f}."
 
 
-def _left(kind: str, serves: tuple[str, ...]) -> str:
-    """What is added where only this kind of prompt is left to the model as it came."""
+def _left(kind: str, serves: tuple[str, ...], blend: dict[str, float]) -> str:
+    """What is added where this kind of prompt is left to the model as it came, or half of it."""
+    if kind in blend:
+        return " (half of each answer is the model's as it came)"
     return "" if kind in serves or not serves else " (left to the model as it came)"
 
 

@@ -9,6 +9,7 @@ from SAM2AnnotateLib.adaptation import AnnotatedSlice, LearningOptions, learn, l
 from SAM2AnnotateLib.adaptation.annotated_slice import place_of
 from SAM2AnnotateLib.adaptation.held_out import folds_of
 from SAM2AnnotateLib.adaptation.lessons import deepest_pixel, lessons_of, object_size_mm, positions_beyond, thinned
+from SAM2AnnotateLib.adaptation.shares import ALL, HALF, NOTHING, PairedScore
 from SAM2AnnotateLib.annotator import Annotator
 from SAM2AnnotateLib.engine import EmbeddingStore, ScriptedEngine
 from SAM2AnnotateLib.errors import Cancelled, EngineError, InputError
@@ -70,26 +71,35 @@ def test_what_is_not_better_on_slices_held_out_is_not_kept(monkeypatch):
     assert outcome.text.startswith("Nothing was kept") and outcome.text.count(". ") == 0
 
 
-def test_a_kind_of_prompt_that_got_worse_is_answered_by_the_model_as_it_came(monkeypatch):
+def _with_scores(monkeypatch, **by_kind):
+    """Whatever is learned, slices held out have these DSC with nothing, a half and all of it."""
     from SAM2AnnotateLib.adaptation import learning as module
 
-    monkeypatch.setattr(
-        module,
-        "mean_by_kind",
-        lambda rows: (
-            dict(zip(("box", "point", "none"), (0.8, 0.6, 0.9), strict=True))
-            if any(k == "none" for k, _ in rows)
-            else {"box": 0.9, "point": 0.5}
-        ),
-    )
+    shares = (NOTHING, HALF, ALL)
+    pairs = [PairedScore(kind, dict(zip(shares, scores, strict=True))) for kind, scores in by_kind.items()]
+    monkeypatch.setattr(module, "paired_scores", lambda *_: pairs)
+
+
+def _mask_of_a_box(adapter):
+    taught = ScriptedEngine().with_adapter(adapter)
+    return Annotator(a_volume(), taught, window="0,255").new_object(5, box=((28, 20), (32, 24))).preview().mask
+
+
+def test_a_kind_of_prompt_that_got_worse_is_answered_by_the_model_as_it_came(monkeypatch):
+    _with_scores(monkeypatch, box=(0.9, 0.8, 0.7), point=(0.5, 0.55, 0.6))
     outcome = learned(learn(annotated(an_encoder(), (2, 4, 6, 8)), options=STEPS))
-    assert outcome.adapter.card.serves == ("point", "none")
+    assert outcome.adapter.card.serves == ("point", "none") and outcome.adapter.card.blend == {}
     assert "one click 0.50 before, 0.60 after; a box 0.90 before, 0.80 after (left to the model as it came);" in outcome.text
-    taught = ScriptedEngine().with_adapter(outcome.adapter)
-    box = ((28, 20), (32, 24))
-    before = Annotator(a_volume(), ScriptedEngine(), window="0,255").new_object(5, box=box).preview()
-    after = Annotator(a_volume(), taught, window="0,255").new_object(5, box=box).preview()
-    assert np.array_equal(before.mask, after.mask)
+    assert np.array_equal(_mask_of_a_box(None), _mask_of_a_box(outcome.adapter))
+
+
+def test_where_slices_held_out_leave_a_doubt_half_of_the_answer_is_the_model_as_it_came(monkeypatch):
+    _with_scores(monkeypatch, box=(0.9, 0.91, 0.8), point=(0.5, 0.55, 0.6))
+    outcome = learned(learn(annotated(an_encoder(), (2, 4, 6, 8)), options=STEPS))
+    card = outcome.adapter.card
+    assert card.serves == ("box", "point", "none") and card.blend == {"box": 0.5} and card.scores_after["box"] == 0.91
+    assert "a box 0.90 before, 0.91 after (half of each answer is the model's as it came);" in outcome.text
+    assert outcome.adapter.share("box") == 0.5 and outcome.adapter.share("point") == 1.0
 
 
 def test_two_slices_are_held_out_in_turn_and_one_is_too_few():
