@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ..engine import Place, SegmentationEngine, SlicePrediction
+from ..engine import Embedding, Place, SegmentationEngine, SlicePrediction
 from ..geometry import Box2D
 from ..prompts import SlicePrompt
 from ..propagation import SliceEncoder
@@ -20,6 +20,11 @@ from .views import SupportSlice
 _VOTES = 2
 # A slice of a prototype from the other end of the object's extent is worth this much less, as a cosine.
 _PLACE_WEIGHT = 0.3
+# A pixel is the object above this logit: asked without a prompt the model draws too little rather than too much.
+CUTOFF = -1.2
+# So many slices of the prototypes are asked about, to tell how reliable these are; of one prototype after slices at least so far off, in
+# shares of the extent.
+_MOST_CHECKED, _LEAST_DISTANCE = 6, 0.12
 # Bound for what is said of a pixel, before several say something of it.
 MOST_LOGIT = 6.0
 # Share of the learned decoder, which sees the slice alone, beside what follows from the slices of the prototypes.
@@ -78,16 +83,39 @@ class Asking:
             alike: (supports,) cosine with each of the prototypes' slices.
             along: where it lies in the object's likely extent: 0 on the first slice, 1 on the last; below and above beyond it.
         """
-        at = min(max(along, 0.0), 1.0)
-        places = np.array([at if one.place is None else one.place for one in self._supports])
-        ranked = np.argsort(-(alike[self._shows] - _PLACE_WEIGHT * np.abs(places - at)), kind="stable")
-        votes = [ranked[vote::_VOTES][: self._neighbors] for vote in range(min(_VOTES, len(ranked)))]
-        said = [self._after([self._supports[number] for number in chosen], position) for chosen in votes]
+        said = self._remembered(self._encoder.embedding(position, self._crop), self._supports, alike[self._shows], along)
         remembered = np.mean([_bounded(one) for one in said], axis=0)
         if self._learned is None:
             return _joined(remembered, said)
         alone = self._as_learned(self._learned, position, Place(along) if 0 <= along <= 1 else None)
         return _joined((1 - _LEARNED_SHARE) * remembered + _LEARNED_SHARE * _bounded(alone), [*said, alone])
+
+    def reliability(self, likeness: np.ndarray) -> float:
+        """Mean DSC with which slices of the prototypes are found after those of the others, or, where there is one prototype, after its
+        slices farther off; 1 where there are none.
+
+        Args:
+            likeness: (supports, supports) cosines of the prototypes' slices with each other.
+        """
+        alike = likeness[np.ix_(self._shows, self._shows)]
+        several = len({one.prototype for one in self._supports}) > 1
+        found = []
+        for number in np.unique(np.rint(np.linspace(0, len(self._supports) - 1, _MOST_CHECKED)).astype(int)):
+            one = self._supports[number]
+            others = [index for index, other in enumerate(self._supports) if _tells(one, other, several)]
+            if others:
+                known = [self._supports[index] for index in others]
+                said = self._remembered(one.embedding, known, alike[number, others], 0.0 if one.place is None else one.place)
+                found.append(overlap(np.mean([_bounded(answer) for answer in said], axis=0) > CUTOFF, one.mask))
+        return float(np.mean(found)) if found else 1.0
+
+    def _remembered(self, embedding: Embedding, supports: Sequence[SupportSlice], alike: np.ndarray, along: float) -> list[SlicePrediction]:
+        """What follows from the most alike of some supports, as several votes."""
+        at = min(max(along, 0.0), 1.0)
+        places = np.array([at if one.place is None else one.place for one in supports])
+        ranked = np.argsort(-(alike - _PLACE_WEIGHT * np.abs(places - at)), kind="stable")
+        votes = [ranked[vote::_VOTES][: self._neighbors] for vote in range(min(_VOTES, len(ranked)))]
+        return [self._after([supports[number] for number in chosen], embedding) for chosen in votes]
 
     def _as_learned(self, learned: SegmentationEngine, position: int, place: Place | None) -> SlicePrediction:
         """What the learned decoder says of a slice without any prompt: the mean of several looks at it."""
@@ -111,13 +139,20 @@ class Asking:
         ious, scores = [one.predicted_iou for one in said], [one.object_score for one in said]
         return SlicePrediction(total / count, float(np.mean(ious)), float(np.mean(scores)))
 
-    def _after(self, before: Sequence[SupportSlice], position: int) -> SlicePrediction:
+    def _after(self, before: Sequence[SupportSlice], embedding: Embedding) -> SlicePrediction:
         """What the model says of a slice that comes after slices of the prototypes, the most alike of them next to it."""
         self._ask()
         track = self._encoder.engine.start_track(self._crop.shape_rc, self._encoder.slice_count + len(before), False)
         for number, one in enumerate(reversed(before)):
             track.condition(number, one.embedding, SlicePrompt(mask=one.mask))
-        return track.step(len(before), self._encoder.embedding(position, self._crop))
+        return track.step(len(before), embedding)
+
+
+def _tells(one: SupportSlice, other: SupportSlice, several: bool) -> bool:
+    """Whether a slice of the prototypes says of another one what it would say of a slice of another volume."""
+    if several:
+        return other.prototype != one.prototype
+    return other is not one and abs((other.place or 0.0) - (one.place or 0.0)) >= _LEAST_DISTANCE
 
 
 def _within(rows: slice, cols: slice, crop: Box2D) -> tuple[slice, slice]:

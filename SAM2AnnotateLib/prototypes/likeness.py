@@ -87,6 +87,10 @@ class Likeness:
         """(slices,) cosine of a picture with each of the prototypes' slices, all cells in their places."""
         return self._whole @ self.whole(features)
 
+    def among(self) -> np.ndarray:
+        """(slices, slices) cosines of the prototypes' slices with each other."""
+        return self._whole @ self._whole.T
+
     def expected(self, prototypes: Sequence[int]) -> float | None:
         """How alike the object's slices of one prototype are to those of the others: median of the best cosines; None of one prototype.
 

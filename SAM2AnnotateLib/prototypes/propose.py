@@ -20,6 +20,7 @@ from ..progress import CancelToken, Progress
 from ..propagation import RegionPolicy, SliceEncoder, SliceResult
 from ..propagation.region_of_interest import paste
 from .asking import Asking, SliceAnswer
+from .doubts import doubts_of
 from .likeness import Likeness, cells
 from .making import mapping_for
 from .place import by_place, find_place, likely_extent, resemblance
@@ -149,11 +150,13 @@ class _Search:
         if found < _LEAST_SHARE * usual:  # told before the model is asked about every slice
             return self._not_found(f"what comes closest to it resembles it too little, {found:.2f} where {usual:.2f} is usual", found)
         asking = Asking(self._encoder, self._learned, place.crop, supports, self._options.neighbors, self._ask)
+        # what was learned and what is remembered know different things: where they agree, that tells more
+        reliability = asking.reliability(likeness.among()) if self._learned is None else 1.0
         answers = []
         for index, position in enumerate(positions):
             answers.append(asking.about(position, alike[index], float(along[index])))
             yield Progress(index + 1, len(positions), "slices proposed")
-        return self._proposal(positions, place.crop, answers, along, found, min(1.0, found / usual))
+        return self._proposal(positions, place.crop, answers, along, found, min(1.0, found / usual), reliability)
 
     def _side_mm(self) -> float:
         stack = self._encoder.stack
@@ -204,17 +207,22 @@ class _Search:
         along: np.ndarray,
         likeness: float,
         share: float,
+        reliability: float,
     ) -> ProposedObject | NotFound:
         encoder = self._encoder
         found = settled(answers, along, list(self._used.values()), encoder.stack.spacing_src_mm)
         if found.absent or found.run is None:
             return self._not_found(found.absent, likeness)
-        results, doubts = {}, {}
+        results, trusts = {}, []
         for index in range(found.run[0], found.run[1] + 1):
             position, one = positions[index], answers[index]
             whole = paste(found.masks[index], crop, encoder.stack.frame_shape_rc)
             results[position] = SliceResult(position, whole, one.predicted_iou, one.object_score, 0.0, crop, prompted=False)
-            doubts[position] = float(np.clip(1 - one.agreement * one.object_score * share**2, 0, 1))
+            trusts.append(one.agreement * one.object_score * share**2)
+        run = slice(found.run[0], found.run[1] + 1)
+        pixel_mm2 = encoder.stack.spacing_src_mm[1] * encoder.stack.spacing_src_mm[2]
+        areas_mm2 = [float(mask.sum()) * pixel_mm2 for mask in found.masks[run]]
+        doubts = dict(zip(results, doubts_of(trusts, areas_mm2, along[run], list(self._used.values()), reliability), strict=True))
         middle = max(results, key=lambda position: int(results[position].mask.sum()))
         results[middle] = replace(results[middle], prompted=True)
         extent = Extent(positions[found.run[0]], positions[found.run[1]])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .asking import MOST_LOGIT, SliceAnswer
+from .asking import CUTOFF, MOST_LOGIT, SliceAnswer
 from .joining import AREA_BOUND, large_parts, one_run, smoothed
 from .prototype import Prototype
 
@@ -15,8 +15,6 @@ from .prototype import Prototype
 _SMOOTHING = 1 / 30
 # This share of the object's thickness beyond its likely ends, nothing is taken for it.
 _FAR_BEYOND = 0.25
-# A pixel is the object above this logit: asked without a prompt the model draws too little rather than too much.
-_CUTOFF = -1.2
 # What was found has at least this share of the smallest prototype's volume.
 _LEAST_VOLUME = 0.2
 
@@ -54,7 +52,7 @@ def settled(
     beyond = np.maximum(0.0, np.maximum(-along, along - 1))
     penalty = MOST_LOGIT * np.minimum(1.0, beyond / _FAR_BEYOND)
     logits = np.stack([one.logits for one in answers]) - penalty[:, None, None]
-    masks = [large_parts(one > _CUTOFF) for one in smoothed(logits, _SMOOTHING * thickness)]
+    masks = [large_parts(one > CUTOFF) for one in smoothed(logits, _SMOOTHING * thickness)]
     areas = np.array([float(mask.sum()) for mask in masks]) * spacing_src_mm[1] * spacing_src_mm[2]
     areas[areas > AREA_BOUND * max(one.largest_area_mm2 for one in prototypes)] = 0.0
     masks = [mask if area > 0 else np.zeros_like(mask) for mask, area in zip(masks, areas, strict=True)]
