@@ -31,6 +31,8 @@ _RATE_OF_MANY = 1e-3
 # Of more slices some are learned from, spread evenly; of many held out some are asked about.
 _MOST_SLICES = 96
 _MOST_ASKED = 5
+# Asking about slices held out takes this share of the seconds on top; what it takes beyond that is taken off the last run, up to another.
+_ASKING_ON_TOP, _MOST_TAKEN_OFF = 0.2, 0.25
 # Without a prompt there is no model as it came to compare with; it is offered if it finds at least this much.
 _LEAST_WITHOUT_PROMPT = 0.5
 # Boxes and clicks on a held-out slice: where there are few slices, one draw of each would tell little.
@@ -105,9 +107,11 @@ def learn(
             known = [*others, *(held if one_turn else [])] if "memory" in serves else []
             for one in asked:
                 _ask(cancel)
+                begun = time.perf_counter()
                 pairs += paired_scores(one, engine, adapter, policy, rng, draws)
                 rows_before += scores_of([one], engine, policy, others, known, _UNPROMPTED)
                 rows_after += scores_of([one], taught, policy, others, known, _UNPROMPTED)
+                school.asking_seconds += time.perf_counter() - begun
                 yield Progress(min(1000, int(1000 * school.used)), 1000, "Learning: asking slices held out")
         if one_turn:  # what was learned without the slices held out goes on with them
             school.engine = taught
@@ -122,7 +126,7 @@ def learn(
     volumes = len({id(one.encoder.volume) for one in present})
     if not serves:
         return LearningOutcome(None, before, after, 0, school.seconds, len(present), volumes, text)
-    tensors, steps = yield from school.run(slices, 1.0)
+    tensors, steps = yield from school.run(slices, school.last_until)
     adapter = Adapter(tensors, _card(engine, slices, object_name, terminology, options, serves, before, after, blend))
     return LearningOutcome(adapter, before, after, steps, school.seconds, len(present), volumes, text)
 
@@ -165,6 +169,7 @@ class _School:
         self.engine, self._lessons, self._options, self._cancel = engine, lessons, options, cancel
         self._rate = _RATE_OF_MANY if len({id(one) for one, _ in lessons}) >= MANY else LearningSettings().learning_rate
         self._started, self._trained_seconds, self._steps = time.perf_counter(), 0.0, 0
+        self.asking_seconds = 0.0
 
     @property
     def seconds(self) -> float:
@@ -175,6 +180,14 @@ class _School:
     def used(self) -> float:
         """Share of the budget."""
         return self._trained_seconds / self._options.seconds if self._options.steps is None else self._steps / self._options.steps
+
+    @property
+    def last_until(self) -> float:
+        """Share of the budget at which the last run ends: 1, or less where asking took long and seconds are what counts."""
+        if self._options.steps is not None:
+            return 1.0
+        beyond = self.asking_seconds / self._options.seconds - _ASKING_ON_TOP
+        return 1.0 - min(_MOST_TAKEN_OFF, max(0.0, beyond))
 
     def run(self, slices: Sequence[AnnotatedSlice], until: float) -> Generator[Progress, None, tuple[dict[str, np.ndarray], int]]:
         """Learn from these slices until so much of the budget is used; what changed, and the number of steps."""

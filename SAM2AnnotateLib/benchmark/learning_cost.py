@@ -13,6 +13,8 @@ from .parts import engine_of, random_weights
 from .phantom import make_phantom
 
 _TINY, _TINY_SIZE = "sam2.1_hiera_tiny", 512
+# What was promised for two cores that nobody else wants, in seconds, all of learning but encoding.
+_MOST_BUNDLED, _MOST_TINY = 20, 60
 _LEARNED_FROM = (2, 5, 8, 11, 14)
 
 
@@ -23,8 +25,10 @@ def learning_cost(seconds: float) -> Iterator[tuple[str, dict]]:
         seconds: of training.
     """
     tiny = engine_of(_TINY, _TINY_SIZE, random_weights(_TINY, _TINY_SIZE), "auto")
-    for name, engine in (("bundled", load_engine("bundled", device="cpu")), (f"hiera tiny at {_TINY_SIZE} px", tiny)):
-        yield f"h learning from 5 slices, {name}", _cost_of(engine, seconds)
+    bundled = load_engine("bundled", device="cpu")
+    for name, engine, most in (("bundled", bundled, _MOST_BUNDLED), (f"hiera tiny at {_TINY_SIZE} px", tiny, _MOST_TINY)):
+        figures = _cost_of(engine, seconds)
+        yield f"h learning from 5 slices, {name}", {"seconds": figures.pop("seconds"), "at_most_on_an_idle_machine": most, **figures}
 
 
 def _cost_of(engine: SegmentationEngine, seconds: float) -> dict:

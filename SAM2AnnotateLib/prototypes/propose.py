@@ -222,7 +222,7 @@ class _Search:
         run = slice(found.run[0], found.run[1] + 1)
         pixel_mm2 = encoder.stack.spacing_src_mm[1] * encoder.stack.spacing_src_mm[2]
         areas_mm2 = [float(mask.sum()) * pixel_mm2 for mask in found.masks[run]]
-        doubts = dict(zip(results, doubts_of(trusts, areas_mm2, along[run], list(self._used.values()), reliability), strict=True))
+        doubts = dict(zip(results, doubts_of(trusts, areas_mm2, along[run].tolist(), list(self._used.values()), reliability), strict=True))
         middle = max(results, key=lambda position: int(results[position].mask.sum()))
         results[middle] = replace(results[middle], prompted=True)
         extent = Extent(positions[found.run[0]], positions[found.run[1]])

@@ -157,6 +157,18 @@ def test_out_of_memory_while_learning_is_told_and_leaves_the_model_as_it_was():
     )
 
 
+@pytest.mark.parametrize("asking_seconds, until", [(0.0, 1.0), (2.0, 1.0), (3.0, 0.9), (60.0, 0.75)])
+def test_what_asking_takes_beyond_its_share_is_taken_off_the_last_run(asking_seconds, until):
+    from SAM2AnnotateLib.adaptation.learning import _School
+
+    school = _School(ScriptedEngine(), [], LearningOptions(seconds=10.0), None)
+    school.asking_seconds = asking_seconds
+    assert school.last_until == pytest.approx(until)
+    counted = _School(ScriptedEngine(), [], STEPS, None)
+    counted.asking_seconds = asking_seconds
+    assert counted.last_until == 1.0  # steps are the same on every machine
+
+
 def test_progress_rises_to_the_end():
     seen = []
     learned(learn(annotated(an_encoder(), (2, 4, 6, 8)), options=STEPS), seen.append)
