@@ -1,6 +1,6 @@
 // For the owner: how far each volume and each person is, and invitations.
 
-import { button, make, say } from "./elements.js";
+import { button, counted, make, say } from "./elements.js";
 
 const ROLES = [["annotator", "Annotator: draws boxes"], ["reviewer", "Reviewer: decides what is in doubt"], ["owner", "Owner: sees all, invites"]];
 
@@ -57,31 +57,24 @@ export class Owner {
       this._tables.replaceChildren(make("p", { class: "problem", role: "alert" }, problem.words ?? `${problem}`));
       return;
     }
-    const names = new Map((people.people ?? people).map((person) => [person.pseudonym, person.name]));
-    const wanted = status.answers_wanted;
-    const bar = make("progress", { max: Math.max(wanted ?? 1, 1), value: status.answers ?? 0, "aria-label": "Answers given" });
+    const names = new Map(people.map((one) => [one.person, one.name]));
+    const bar = make("progress", { max: Math.max(status.wanted, 1), value: status.answered, "aria-label": "Answers given" });
     this._tables.replaceChildren(
-      make("div", { class: "amount" }, bar, make("p", {}, this._sum(status))),
+      make("div", { class: "amount" }, bar, make("p", {}, `${status.answered} of ${status.wanted} answers; ${counted(status.to_review, "slice")} to review.`)),
       table(
         "Volumes",
-        [["Volume", (row) => row.key], ["Slices", (row) => row.tasks], ["Complete", (row) => row.complete],
-          ["Answers", (row) => row.answers], ["Wanted", (row) => row.answers_wanted]],
+        [["Volume", (row) => row.volume], ["Slices", (row) => row.tasks], ["Complete", (row) => row.complete],
+          ["Answers", (row) => row.answered], ["Wanted", (row) => row.wanted]],
         status.volumes, "There is no volume.",
       ),
       table(
         "People",
-        [["Pseudonym", (row) => row.pseudonym], ["Name", (row) => names.get(row.pseudonym)], ["Role", (row) => row.role], ["Answers", (row) => row.answers],
-          ["Not here", (row) => row.absent], ["Not sure", (row) => row.unsure], ["Seconds", (row) => row.seconds_median], ["Last", (row) => day(row.last)]],
+        [["Pseudonym", (row) => row.person], ["Name", (row) => names.get(row.person)], ["Role", (row) => row.role],
+          ["Answers", (row) => row.answered], ["Known slices", (row) => row.gold], ["Practice", (row) => row.training], ["Last", (row) => day(row.last)]],
         status.people, "Nobody has joined yet. Make an invitation below.",
       ),
     );
     say("Status is up to date.");
-  }
-
-  _sum(status) {
-    const parts = [`${shownAs(status.answers)} of ${shownAs(status.answers_wanted)} answers`];
-    if (status.doubtful !== undefined) parts.push(`${shownAs(status.doubtful)} doubtful slices, ${shownAs(status.decided)} decided`);
-    return `${parts.join("; ")}.`;
   }
 
   _inviting() {

@@ -16,7 +16,6 @@ export class Review {
     this._items = [];
     this._skipped = new Set();
     this._decided = new Set();
-    this._left = 0;
     const does = { save: () => void this._decide("box"), absent: () => void this._decide("absent"), help: () => void keys() };
     this.editor = new Editor(does, (boxes) => this._drawn(boxes));
     this._build();
@@ -66,9 +65,7 @@ export class Review {
     try {
       if (!this._items.some((item) => this._isOpen(item))) {
         const limit = LOADED + this._decided.size + this._skipped.size;
-        const { items, left } = await this.app.api.get(`/api/projects/${this.app.project.id}/review?limit=${limit}`);
-        this._items = items;
-        this._left = left;
+        this._items = await this.app.api.get(`/api/projects/${this.app.project.id}/review?limit=${limit}`);
       }
       const item = this._items.find((one) => this._isOpen(one));
       if (!item) return this._finish();
@@ -90,14 +87,15 @@ export class Review {
     const object = this.app.project.objects.find((one) => one.key === item.object);
     const draft = await this.app.store.draft(item.id);
     this._title.textContent = object.name;
-    this._where.textContent = item.where ?? object.sentence;
+    this._where.textContent = `Volume ${item.volume}, slice ${item.slice}`;
     this._doubt.textContent = `Doubt: ${Math.round(100 * item.doubt)} %`;
     this._reasons.replaceChildren(...item.reasons.map((reason) => make("li", {}, reason)));
     const proposed = item.boxes_rc.length ? counted(item.boxes_rc.length, "box", "boxes") : "not on this slice";
     this._proposal.textContent = `Proposed: ${proposed}.`;
     this._setNotice(draft ? "Not saved yet: the boxes that you drew before." : "");
     this._outlineLabel.hidden = !item.outline?.length;
-    this._count.textContent = `${counted(Math.max(this._left, 1), "slice")} to review`;
+    const open = this._items.filter((one) => this._isOpen(one)).length;
+    this._count.textContent = `${open < LOADED ? counted(open, "slice") : `${open} slices or more`} to review`;
     const slice = {
       label: `${object.name}: proposal to review`, shape_rc: item.shape_rc, spacing_rc_mm: item.spacing_rc_mm,
       before: item.before ?? 0, after: item.after ?? 0, picture: (offset) => this._slices.picture(item, offset),
@@ -144,7 +142,6 @@ export class Review {
     }
     this._item = null;
     this._decided.add(item.id);
-    this._left = Math.max(this._left - 1, 0);
     await this.app.outbox.put(`/api/review/${item.id}/decision`, { kind, boxes_rc: boxes, client_id: newId() }, item.id);
     await this._next();
   }

@@ -1,0 +1,196 @@
+"""All views of the page: practice, the reviewer's queue, the owner's status and invitations; each checked by axe-core, contrast too."""
+
+from __future__ import annotations
+
+import pytest
+from browser_page import all_saved, boxes_of, kept, spoken, violations, wait_for_slice
+from playwright.sync_api import expect
+
+BOX = [20, 31, 40, 62]
+
+
+def test_who_is_not_signed_in_sees_a_form_without_barriers(crowd, site):
+    page = crowd.context().new_page()
+    page.goto(site.address)
+    page.get_by_role("button", name="Sign in").wait_for()
+    assert violations(page) == []
+    page.get_by_label("Name").fill("nobody")
+    page.get_by_label("Password").fill("not the password")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_annotating_has_no_barriers_whatever_is_open(crowd):
+    page = crowd.page()
+    assert violations(page) == []
+    wait_for_slice(page).draw(BOX)
+    page.get_by_text("Boxes as numbers (1)").click()
+    page.get_by_label("Top of box 1").fill("99")
+    page.keyboard.press("Tab")
+    assert violations(page) == []
+    page.locator(".stage").focus()
+    page.keyboard.press(".")
+    expect(page.locator("p.banner")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("button", name="Keys").click()
+    page.get_by_role("heading", name="Keys").wait_for()
+    assert violations(page) == []
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="What to do").click()
+    page.get_by_role("heading", name="What to do").wait_for()
+    assert violations(page) == []
+    page.get_by_role("button", name="Start").click()
+    page.route("**/answer", lambda route: route.abort())
+    page.get_by_role("button", name="Back to yours").click()
+    page.keyboard.press("Enter")
+    expect(page.locator(".saving")).to_contain_text("Not saved: 1 answer.")
+    wait_for_slice(page)
+    page.keyboard.press("p")
+    wait_for_slice(page)
+    expect(page.locator(".notice")).to_be_visible()
+    assert violations(page) == []
+    page.context.clear_cookies()
+    page.keyboard.press(",")
+    page.get_by_role("dialog", name="Please sign in again").wait_for()
+    assert violations(page) == []
+
+
+def test_practice_says_how_it_went_and_goes_on(crowd, site):
+    page = crowd.page(practice=True)
+    expect(page.locator(".notice")).to_have_text("Practice: you are told how it went.")
+    known = site.known_boxes(page)
+    picture = wait_for_slice(page)
+    wrong = [0, 3, 0, 3]
+    picture.draw(wrong)
+    page.keyboard.press("Enter")
+    next_button = page.get_by_role("button", name="Next", exact=True)
+    next_button.wait_for()
+    expect(page.locator(".feedback")).to_have_class("feedback wrong")
+    expect(page.locator(".marks .known")).to_have_count(len(known))
+    assert page.evaluate("document.activeElement.textContent") == "Next"
+    assert "known answer" in spoken(page)
+    assert violations(page) == []
+    page.keyboard.press("n")
+    assert boxes_of(page) == [wrong]  # it is answered; nothing is drawn any more
+    next_button.click()
+    picture = wait_for_slice(page)
+    for box in site.known_boxes(page):
+        picture.draw(box)
+    page.keyboard.press("Enter" if boxes_of(page) else "a")
+    expect(page.locator(".feedback")).to_have_class("feedback right")
+    assert violations(page) == []
+
+
+def test_a_reviewer_accepts_changes_and_takes_away(crowd, site):
+    proposals = site.fill_review_queue()
+    page = crowd.page("reviewer", "review")
+    picture = wait_for_slice(page)
+    expect(page.locator(".doubt")).to_contain_text("Doubt: ")
+    assert page.locator(".reasons li").count() >= 1
+    assert violations(page) == []
+    assert boxes_of(page) == proposals[0]
+    page.get_by_role("button", name="Accept").click()
+    picture = wait_for_slice_with(page, proposals[1])
+    picture.draw([1, 6, 1, 6])
+    page.get_by_role("button", name="Save my boxes").click()
+    picture = wait_for_slice_with(page, proposals[2])
+    page.reload()  # the queue is asked for anew, the decisions are there
+    wait_for_slice_with(page, proposals[2])
+    page.get_by_role("button", name="Leave for later").click()
+    wait_for_slice_with(page, proposals[3])
+    page.get_by_role("button", name="Not on this slice").click()
+    expect(page.get_by_role("heading", name="That is all, but for what you left")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("button", name="Show what I left").click()
+    picture = wait_for_slice_with(page, proposals[2])
+    picture.draw([9, 14, 9, 14])
+    page.reload()
+    wait_for_slice(page)
+    assert boxes_of(page) == [*proposals[2], [9, 14, 9, 14]]
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
+    all_saved(page)
+    assert kept(page) == {"answers": 0, "drafts": 0}
+    assert site.decisions() == [
+        ("box", proposals[0]),
+        ("box", [*proposals[1], [1, 6, 1, 6]]),
+        ("absent", []),
+        ("box", [*proposals[2], [9, 14, 9, 14]]),
+    ]
+
+
+def wait_for_slice_with(page, boxes):
+    """The next slice of the queue, known by its proposal."""
+    expect(page.locator(".numbers fieldset")).to_have_count(len(boxes))
+    picture = wait_for_slice(page)
+    page.wait_for_function(f"() => String([...document.querySelectorAll('.numbers input')].map((one) => one.value)) === '{_flat(boxes)}'")
+    return picture
+
+
+def _flat(boxes):
+    return ",".join(str(edge) for box in boxes for edge in box)
+
+
+def test_the_owner_sees_how_far_it_is_and_invites(crowd, site):
+    page = crowd.page("owner", "status")
+    expect(page.get_by_role("table", name="Volumes")).to_be_visible()
+    expect(page.get_by_role("table", name="People")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_label("Role").select_option("annotator")
+    page.get_by_label("Valid for days").fill("3")
+    page.get_by_label("Note for yourself").fill("the student")
+    page.get_by_role("button", name="Make a link").click()
+    link = page.get_by_label("Invitation link").input_value()
+    assert violations(page) == []
+
+    guest = crowd.context().new_page()
+    guest.goto(link)
+    assert violations(guest) == []
+    name, password = site.new_account(guest.context)
+    guest.get_by_label("Name").fill(name)
+    guest.get_by_label("Password").fill(password)
+    guest.get_by_role("button", name="Join").click()
+    guest.get_by_role("button", name="Start").click()
+    wait_for_slice(guest)
+    assert "invite" not in guest.url
+    guest.keyboard.press("a")
+    wait_for_slice(guest)
+    all_saved(guest)
+    assert site.answers(guest)[-1] == ("absent", [])
+
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.get_by_role("cell", name=name)).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("role", "views"), [("annotator", []), ("reviewer", ["Annotate", "Review"]), ("owner", ["Annotate", "Review", "Status"])]
+)
+def test_each_role_has_its_views(crowd, role, views):
+    page = crowd.page(role)
+    assert page.get_by_role("navigation").get_by_role("link").all_text_contents() == views
+
+
+def test_with_several_projects_one_chooses(crowd):
+    page = crowd.page()
+
+    def two(route):
+        told = route.fetch()
+        me = told.json()
+        route.fulfill(response=told, json={**me, "projects": [*me["projects"], {**me["projects"][0], "id": "other", "title": "Another"}]})
+
+    page.route("**/api/me", two)
+    page.reload()
+    expect(page.get_by_role("heading", name="Your projects")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("listitem").get_by_role("link").first.click()
+    wait_for_slice(page)
+    page.get_by_role("link", name="Projects").click()
+    expect(page.get_by_role("heading", name="Your projects")).to_be_visible()
+
+
+def test_nothing_moves_by_itself(crowd, site):
+    page = crowd.context().new_page()
+    page.goto(site.address)
+    page.get_by_role("button", name="Sign in").wait_for()
+    assert page.evaluate("() => [...document.styleSheets[0].cssRules].every((rule) => !/transition|animation/.test(rule.cssText))")
