@@ -7,6 +7,7 @@ least, then by chance: so all slices have one answer before any has two, volumes
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,6 +22,8 @@ from ..records.tables import AssignmentRow, MembershipRow, TaskRow
 from ..records.turns import give, lock_project, promote_waiting, turn_from
 from .remaining import ANSWERED, Remaining, remaining_in
 
+MOST_HELD = 8
+_TOO_MANY_HELD = "You have several slices open already. Answer those first; look at your other windows."
 _HELD_BY_OTHERS = "Others are at work on the last slices. Some may come back: look again later."
 _ALL_DONE = "There is nothing left for you to do here. Thank you!"
 
@@ -56,7 +59,9 @@ class Done:
     remaining: Remaining
 
 
-def next_task(records: CrowdRecords, project: CrowdProject, person: Person, now: datetime, rng: np.random.Generator) -> Reservation | Done:
+def next_task(
+    records: CrowdRecords, project: CrowdProject, person: Person, now: datetime, rng: np.random.Generator, have: Collection[str] = ()
+) -> Reservation | Done:
     """Give a person the next task: the one that they hold already, if they do.
 
     Args:
@@ -65,6 +70,8 @@ def next_task(records: CrowdRecords, project: CrowdProject, person: Person, now:
         person: in the project.
         now: with time zone.
         rng: whether a known answer is asked, and what equal chances fall on.
+        have: ids of reservations that the person's page has before it or whose answer is on its way: another task is wanted, so that it is
+            there in time. Nobody holds more than a few.
 
     Raises:
         InputError: if the person is not in the project, or the database does not have it.
@@ -77,22 +84,28 @@ def next_task(records: CrowdRecords, project: CrowdProject, person: Person, now:
             raise InputError(f"This person is not in the project '{project.key}'.")
         promote_waiting(session, row.id, now)
         held = _held(session, row.id, person.id, now)
-        if held is not None:
-            held.expires = expires
-            return Reservation(turn_from(held), remaining_in(session, project, row.id, person.id))
-        task = _known(session, row.id, person.id, "training", rng)
-        if task is None:
-            real = _real(session, row.id, person.id, now, rng)
-            known = _known(session, row.id, person.id, "gold", rng) if real is not None and rng.random() < project.gold_share else None
-            task = known or real
+        wanted = next((one for one in held if one.public_id not in have), None)
+        if wanted is not None:
+            wanted.expires = expires
+            return Reservation(turn_from(wanted), remaining_in(session, project, row.id, person.id))
         left = remaining_in(session, project, row.id, person.id)
+        if len(held) >= MOST_HELD:
+            return Done(_TOO_MANY_HELD, left)
+        task = _known(session, row.id, person.id, "training", rng, have)
+        if task is None:
+            real = _real(session, row.id, person.id, now, rng, have)
+            known = (
+                _known(session, row.id, person.id, "gold", rng, have) if real is not None and rng.random() < project.gold_share else None
+            )
+            task = known or real
         if task is None:
             return Done(_HELD_BY_OTHERS if left.left else _ALL_DONE, left)
         return Reservation(turn_from(give(session, task, person.id, now, expires)), left)
 
 
-def _held(session: Session, project_id: int, person_id: int, now: datetime) -> AssignmentRow | None:
-    return session.scalar(
+def _held(session: Session, project_id: int, person_id: int, now: datetime) -> Sequence[AssignmentRow]:
+    """What a person holds, oldest first."""
+    return session.scalars(
         select(AssignmentRow)
         .join(TaskRow, TaskRow.id == AssignmentRow.task_id)
         .where(
@@ -100,13 +113,13 @@ def _held(session: Session, project_id: int, person_id: int, now: datetime) -> A
             AssignmentRow.expires > now,
         )
         .order_by(AssignmentRow.id)
-        .limit(1)
-    )  # fmt: skip
+    ).all()  # fmt: skip
 
 
-def _known(session: Session, project_id: int, person_id: int, kind: str, rng: np.random.Generator) -> TaskRow | None:
-    """A task of this kind that the person has not answered, by chance."""
-    mine = select(AssignmentRow.task_id).where(AssignmentRow.person_id == person_id, AssignmentRow.state.in_(ANSWERED))
+def _known(session: Session, project_id: int, person_id: int, kind: str, rng: np.random.Generator, have: Collection[str]) -> TaskRow | None:
+    """A task of this kind that the person has neither answered nor before them, by chance."""
+    done = AssignmentRow.state.in_(ANSWERED) | AssignmentRow.public_id.in_(have)
+    mine = select(AssignmentRow.task_id).where(AssignmentRow.person_id == person_id, done)
     ids = session.scalars(
         select(TaskRow.id)
         .where(TaskRow.project_id == project_id, TaskRow.active, TaskRow.kind == kind, TaskRow.id.not_in(mine))
@@ -115,21 +128,25 @@ def _known(session: Session, project_id: int, person_id: int, kind: str, rng: np
     return session.get(TaskRow, ids[int(rng.integers(len(ids)))]) if ids else None
 
 
-def _real(session: Session, project_id: int, person_id: int, now: datetime, rng: np.random.Generator) -> TaskRow | None:
+def _real(
+    session: Session, project_id: int, person_id: int, now: datetime, rng: np.random.Generator, have: Collection[str]
+) -> TaskRow | None:
     held = (
         select(AssignmentRow.task_id, func.count().label("count"))
         .where(AssignmentRow.state == "open", AssignmentRow.expires > now)
         .group_by(AssignmentRow.task_id)
         .subquery()
     )
-    turns = select(AssignmentRow.task_id, AssignmentRow.state).where(AssignmentRow.person_id == person_id).subquery()
+    mine = AssignmentRow.person_id == person_id
+    turns = select(AssignmentRow.task_id, AssignmentRow.state).where(mine).subquery()
+    before = select(AssignmentRow.task_id).where(mine, AssignmentRow.public_id.in_(have))
     taken = TaskRow.answered + func.coalesce(held.c.count, 0)
     here = (TaskRow.project_id == project_id, TaskRow.active, TaskRow.kind == "real")
     free = session.execute(
         select(TaskRow.id, TaskRow.volume, taken, turns.c.state)
         .outerjoin(held, held.c.task_id == TaskRow.id)
         .outerjoin(turns, turns.c.task_id == TaskRow.id)
-        .where(*here, taken < TaskRow.wanted, turns.c.state.is_(None) | turns.c.state.not_in(ANSWERED))
+        .where(*here, TaskRow.id.not_in(before), taken < TaskRow.wanted, turns.c.state.is_(None) | turns.c.state.not_in(ANSWERED))
         .order_by(TaskRow.id)
     ).all()
     if not free:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,8 +58,8 @@ class CrowdService:
         """All of them."""
         return list(self._served.values())
 
-    def next_task(self, served: Served, person: Person) -> Reservation | Done:
+    def next_task(self, served: Served, person: Person, have: Collection[str] = ()) -> Reservation | Done:
         """See `assignment.next_task`."""
         with self._rng_lock:
             seed = self._rng.integers(0, 1 << 63, 2).tolist()
-        return next_task(self.records, served.project, person, utc_now(), np.random.default_rng(seed))
+        return next_task(self.records, served.project, person, utc_now(), np.random.default_rng(seed), have)

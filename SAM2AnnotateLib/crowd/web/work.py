@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...errors import InputError
 from ..answers import Answer
 from ..assignment import Done, feedback_on, remaining
 from ..project.read import PICTURE_SUFFIXES
@@ -11,6 +12,8 @@ from .calls import Call, Reply, boxes_from
 from .gate import Visitor
 from .problems import not_there
 from .service import Served
+
+_MOST_HAVE = 100
 
 
 def project(call: Call) -> Reply:
@@ -46,10 +49,12 @@ def example(call: Call) -> Reply:
 
 
 def next_task(call: Call) -> Reply:
-    """``POST /api/projects/{id}/next``: the task that this person holds, or a new one."""
+    """``POST /api/projects/{id}/next {have}``: a task that this person holds and that their page does not have already, or a new one."""
     visitor, served, _ = call.member()
-    call.fields()
-    given = call.service.next_task(served, visitor.person)
+    have = call.fields("have").texts("have", [])
+    if len(have) > _MOST_HAVE:
+        raise InputError(f"'have' is a list of at most {_MOST_HAVE} ids of tasks.")
+    given = call.service.next_task(served, visitor.person, have)
     left = {"left": given.remaining.left, "done": given.remaining.done, "training_left": given.remaining.training_left}
     if isinstance(given, Done):
         return Reply({"finished": True, "why": given.why, **left})

@@ -203,3 +203,31 @@ def test_tasks_that_are_no_longer_asked_are_not_given_and_their_answers_stay(rec
 def test_feedback(kind, boxes, known, right, told):
     found = feedback_on(kind, [Box2D(*one) for one in boxes], [Box2D(*one) for one in known], 0.6)
     assert found.right is right and told in found.text
+
+
+def test_a_page_that_has_a_task_already_gets_another_one_ahead(records, tmp_path):
+    project, [person] = a_crowd(records, tmp_path, 1, volumes=1, gold=0)
+    rng = np.random.default_rng(3)
+    first = next_task(records, project, person, NOW, rng)
+    ahead = next_task(records, project, person, NOW, rng, [first.id])
+    assert ahead.turn.task != first.turn.task
+    assert next_task(records, project, person, NOW, rng, [first.id]).id == ahead.id
+    assert next_task(records, project, person, NOW, rng, []).id == first.id  # a page that was loaded anew
+    third = next_task(records, project, person, NOW, rng, [first.id, ahead.id])
+    records.save_answer(person, first.id, "absent", [], 1.0, now=NOW)
+    assert next_task(records, project, person, NOW, rng, [first.id]).id == ahead.id
+    assert next_task(records, project, person, NOW, rng, [ahead.id, "no such id"]).id == third.id
+
+
+@pytest.mark.parametrize("entries", [{"gold": 0}, {"gold": 1, "training_count": 6, "gold_share": 0}])
+def test_nobody_holds_more_than_a_few_whatever_their_page_has(records, tmp_path, entries):
+    project, [person] = a_crowd(records, tmp_path, 1, volumes=2, **entries)
+    rng, have = np.random.default_rng(4), []
+    while not isinstance(given := next_task(records, project, person, NOW, rng, have), Done):
+        have.append(given.id)
+    assert len(have) == len(set(have)) == 8
+    assert given.remaining.left > 0
+    assert "several slices open already" in given.why
+    late = NOW + timedelta(days=1)  # what expired in the page's hands is not given to it again, but another one is
+    again = next_task(records, project, person, late, rng, have)
+    assert again.id not in have
