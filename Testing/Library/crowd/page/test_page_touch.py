@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from browser_page import PHONE, all_saved, boxes_of, violations, wait_for_slice
+from browser_page import PHONE, boxes_of, violations, wait_for_slice
 from playwright.sync_api import expect
 
 BOX = [20, 61, 40, 92]
@@ -52,8 +52,7 @@ def test_a_finger_draws_moves_and_resizes(page, site):
     Fingers(page).drag((x + 12, y + 12), (x + 12 + 10 * per_pixel, y + 12 + 10 * per_pixel))  # a finger need not hit the corner
     assert boxes_of(page) == [[25, 76, 34, 96]]
     page.get_by_role("button", name="Save, next").tap()
-    wait_for_slice(page)
-    all_saved(page)
+    expect(page.locator(".saving")).to_have_text("All saved")
     assert site.answers(page) == [("box", [[25, 76, 34, 96]])]
 
 

@@ -104,10 +104,10 @@ def test_a_reviewer_accepts_changes_and_takes_away(crowd, site):
     assert violations(page) == []
     page.get_by_role("button", name="Show what I left").click()
     picture = wait_for_slice_with(page, proposals[2])
-    picture.draw([9, 14, 9, 14])
+    picture.draw([60, 70, 20, 34])
     page.reload()
     wait_for_slice(page)
-    assert boxes_of(page) == [*proposals[2], [9, 14, 9, 14]]
+    assert boxes_of(page) == [*proposals[2], [60, 70, 20, 34]]
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
     all_saved(page)
@@ -116,7 +116,7 @@ def test_a_reviewer_accepts_changes_and_takes_away(crowd, site):
         ("box", proposals[0]),
         ("box", [*proposals[1], [1, 6, 1, 6]]),
         ("absent", []),
-        ("box", [*proposals[2], [9, 14, 9, 14]]),
+        ("box", [*proposals[2], [60, 70, 20, 34]]),
     ]
 
 
