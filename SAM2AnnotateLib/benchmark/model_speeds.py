@@ -1,4 +1,4 @@
-"""(i) EdgeTAM against hiera tiny on the processor, random weights, in turn. Imports `parts`, engine and torch."""
+"""(i) EdgeTAM against hiera tiny on the processor, random weights, in turn; and the bundled model. Imports `parts`, engine and torch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..engine import Embedding, SegmentationEngine
+from ..engine import Embedding, SegmentationEngine, load_engine
 from ..engine.compute import Compute
 from ..engine.transformers_engine import TransformersEngine
-from ..engine.transformers_models import build_model, released_shape
+from ..engine.transformers_models import build_model, released_shape, settle
 from ..geometry import Box2D
 from ..prompts import SlicePrompt
 from .parts import engine_of, random_weights
@@ -27,36 +27,55 @@ _GOAL_SLICES, _GOAL_SECONDS = 100, 10
 
 
 def model_speeds(
-    repeats: int, image_size: int = 512, precisions: tuple[str, ...] = ("fp32", "bf16")
+    repeats: int, image_size: int = 512, precisions: tuple[str, ...] = ("fp32", "bf16"), edgetam_sizes: tuple[int, ...] = (512, 1024)
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Medians of each one's seconds a slice and of the ratios, by precision.
+    """Medians of each one's seconds a slice and of the ratios, by precision and EdgeTAM's size; then the bundled model's own.
 
     Args:
         repeats: alternating rounds; one more warms up.
-        image_size: pixels per side, a multiple of 256.
+        image_size: pixels per side of hiera tiny.
         precisions: ``fp32``, ``bf16`` or both.
+        edgetam_sizes: pixels per side of EdgeTAM, multiples of 256.
     """
-    phantom = make_phantom(max(256, image_size), _FULL_MEMORY + 3, _FULL_MEMORY + 3)
+    phantom = make_phantom(max(256, image_size, *edgetam_sizes), _FULL_MEMORY + 3, _FULL_MEMORY + 3)
     frames = phantom.volume.array_kji.astype(np.uint8)
     box, truth = Box2D.around(phantom.mask(0)), phantom.mask(0)
     weights = random_weights(_TINY, image_size)
-    shape = released_shape("edgetam", image_size)
+    for precision in precisions:
+        tiny = engine_of(_TINY, image_size, weights, precision)
+        edges = {size: _edgetam(size, precision) for size in edgetam_sizes}
+        rounds = [
+            (_times(tiny, frames, box, truth), {size: _times(edge, frames, box, truth) for size, edge in edges.items()})
+            for _ in range(repeats + 1)
+        ][1:]
+        for size in edgetam_sizes:
+            figures: dict[str, Any] = {"hiera_tiny_size": image_size, "edgetam_size": size, "rounds": len(rounds)}
+            for what in rounds[0][0]:
+                figures[f"{what}_hiera_tiny_s"] = round(statistics.median(one[what] for one, _ in rounds), 3)
+                figures[f"{what}_edgetam_s"] = round(statistics.median(others[size][what] for _, others in rounds), 3)
+                figures[f"{what}_ratio"] = round(statistics.median(one[what] / others[size][what] for one, others in rounds), 2)
+            figures[f"hiera_tiny_{_GOAL_SLICES}_slices_s"] = _whole(figures["encode_hiera_tiny_s"], figures["step_hiera_tiny_s"])
+            figures[f"edgetam_{_GOAL_SLICES}_slices_s"] = _whole(figures["encode_edgetam_s"], figures["step_edgetam_s"])
+            yield f"i EdgeTAM at {size} against hiera tiny, {precision}", figures
+    bundled = load_engine("bundled", device="cpu")
+    times = [_times(bundled, frames, box, truth) for _ in range(repeats + 1)][1:]
+    own = {f"{what}_s": round(statistics.median(one[what] for one in times), 3) for what in times[0]}
+    yield "i bundled", {**own, f"{_GOAL_SLICES}_slices_s": _whole(own["encode_s"], own["step_s"]), "goal_s": _GOAL_SECONDS}
+
+
+def _edgetam(size: int, precision: str) -> TransformersEngine:
+    """As `load_engine` makes it, with random weights, and the object score set to "present"."""
+    shape = released_shape("edgetam", size)
     torch.manual_seed(0)
     model = build_model(shape)
     torch.nn.init.constant_(model.mask_decoder.pred_obj_score_head.proj_out.bias, 5.0)
-    for precision in precisions:
-        compute = Compute("cpu", precision == "bf16", half_embeddings=precision == "bf16")
-        tiny = engine_of(_TINY, image_size, weights, precision)
-        edge = TransformersEngine(model, shape, "edgetam", "random", compute, "edgetam")
-        rounds = [(_times(tiny, frames, box, truth), _times(edge, frames, box, truth)) for _ in range(repeats + 1)][1:]
-        figures: dict[str, Any] = {"image_size": image_size, "rounds": len(rounds)}
-        for what in rounds[0][0]:
-            figures[f"{what}_hiera_tiny_s"] = round(statistics.median(one[what] for one, _ in rounds), 3)
-            figures[f"{what}_edgetam_s"] = round(statistics.median(one[what] for _, one in rounds), 3)
-            figures[f"{what}_ratio"] = round(statistics.median(one[what] / other[what] for one, other in rounds), 2)
-        figures[f"edgetam_{_GOAL_SLICES}_slices_s"] = round(_GOAL_SLICES * (figures["encode_edgetam_s"] + figures["step_edgetam_s"]), 1)
-        figures["goal_s"] = _GOAL_SECONDS
-        yield f"i EdgeTAM against hiera tiny, {precision}", figures
+    settle(model, shape)
+    compute = Compute("cpu", precision == "bf16", half_embeddings=precision == "bf16")
+    return TransformersEngine(model, shape, "edgetam", "random", compute, "edgetam")
+
+
+def _whole(encode_s: float, step_s: float) -> float:
+    return round(_GOAL_SLICES * (encode_s + step_s), 1)
 
 
 def _times(engine: SegmentationEngine, frames: np.ndarray, box: Box2D, truth: np.ndarray) -> dict[str, float]:

@@ -21,6 +21,7 @@ from ..engine import load_engine
 from ..engine.compute import Compute
 from ..engine.loading import _choose_bf16
 from ..engine.model_configs import ARCHITECTURES, model_config
+from ..engine.position_codes import keep_hiera_codes
 from ..engine.sam2_engine import Sam2Engine
 from .phantom import Phantom, make_phantom
 from .stock import StockPredictor, write_frames
@@ -52,6 +53,7 @@ def engine_of(architecture: str, image_size: int, weights: dict[str, torch.Tenso
     shape = ARCHITECTURES[architecture]
     model = instantiate(model_config(shape, image_size)).eval()
     model.load_state_dict(weights)
+    keep_hiera_codes(model)
     bf16 = _choose_bf16(torch, precision, device, shape.width)
     return Sam2Engine(model.to(device), architecture, "random", Compute(device, bf16, half_embeddings=precision != "fp32"))
 

@@ -19,8 +19,8 @@ _EXPLANATION = """parts:
   busy          (g) segment on the sample while as many programs as there are cores keep them busy, against the same without;
                 with OMP_WAIT_POLICY=ACTIVE set it shows what threads that spin where they wait would cost
   learning      (h) learning from five slices with the defaults, slices held out in turn, all of them encoded before
-  models        (i) EdgeTAM against hiera tiny at --image-size, fp32 and bf16: encode, first mask, step, correction of 4 slices;
-                needs transformers
+  models        (i) EdgeTAM at 512 and 1024 px against hiera tiny at --image-size, fp32 and bf16: encode, first mask, step,
+                correction of 4 slices; and the bundled model. Needs transformers
 Official weights cannot be downloaded everywhere, so hiera tiny runs with random ones: times do not depend on them.
 
 examples:

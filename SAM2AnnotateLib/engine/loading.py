@@ -16,9 +16,10 @@ from .adapter import Adapter
 from .checkpoints import Checkpoint, file_sha256, find_checkpoint, require_local_file, verify_file
 from .engine import SegmentationEngine
 from .model_configs import ARCHITECTURE_NAMES, ARCHITECTURES, Architecture, model_config, native_image_size
+from .position_codes import keep_hiera_codes
 from .sam2_names import is_edgetam, is_sam3_tracker, is_transformers_layout, sam3_tracker_of, to_transformers
 from .transformers_models import INSTALL_HINT as TRANSFORMERS_HINT
-from .transformers_models import Family, build_model, family_of, released_shape, require_size
+from .transformers_models import Family, build_model, family_of, released_shape, require_size, settle
 
 INSTALL_HINT = "pip install torch safetensors Pillow hydra-core iopath tqdm && pip install --no-deps rf-sam-2"
 DEVICES = ("auto", "cuda", "mps", "cpu")
@@ -30,6 +31,9 @@ PACKAGES = ("auto", "sam2", "transformers")
 _CPU_IMAGE_SIZE = 512
 # Of two cores none is spared: what draws the scene needs little while a person waits, and the model would take nearly twice as long.
 _FEWEST_TO_SPARE_OF = 2
+# The operations of a narrower model are so short that threads spend more time on meeting than they save: on two cores the bundled one takes
+# 1.1 times as long with two threads as with one where they are idle, and twice as long where others use them.
+_LEAST_WIDTH_TO_SHARE = _LEAST_WIDTH_FOR_BF16 = 256
 # Of a SAM 2: the blocks of its image encoder, the first convolution, and what 2.1 added.
 _MARKS = ("image_encoder.trunk.blocks.", "image_encoder.trunk.patch_embed.proj.weight", "no_obj_embed_spatial")
 _MARKS_OF_TRANSFORMERS = (
@@ -100,6 +104,7 @@ def load_engine(
         return _load_for_transformers(torch, weights, device, precision, image_size, native).with_adapter(learned)
     model = _build(torch, ARCHITECTURES[name], _choose_image_size(image_size, native, device))
     _fill(model, tensors, file, name)
+    keep_hiera_codes(model)
     from .sam2_engine import Sam2Engine
 
     compute = _compute(torch, precision, device, ARCHITECTURES[name].width)
@@ -125,6 +130,7 @@ def _load_for_transformers(torch, weights: _Weights, device: str, precision: str
     with torch.random.fork_rng(devices=[]):
         model = build_model(shape)
     _fill(model, tensors, weights.file, weights.architecture)
+    settle(model, shape)
     of_sam2 = ARCHITECTURES.get(weights.architecture)
     compute = _compute(torch, precision, device, _WIDTH_ELSEWHERE if of_sam2 is None else of_sam2.width)
     return TransformersEngine(_moved(model, device), shape, weights.name, weights.sha256, compute, weights.architecture)
@@ -133,7 +139,8 @@ def _load_for_transformers(torch, weights: _Weights, device: str, precision: str
 def _compute(torch, precision: str, device: str, width: int):
     from .compute import Compute
 
-    return Compute(device, _choose_bf16(torch, precision, device, width), half_embeddings=precision != "fp32")
+    threads = 1 if device.startswith("cpu") and width < _LEAST_WIDTH_TO_SHARE and "OMP_NUM_THREADS" not in os.environ else None
+    return Compute(device, _choose_bf16(torch, precision, device, width), half_embeddings=precision != "fp32", threads=threads)
 
 
 def _moved(model, device: str):
@@ -282,7 +289,7 @@ def _choose_bf16(torch, precision: str, device: str, width: int) -> bool:
         return precision == "bf16"
     if device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported())
-    if device.startswith("cpu") and width >= 256 and hasattr(torch.cpu, "get_capabilities"):
+    if device.startswith("cpu") and width >= _LEAST_WIDTH_FOR_BF16 and hasattr(torch.cpu, "get_capabilities"):
         abilities = torch.cpu.get_capabilities()
         return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
     return False

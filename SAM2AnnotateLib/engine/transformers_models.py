@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import CheckpointError, InputError
 from ..optional_imports import import_for
 from .model_configs import ARCHITECTURE_NAMES, ARCHITECTURES, NATIVE_SIZES_ELSEWHERE, Architecture
+from .position_codes import keep_hiera_codes, keep_sine_codes
 
 INSTALL_HINT = "pip install torch safetensors Pillow transformers"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -169,7 +170,15 @@ def build_model(shape: Shape) -> Any:
             attention = layer.cross_attn_image
             for name in ("k_proj", "v_proj"):
                 setattr(attention, name, torch.nn.Linear(shape.memory_width, attention.internal_dim))
+    keep_sine_codes(model)
     return model.eval()
+
+
+def settle(model: Any, shape: Shape) -> None:
+    """Compute once what follows from weights that are there to stay. The answers stay the same but for rounding."""
+    keep_hiera_codes(model)
+    if shape.backbone is not None:
+        model.vision_encoder.backbone.fold()
 
 
 def _hiera(a: Architecture, image_size: int) -> dict[str, Any]:
