@@ -168,6 +168,8 @@ class CrowdRecords:
         """
         now, name = now or utc_now(), people.checked_name(name)
         with self.database.read() as session:
+            if not tokens.is_open(session, invite, now):  # first: without an invite nobody learns which names there are
+                return None
             known = people.find_person(session, name)
         if known is None:
             kept = self.passwords.hash(password, name)

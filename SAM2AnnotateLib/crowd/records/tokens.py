@@ -58,6 +58,12 @@ def add_invite(
     return token
 
 
+def is_open(session: Session, token: str, now: datetime) -> bool:
+    """Whether an invite lets somebody in now."""
+    row = session.scalar(select(InviteRow).where(InviteRow.token_hash == hash_of(token)))
+    return row is not None and row.expires > now and row.uses_left > 0
+
+
 def use_invite(session: Session, token: str, now: datetime) -> InviteRow | None:
     """Take one use of an invite; None if it is none, or over."""
     row = session.scalar(select(InviteRow).where(InviteRow.token_hash == hash_of(token)))
