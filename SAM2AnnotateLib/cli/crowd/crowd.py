@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import init, invite, serve, status
+from . import consensus, init, invite, serve, status
 
 _EXAMPLES = """\
 examples, in the order in which a project goes:
@@ -12,8 +12,9 @@ examples, in the order in which a project goes:
   sam2annotate crowd invite livers --role owner --address https://boxes.hospital.example
   sam2annotate crowd serve livers --host 0.0.0.0 --certificate server.pem --key server.key
   sam2annotate crowd status livers
+  sam2annotate crowd consensus livers
 """
-_COMMANDS = (init, serve, invite, status)
+_COMMANDS = (init, serve, invite, status, consensus)
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:

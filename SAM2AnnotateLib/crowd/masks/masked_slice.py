@@ -26,6 +26,7 @@ class MaskedSlice:
         agreement: DSC of the mask from the boxes and of what memory carried; None where one of them is not there.
         disagreement: 1 - DSC of what the two directions carried; None where only one came by.
         seconds: that the model took.
+        words: what else is to be said, such as that majority and STAPLE differ.
     """
 
     position: int
@@ -39,6 +40,7 @@ class MaskedSlice:
     agreement: float | None = None
     disagreement: float | None = None
     seconds: float = 0.0
+    words: str = ""
 
     def __post_init__(self) -> None:
         self.mask.setflags(write=False)

@@ -52,6 +52,10 @@ class MaskLike(Protocol):
     def object_score(self) -> float:
         """The model's probability."""
 
+    @property
+    def words(self) -> str:
+        """What else is to be said."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -170,6 +174,8 @@ def _of_propagation(task: Task, said: ConsensusSlice | None, result: MaskLike) -
     if result.mask.any() and result.predicted_iou < 0.7:
         strength = min(1.0, (0.7 - result.predicted_iou) / 0.7)
         found.append(Finding(task, "propagation", strength, f"the model expects a poor outline (IoU {result.predicted_iou:.2f})"))
+    if result.words:
+        found.append(Finding(task, "propagation", 0.6, result.words))
     if said is not None and said.present and not result.mask.any():
         found.append(Finding(task, "propagation", 0.9, "the object is said to be here, and no mask was found"))
     return found

@@ -9,7 +9,7 @@ import pytest
 
 from SAM2AnnotateLib.crowd.answers import Answer, Task
 from SAM2AnnotateLib.crowd.consensus import ConsensusSlice, consensus_of_all
-from SAM2AnnotateLib.crowd.masks import joined_mask, majority_mask, masks_by_slice, masks_through_memory
+from SAM2AnnotateLib.crowd.masks import joined_mask, majority_mask, masks_by_people, masks_by_slice, masks_through_memory
 from SAM2AnnotateLib.engine import ScriptedEngine
 from SAM2AnnotateLib.errors import Cancelled, InputError
 from SAM2AnnotateLib.geometry import Box2D, SliceStack, Volume, VolumeGrid
@@ -119,6 +119,23 @@ def test_of_several_peoples_boxes_the_one_that_the_model_expects_most_of_counts(
     assert np.array_equal(found.mask, masks[9]) and found.presence == pytest.approx(2 / 3)
     (nothing,) = masks_by_slice(encoder, POLICY, {9: [Answer(task, "a", "unsure"), Answer(task, "c", "absent")]})
     assert not nothing.mask.any()
+
+
+def test_peoples_own_masks_are_joined_by_majority_or_staple():
+    pytest.importorskip("SimpleITK")
+    encoder, masks = ball()
+    task, right = Task("case", "ball", 9), Box2D.around(masks[9])
+    half = Box2D(right.row_start, right.row_stop, right.col_start, (right.col_start + right.col_stop) // 2)
+    answers = [Answer(task, "a", "box", (right,)), Answer(task, "b", "box", (right,)), Answer(task, "c", "absent")]
+    answers.append(Answer(task, "d", "unsure"))
+    for join in ("majority", "staple"):
+        (found,) = masks_by_people(encoder, POLICY, {9: answers}, join)
+        assert np.array_equal(found.mask, masks[9]) and found.presence == pytest.approx(2 / 3) and not found.words
+    two = [Answer(task, "a", "box", (right,)), Answer(task, "b", "box", (half,))]
+    (heavy,) = masks_by_people(encoder, POLICY, {9: two}, weights={"a": 2.0, "b": 1.0})
+    assert np.array_equal(heavy.mask, masks[9])
+    (nothing,) = masks_by_people(encoder, POLICY, {9: [Answer(task, "d", "unsure")]})
+    assert not nothing.mask.any() and nothing.presence == 0
 
 
 def test_progress_comes_to_its_end_and_cancel_stops():

@@ -180,6 +180,7 @@ class Mask:
     disagreement: float | None = None
     predicted_iou: float = 0.9
     object_score: float = 1.0
+    words: str = ""
 
 
 def test_what_propagation_expects_raises_a_doubt():
