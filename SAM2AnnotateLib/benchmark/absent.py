@@ -135,7 +135,11 @@ def rows_of(engine: SegmentationEngine, cases: Path, sought: Sought, steps: int)
 
 def line_of(row: AbsentRow) -> str:
     """One row of the list."""
-    said = f"{len(row.doubts)} slices, doubts {min(row.doubts):.2f} to {max(row.doubts):.2f}" if row.doubts else f"not found: {row.why}"
+    said = (
+        f"{len(row.doubts)} slices, doubts {min(row.doubts):.2f} to {max(row.doubts):.2f}, median {np.median(row.doubts):.2f}"
+        if row.doubts
+        else f"not found: {row.why}"
+    )
     holds = f"holds it, DSC {row.dsc:.2f}" if row.there else "without it"
     return f"{'right' if row.right else 'WRONG'} | {row.name} | {row.volume} ({holds}) | {said} | likeness {row.likeness:.2f}"
 

@@ -56,6 +56,7 @@ class LearningRow:
             kept. ``none`` only where it is offered.
         held_out_before, held_out_after: of the slices held out while learning.
         serves: kinds of prompt that the adapter answers; none: nothing was kept.
+        blend: share of what was learned in the answer to a kind, where it is not all.
         cpu_seconds: processor time of learning, holding out, encoding and all.
     """
 
@@ -69,6 +70,7 @@ class LearningRow:
     held_out_before: dict[str, float]
     held_out_after: dict[str, float]
     serves: tuple[str, ...]
+    blend: dict[str, float]
     steps: int
     cpu_seconds: float
 
@@ -119,13 +121,14 @@ def learn_object(
     after = dict(before)
     if outcome.adapter is not None:
         after |= mean_by_kind(scores_of(asked, engine.with_adapter(outcome.adapter), policy, annotated))
-    serves = () if outcome.adapter is None else outcome.adapter.card.serves
+    serves: tuple[str, ...] = () if outcome.adapter is None else outcome.adapter.card.serves
+    blend = {} if outcome.adapter is None else dict(outcome.adapter.card.blend)
     if "none" not in serves:
         after.pop("none", None)
     scores = (_rounded(before), _rounded(after), _rounded(outcome.before), _rounded(outcome.after))
     return LearningRow(
         case, label, meaning, len(annotated), len(asked), *scores,
-        serves, outcome.steps, round(seconds, 1),
+        serves, blend, outcome.steps, round(seconds, 1),
     )  # fmt: skip
 
 
@@ -134,7 +137,8 @@ def line_of(row: LearningRow) -> str:
     named, seconds = f"{row.case} {row.label} | {row.meaning} | {row.annotated}", f"{row.cpu_seconds:.0f}"
     point, box = (f"{row.before[kind]:.2f} -> {row.after[kind]:.2f}" for kind in ("point", "box"))
     none = f"{row.after['none']:.2f}" if "none" in row.after else "-"
-    return f"| {named} | {point} | {box} | {none} | {', '.join(row.serves)} | {seconds} |"
+    kinds = ", ".join(f"{kind} by {row.blend[kind]:g}" if kind in row.blend else kind for kind in row.serves)
+    return f"| {named} | {point} | {box} | {none} | {kinds} | {seconds} |"
 
 
 def summary_of(rows: Sequence[LearningRow]) -> str:

@@ -17,8 +17,11 @@ from .prototype import Prototype
 _RELIABLE = 0.85
 # An area that differs from the prototypes' at that place by less than this factor is as usual.
 _USUAL_FACTOR = 1.5
+# Above this a slice is doubted. Where that is half of the slices or more, all of them are: it is something else, and a part looks alike.
+DOUBTED = 0.5
+_LEAST_OF_ALL = 0.52
 # What is told of a slice beyond the likely ends is trusted by so much at most.
-_BEYOND = 0.5
+_BEYOND = 0.45
 
 
 def doubts_of(
@@ -41,6 +44,8 @@ def doubts_of(
         sized = min(1.0, _USUAL_FACTOR * alike)
         inside = 1.0 if 0 <= place <= 1 else _BEYOND
         found.append(float(np.clip(1 - trust * known * sized * inside, 0, 1)))
+    if np.mean([doubt > DOUBTED for doubt in found]) >= 0.5:
+        return [_LEAST_OF_ALL + (1 - _LEAST_OF_ALL) * doubt for doubt in found]
     return found
 
 

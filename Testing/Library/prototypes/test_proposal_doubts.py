@@ -29,6 +29,14 @@ def test_the_usual_area_is_that_of_the_prototypes_at_the_same_place(prototype):
     assert usual_areas_mm2([prototype], [-1, 2]).tolist() == [areas[shown[0]], areas[shown[-1]]]
 
 
+def _among_sure_ones(prototype, trust: float, area_factor: float, place: float) -> float:
+    """Doubt of one slice beside three of which nothing is doubted."""
+    areas = usual_areas_mm2([prototype], [place, 0.5, 0.5, 0.5]) * [area_factor, 1, 1, 1]
+    one, *sure = doubts_of([trust, 1, 1, 1], areas.tolist(), [place, 0.5, 0.5, 0.5], [prototype], 1.0)
+    assert sure == [0, 0, 0]
+    return one
+
+
 def test_a_slice_as_large_as_usual_in_the_extent_is_trusted_as_its_answer_is(prototype):
     usual = usual_areas_mm2([prototype], [0.5])[0]
     assert doubts_of([0.9], [usual], [0.5], [prototype], 1.0) == [pytest.approx(0.1)]
@@ -37,19 +45,28 @@ def test_a_slice_as_large_as_usual_in_the_extent_is_trusted_as_its_answer_is(pro
 
 @pytest.mark.parametrize("factor", [0.25, 4.0])
 def test_another_size_than_usual_is_doubted(prototype, factor):
-    usual = usual_areas_mm2([prototype], [0.5])[0]
-    assert doubts_of([1.0], [factor * usual], [0.5], [prototype], 1.0) == [pytest.approx(1 - 1.5 / 4)]
+    assert _among_sure_ones(prototype, 1.0, factor, 0.5) == pytest.approx(1 - 1.5 / 4)
 
 
-def test_beyond_the_likely_ends_a_slice_is_trusted_by_half_at_most(prototype):
-    usual = usual_areas_mm2([prototype], [1.2])[0]
-    assert doubts_of([1.0, 1.0], [usual, usual], [-0.1, 1.2], [prototype], 1.0) == [0.5, 0.5]
+@pytest.mark.parametrize("place", [-0.1, 1.2])
+def test_beyond_the_likely_ends_a_slice_is_doubted(prototype, place):
+    assert _among_sure_ones(prototype, 1.0, 1.0, place) == pytest.approx(0.55)
 
 
 def test_prototypes_that_do_not_find_their_own_slices_are_doubted_everywhere(prototype):
     usual = usual_areas_mm2([prototype], [0.5])[0]
-    assert doubts_of([1.0], [usual], [0.5], [prototype], 0.34) == [pytest.approx(0.6)]
+    assert doubts_of([1.0], [usual], [0.5], [prototype], 0.68) == [pytest.approx(0.2)]
+    assert doubts_of([1.0], [usual], [0.5], [prototype], 0.34)[0] > 0.6
     assert doubts_of([1.0], [usual], [0.5], [prototype], 0.0) == [1.0]
+
+
+def test_where_half_of_the_slices_are_doubted_all_are(prototype):
+    usual = usual_areas_mm2([prototype], [0.5])[0]
+    trusts = [0.9, 0.8, 0.3, 0.2]
+    found = doubts_of(trusts, [usual] * 4, [0.5] * 4, [prototype], 1.0)
+    assert found == sorted(found) and 0.5 < found[0] < 0.6 and found[3] == pytest.approx(0.52 + 0.48 * 0.8)
+    assert doubts_of([1.0, 0.0], [usual] * 2, [0.5] * 2, [prototype], 1.0) == [pytest.approx(0.52), 1.0]
+    assert doubts_of(trusts[:3], [usual] * 3, [0.5] * 3, [prototype], 1.0) == pytest.approx([0.1, 0.2, 0.7])
 
 
 def _supports(grays, prototypes, size=16) -> list[SupportSlice]:
