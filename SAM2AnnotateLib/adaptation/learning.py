@@ -108,7 +108,7 @@ def learn(
             for one in asked:
                 _ask(cancel)
                 begun = time.perf_counter()
-                pairs += paired_scores(one, engine, adapter, policy, rng, draws)
+                pairs += paired_scores(one, engine, adapter, policy, rng, draws, len(pairs))
                 rows_before += scores_of([one], engine, policy, others, known, _UNPROMPTED)
                 rows_after += scores_of([one], taught, policy, others, known, _UNPROMPTED)
                 school.asking_seconds += time.perf_counter() - begun

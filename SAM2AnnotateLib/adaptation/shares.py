@@ -32,15 +32,23 @@ class PairedScore:
 
     Args:
         kind: ``box`` or ``point``.
+        number: of the slice among those held out.
         by_share: for `NOTHING`, `HALF` and `ALL`.
     """
 
     kind: str
+    number: int
     by_share: Mapping[float, float]
 
 
 def paired_scores(
-    one: AnnotatedSlice, engine: SegmentationEngine, adapter: Adapter, policy: RegionPolicy, rng: np.random.Generator, draws: int
+    one: AnnotatedSlice,
+    engine: SegmentationEngine,
+    adapter: Adapter,
+    policy: RegionPolicy,
+    rng: np.random.Generator,
+    draws: int,
+    number: int = 0,
 ) -> Iterator[PairedScore]:
     """Ask about a held-out slice as a person would: a tight box and a click deep inside, then boxes and clicks that are less exact.
 
@@ -51,13 +59,14 @@ def paired_scores(
         policy: which part of a slice the model sees.
         rng: draws the boxes and clicks.
         draws: of each kind, the exact one included.
+        number: of the slice, for `PairedScore`.
     """
     shared = {share: replace(adapter.card, blend=dict.fromkeys(PROMPTED_KINDS, share)) for share in (HALF, ALL)}
     asked = {NOTHING: engine, **{share: engine.with_adapter(Adapter(adapter.tensors, card)) for share, card in shared.items()}}
     encoders = {share: one.encoder.with_engine(taught) for share, taught in asked.items()}
     for kind, prompt in prompts_on(one.mask, rng, draws):
         masks = {share: predict_slice(encoder, one.position, prompt, policy).mask for share, encoder in encoders.items()}
-        yield PairedScore(kind, {share: dice(mask, one.mask) for share, mask in masks.items()})
+        yield PairedScore(kind, number, {share: dice(mask, one.mask) for share, mask in masks.items()})
 
 
 def prompts_on(mask: np.ndarray, rng: np.random.Generator, draws: int) -> Iterator[tuple[str, SlicePrompt]]:
@@ -82,7 +91,7 @@ def share_for(scores: Sequence[PairedScore]) -> float:
     """The share for a kind of prompt, by all that was asked of it on slices held out.
 
     All of what was learned where that is better than the half, and better than nothing; else the half, unless it is clearly worse than the
-    model as it came: two answers that err in different places seldom err more together.
+    model as it came, by more than chance has it from slice to slice: two answers that err in different places seldom err more together.
 
     Args:
         scores: of one kind, at least one.
@@ -90,7 +99,14 @@ def share_for(scores: Sequence[PairedScore]) -> float:
     gains = {share: float(np.mean([one.by_share[share] - one.by_share[NOTHING] for one in scores])) for share in (HALF, ALL)}
     if gains[ALL] >= gains[HALF] and gains[ALL] > 0:
         return ALL
-    return HALF if gains[HALF] >= -_ALLOWED_LOSS else NOTHING
+    return HALF if gains[HALF] + _standard_error(scores) >= -_ALLOWED_LOSS else NOTHING
+
+
+def _standard_error(scores: Sequence[PairedScore]) -> float:
+    """Of the mean gain of the half: over slices, as prompts on one slice have much in common; 0 for one slice."""
+    slices = sorted({one.number for one in scores})
+    gains = [np.mean([one.by_share[HALF] - one.by_share[NOTHING] for one in scores if one.number == number]) for number in slices]
+    return float(np.std(gains, ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
 
 
 def mean_of(scores: Sequence[PairedScore], share: float) -> float:

@@ -76,7 +76,7 @@ def _with_scores(monkeypatch, **by_kind):
     from SAM2AnnotateLib.adaptation import learning as module
 
     shares = (NOTHING, HALF, ALL)
-    pairs = [PairedScore(kind, dict(zip(shares, scores, strict=True))) for kind, scores in by_kind.items()]
+    pairs = [PairedScore(kind, 0, dict(zip(shares, scores, strict=True))) for kind, scores in by_kind.items()]
     monkeypatch.setattr(module, "paired_scores", lambda *_: pairs)
 
 

@@ -14,7 +14,8 @@ from SAM2AnnotateLib.propagation import RegionPolicy
 
 
 def _scores(*rows) -> list[PairedScore]:
-    return [PairedScore("box", dict(zip((NOTHING, HALF, ALL), row, strict=True))) for row in rows]
+    """One slice each."""
+    return [PairedScore("box", number, dict(zip((NOTHING, HALF, ALL), row, strict=True))) for number, row in enumerate(rows)]
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,8 @@ def _scores(*rows) -> list[PairedScore]:
         ([(0.5, 0.7, 0.6), (0.6, 0.7, 0.6)], HALF),  # all of it is better than nothing, the half is better still
         ([(0.90, 0.89, 0.7), (0.92, 0.90, 0.8)], HALF),  # a loss as small as short runs have is no reason to refuse
         ([(0.90, 0.86, 0.7), (0.92, 0.88, 0.8)], NOTHING),  # this is clearly worse
+        ([(0.9, 0.95, 0.9), (0.9, 0.3, 0.2), (0.9, 1.0, 0.9), (0.9, 0.97, 0.9)], HALF),  # one slice of four is lost: that may be chance
+        ([(0.9, 0.7, 0.6), (0.9, 0.8, 0.6), (0.9, 0.6, 0.5), (0.9, 0.7, 0.6)], NOTHING),  # all of them lose
         ([(0.90, 0.7, 0.89)], NOTHING),  # all of it is no better than nothing
         ([(1.0, 1.0, 1.0)], HALF),
         ([(0.9, 0.2, 0.2)] + 9 * [(0.5, 0.8, 0.9)], ALL),  # one slice that is lost does not outweigh nine
