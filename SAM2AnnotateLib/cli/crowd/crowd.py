@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from . import consensus, init, invite, serve, status
+from . import consensus, demo, init, invite, serve, status
 
 _EXAMPLES = """\
 examples, in the order in which a project goes:
+  sam2annotate crowd demo
   sam2annotate crowd init livers --volumes scans/*.nii.gz --object Liver
   sam2annotate crowd invite livers --role owner --address https://boxes.hospital.example
   sam2annotate crowd serve livers --host 0.0.0.0 --certificate server.pem --key server.key
   sam2annotate crowd status livers
   sam2annotate crowd consensus livers
 """
-_COMMANDS = (init, serve, invite, status, consensus)
+_COMMANDS = (demo, init, serve, invite, status, consensus)
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:

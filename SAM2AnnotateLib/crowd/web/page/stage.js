@@ -108,8 +108,8 @@ export class Stage {
   }
 
   _outline(line) {
-    // A contour's places are middles of pixels, which lie half a pixel from the edges.
-    const points = line.map(([row, column]) => this.view.toScreen([row + 0.5, column + 0.5]).join(",")).join(" ");
+    // Along the edges of pixels, as boxes are: pixel (0, 0) covers 0 to 1.
+    const points = line.map((place) => this.view.toScreen(place).join(",")).join(" ");
     return draw("polygon", { class: "outline", points });
   }
 }
