@@ -96,7 +96,7 @@ def truth_of(project: CrowdProject):
 
 
 def let_colleagues_answer(records: CrowdRecords, project: CrowdProject) -> None:
-    """Three simulated people answer all slices through the real assignment; what they leave in doubt goes to the reviewer, as by `crowd consensus`."""
+    """Three simulated people answer all slices; what they leave in doubt goes to the reviewer, as by `crowd consensus`."""
     from ...crowd.outcome import doubtful_slices, make_outcome
     from ...crowd.simulated import PEOPLE, SimulatedPerson
     from ...crowd.simulated.crowd import run_crowd
