@@ -29,8 +29,8 @@ def with_missing_boxes(answers: Sequence[Answer], share: float, way: str, seed: 
     """The answers with a share of each person's boxes turned into "not on this slice", as study C's people forgot them.
 
     Args:
-        answers: in any order. Those to known tasks stay as they are.
-        share: of each person's boxes of an object, rounded.
+        answers: in any order; those to known tasks as well: who forgets, forgets there, too.
+        share: of each person's boxes of an object on a volume, rounded.
         way: one of `MISSING_WAYS`.
         seed: of who misses what.
 
@@ -44,7 +44,7 @@ def with_missing_boxes(answers: Sequence[Answer], share: float, way: str, seed: 
         raise InputError(f"Boxes go missing by one of {', '.join(MISSING_WAYS)}, a share of 0 to 1 of them; got '{way}' and {share!r}.")
     drawn: dict[tuple[str, str, str], list[int]] = {}
     for one in answers:
-        if one.kind == "box" and not one.gold:
+        if one.kind == "box":
             drawn.setdefault((one.person, one.task.volume, one.task.object), []).append(one.task.position)
     lost: set[tuple[str, str, str, int]] = set()
     for key, positions in sorted(drawn.items()):
@@ -57,9 +57,7 @@ def with_missing_boxes(answers: Sequence[Answer], share: float, way: str, seed: 
             chosen = [int(position) for position in rng.permutation(sorted(positions))[:count]]
         lost.update((*key, position) for position in chosen)
     return [
-        replace(one, kind="absent", boxes_rc=())
-        if not one.gold and (one.person, one.task.volume, one.task.object, one.task.position) in lost
-        else one
+        replace(one, kind="absent", boxes_rc=()) if (one.person, one.task.volume, one.task.object, one.task.position) in lost else one
         for one in answers
     ]
 

@@ -16,6 +16,7 @@ from ...simulation.workflow import PROMPTS, Workflow
 from ...yaml_config.fields import build, list_of, read_number, read_text, read_whole, read_window
 from ...yaml_config.names import require_names
 from .config_calibration import JOINT_RULES, NO_EDITS, REFERENCE, CalibrationConfig
+from .config_crowd import CrowdConfig
 from .config_data import DataConfig, FolderPair
 from .config_downstream import DownstreamConfig
 from .config_learning import AutoPromptsConfig, CorrectionsSavedConfig, PromptLearningConfig, PrototypesConfig
@@ -30,6 +31,7 @@ __all__ = [
     "ComparisonConfig",
     "ComputeConfig",
     "CorrectionsSavedConfig",
+    "CrowdConfig",
     "DataConfig",
     "DownstreamConfig",
     "FolderPair",
@@ -65,6 +67,7 @@ class StudyConfig:
         auto_prompts: slices that nobody annotated (study B); None leaves it out.
         prototypes: one prompt for the data set (study E); None leaves it out.
         corrections_saved: the annotator whose model learns; None leaves it out.
+        crowd: boxes from many people (study C); None leaves it out.
         downstream: the nnU-Nets; None leaves them out.
         compute: the machine's share in it.
 
@@ -91,6 +94,7 @@ class StudyConfig:
     auto_prompts: AutoPromptsConfig | None = None
     prototypes: PrototypesConfig | None = None
     corrections_saved: CorrectionsSavedConfig | None = None
+    crowd: CrowdConfig | None = None
     downstream: DownstreamConfig | None = None
     compute: ComputeConfig = field(default_factory=ComputeConfig)
 
@@ -139,6 +143,7 @@ class StudyConfig:
                 "auto_prompts": AutoPromptsConfig.from_mapping,
                 "prototypes": PrototypesConfig.from_mapping,
                 "corrections_saved": CorrectionsSavedConfig.from_mapping,
+                "crowd": CrowdConfig.from_mapping,
                 "downstream": DownstreamConfig.from_mapping,
                 "compute": ComputeConfig.from_mapping,
             },

@@ -11,9 +11,9 @@ from ...yaml_config.fields import build, list_of, read_number, read_text, read_w
 
 # No box is missing but for what the people's skill says.
 NONE_MISSING = "none"
-# What is made of the same boxes: a mask for each box of each person, majority; a mask for each consensus box; the same with slices between
-# interpolated by shape; consensus boxes through SAM 2's memory.
-CROWD_WAYS = ("voted", "by_slice", "interpolated", "memory")
+# What is made of the same boxes: of each slice the person's box that the model scores best, as study C; each consensus box by itself; the
+# same with slices between interpolated by shape; consensus boxes through SAM 2's memory.
+CROWD_WAYS = ("best_scored", "by_slice", "interpolated", "memory")
 
 
 @dataclass(frozen=True)

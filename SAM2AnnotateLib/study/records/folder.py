@@ -34,7 +34,7 @@ from .units import Unit, parse_unit, units_of_stage
 
 CONFIG_FILE = "study.yaml"
 # Kinds of unit that training for an nnU-Net has no part in.
-_OF_ALL_CASES = ("comparison", "worst_first", "prompt_learning", "auto_prompts", "one_volume")
+_OF_ALL_CASES = ("comparison", "worst_first", "prompt_learning", "auto_prompts", "one_volume", "crowd")
 
 
 class Study:
@@ -104,14 +104,16 @@ class Study:
         return units_of_stage(self.config, stage)
 
     def case_ids_of(self, unit: str) -> tuple[str, ...]:
-        """The cases that a unit is done for: those for training; for what is compared or learned all; of a series the first; for a model
-        ``""``, which stands for no case.
+        """The cases that a unit is done for: those for training; for what is compared or learned all; of a series the first; of a
+        crowd's people the first of all; for a model ``""``, which stands for no case.
         """
         kind = self._unit(unit).kind
         if kind == "models":
             return ("",)
         if kind == "series":
             return tuple(series_of(self.config, self.cases))
+        if kind == "crowd_people":
+            return tuple(case.case_id for case in self.cases[:1])
         if kind == "prototypes":
             return prototype_cases(self.config, self.cases)[1]
         return tuple(case.case_id for case in (self.cases if kind in _OF_ALL_CASES else self.training_cases))

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ...crowd.simulated import PEOPLE
 from ...engine.checkpoints import find_checkpoint
 from ...errors import InputError
 from ...nnunet.cases.splits import TRAIN
@@ -20,7 +21,7 @@ from .cases import StudyCase
 from .digests import FileDigests
 from .groups import prototype_cases, series_of
 from .plain_json import sha256_of
-from .units import LEARNING_KINDS, Unit
+from .units import CROWD_KINDS, LEARNING_KINDS, Unit
 
 # Raised when results of an older version must not be taken for those of this one.
 _FORMAT = 2
@@ -126,6 +127,8 @@ class UnitInputs:
             return {"workflow": _decisive(workflow), "corrections": workflow.corrections, "times": config.comparison.worst_first}
         if unit.kind in LEARNING_KINDS:
             return self._learning(unit, case_id)
+        if unit.kind in CROWD_KINDS:
+            return self._crowd(unit)
         if unit.kind == "prompts":
             return {"prompts": config.prompts, "roi": config.workflow.roi}
         own: dict[str, Any] = {"workflow": _decisive(config.workflow)}
@@ -163,6 +166,22 @@ class UnitInputs:
         if unit.kind == "series":
             return {**found, "cases": [self._case(one) for one in series_of(config, cases)[case_id]]}
         return {**found, "learn_after": saved.learn_after}
+
+    def _crowd(self, unit: Unit) -> dict:
+        """The crowd; what it is asked; for its people without a model all cases."""
+        config = self._config.crowd
+        assert config is not None
+        found = {
+            "skills": [PEOPLE[name] for name in config.skills],
+            "largest": config.largest,
+            "beyond": config.beyond,
+            "gold_every": config.gold_every,
+        }
+        if unit.kind == "crowd_people":
+            cases = [self._case(case_id) for case_id in self._cases]
+            return {**found, "crowds": config.crowds, "random_share": config.random_share, "cases": cases}
+        settings = [setting for setting in config.settings if setting.people == int(unit.name)]
+        return {**found, "settings": settings, "missing": config.missing, "roi": self._config.workflow.roi}
 
     def _downstream(self, name: str, calibration: Calibration | None) -> dict:
         """The options, the organ masks, the test cases, and the training cases with the labels that they are trained on."""

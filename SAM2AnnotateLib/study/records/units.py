@@ -12,6 +12,8 @@ from ..configuration.config_learning import AS_IT_CAME
 STAGES = ("first", "joint", "scenarios", "models")
 # Units of the blocks of `config_learning`.
 LEARNING_KINDS = ("prompt_learning", "auto_prompts", "prototypes", "one_volume", "series")
+# Units of the block `crowd`: masks by number of people; people without a model.
+CROWD_KINDS = ("crowd", "crowd_people")
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,8 @@ class Unit:
 
     Args:
         kind: ``prompts``, ``sweep``, ``joint``, ``scenarios``, ``comparison``, ``worst_first``, ``prompt_learning``, ``auto_prompts``,
-            ``prototypes``, ``one_volume``, ``series`` or ``models``.
-        name: of the scenario, workflow, way or model; empty for the others.
+            ``prototypes``, ``one_volume``, ``series``, ``crowd``, ``crowd_people`` or ``models``.
+        name: of the scenario, workflow, way or model; the number of people of a crowd; empty for the others.
         rule: index of the comparison's rule of acceptance.
     """
 
@@ -44,7 +46,7 @@ def units_of_stage(config: StudyConfig, stage: str) -> tuple[str, ...]:
             units += [f"comparison/{flow.name}/{n}" for flow in config.comparison.workflows for n in range(len(config.comparison.rules))]
             if config.comparison.worst_first:
                 units += [f"worst_first/{flow.name}" for flow in config.comparison.workflows if has_worst_first(flow)]
-        return (*units, *_learning_units(config))
+        return (*units, *_learning_units(config), *_crowd_units(config))
     if stage == "joint":
         return ("joint",) if config.calibration and config.calibration.joint == "to_target" else ()
     if stage == "scenarios":
@@ -67,6 +69,13 @@ def _learning_units(config: StudyConfig) -> list[str]:
         units += ["one_volume"] if config.corrections_saved.learn_after else []
         units += ["series"] if config.corrections_saved.volumes else []
     return units
+
+
+def _crowd_units(config: StudyConfig) -> list[str]:
+    """Those of `config_crowd`."""
+    if config.crowd is None:
+        return []
+    return [*(f"crowd/{people}" for people in config.crowd.people), *(["crowd_people"] if config.crowd.crowds else [])]
 
 
 def parse_unit(config: StudyConfig, unit: str) -> Unit:

@@ -6,7 +6,7 @@ import hashlib
 import math
 import zlib
 from dataclasses import asdict, astuple
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from ..records.cases import StudyCase
 from ..records.folder import Study
 from ..records.groups import prototype_cases, series_of
 from ..records.units import LEARNING_KINDS
+from .crowd_work import CrowdWork
 from .learning_work import LearningWork, WorkObject
 from .model import study_engine
 
@@ -100,6 +101,8 @@ class CaseWork:
             found = {"objects": [self._worst_first(one, workflow, config.comparison.worst_first) for one in self._objects]}
         elif kind in LEARNING_KINDS:
             found = self._learning(kind, rest)
+        elif kind == "crowd":
+            found = self._crowd_work.masks(int(rest))
         else:
             raise InputError(f"Unknown unit '{unit}' of a study.")
         return {**found, "encoded": self._bench.engine.encoded - before}
@@ -156,6 +159,11 @@ class CaseWork:
         if kind == "prototypes":
             return work.prototypes(name, prototype_cases(self._study.config, self._study.cases)[0])
         return work.prompt_learning(name)
+
+    @cached_property
+    def _crowd_work(self) -> CrowdWork:
+        """Kept, so that one crowd answers for all of a case's units."""
+        return CrowdWork(self._study.config, self._case, self.learning_objects())
 
     def learning_objects(self) -> list[WorkObject]:
         """The objects of the case, as the units take them in which the model learns."""

@@ -34,6 +34,8 @@ def require_ready(study: Study, *, models: bool, here: bool) -> None:
         if checkpoint.architecture is not None:
             _require_packages("Simulating an annotator", INSTALL_HINT, package_for("auto", checkpoint.architecture))
         require_local_file(checkpoint)
+        if study.config.crowd is not None:
+            _require_packages("A simulated crowd", "pip install 'sam2annotate[crowd]'", "sqlalchemy", "alembic")
     if models and _is_left(study, "models"):
         require_organ_masks(study)
         if here:
