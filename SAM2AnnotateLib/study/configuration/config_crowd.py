@@ -37,13 +37,15 @@ class CrowdConfig:
 
     Args:
         people: numbers of people that are compared, of one crowd of as many as the largest.
-        every: slice steps that are compared, by each number of people.
+        every: slice steps that are compared.
+        sparse_people: numbers of people by whom steps above the first, and missing boxes, are tried; empty: all of `people`.
         missing: share of each person's boxes that go missing where that is tried; 0: not.
         skills: names of `crowd.simulated.PEOPLE`; the people have them in turn.
         beyond: slices that are asked beyond each end of the object.
         gold_every: of a copy of the object each n-th slice is asked with a known answer, unseen among the others.
         crowds: crowds without a model, in which one of `largest` people answers at random now and then; 0: none.
         random_share: of that person's answers.
+        answers: numbers of answers of each person in those crowds.
 
     Raises:
         InputError: if a number is out of its range, or a skill is none.
@@ -51,19 +53,23 @@ class CrowdConfig:
 
     people: tuple[int, ...] = (1, 2, 3, 5, 7)
     every: tuple[int, ...] = (1, 2, 4, 8)
+    sparse_people: tuple[int, ...] = ()
     missing: float = 0.3
     skills: tuple[str, ...] = ("typical",)
     beyond: int = 3
     gold_every: int = 3
     crowds: int = 50
     random_share: float = 0.1
+    answers: tuple[int, ...] = (100, 200, 300)
 
     def __post_init__(self) -> None:
-        for name, least, most in (("people", 1, 15), ("every", 1, 100)):
+        for name, least, most in (("people", 1, 15), ("every", 1, 100), ("answers", 10, 10_000)):
             numbers = getattr(self, name)
             rising = all(a < b for a, b in pairwise(numbers))
             if not numbers or not rising or numbers[0] < least or numbers[-1] > most:
                 raise InputError(f"'{name}' lists rising numbers from {least} to {most}, got {list(numbers)}.")
+        if not set(self.sparse_people) <= set(self.people):
+            raise InputError(f"'sparse_people' lists some of 'people', {list(self.people)}, got {list(self.sparse_people)}.")
         unknown = [name for name in self.skills if name not in PEOPLE]
         if unknown or not self.skills:
             raise InputError(f"'skills' lists some of {', '.join(PEOPLE)}, got {', '.join(self.skills) or 'none'}.")
@@ -81,10 +87,12 @@ class CrowdConfig:
 
     @property
     def settings(self) -> tuple[CrowdSetting, ...]:
-        """All that is compared: every step with every number of people, and missing boxes where every slice is asked."""
-        found = [CrowdSetting(people, every) for people, every in product(self.people, self.every)]
+        """All that is compared: numbers of people at the first step, the other steps, and missing boxes at the first step."""
+        sparse = self.sparse_people or self.people
+        found = [CrowdSetting(people, self.every[0]) for people in self.people]
+        found += [CrowdSetting(people, every) for people, every in product(sparse, self.every[1:])]
         if self.missing:
-            found += [CrowdSetting(people, self.every[0], way) for way, people in product(MISSING_WAYS, self.people)]
+            found += [CrowdSetting(people, self.every[0], way) for way, people in product(MISSING_WAYS, sparse)]
         return tuple(found)
 
     @classmethod
@@ -93,11 +101,13 @@ class CrowdConfig:
         readers = {
             "people": list_of(read_whole),
             "every": list_of(read_whole),
+            "sparse_people": list_of(read_whole),
             "missing": read_number,
             "skills": list_of(read_text),
             "beyond": read_whole,
             "gold_every": read_whole,
             "crowds": read_whole,
             "random_share": read_number,
+            "answers": list_of(read_whole),
         }
         return build(cls, content, place, readers)

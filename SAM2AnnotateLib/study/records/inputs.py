@@ -179,7 +179,8 @@ class UnitInputs:
         }
         if unit.kind == "crowd_people":
             cases = [self._case(case_id) for case_id in self._cases]
-            return {**found, "crowds": config.crowds, "random_share": config.random_share, "cases": cases}
+            asked = {"crowds": config.crowds, "random_share": config.random_share, "answers": config.answers, "people": config.people}
+            return {**found, **asked, "cases": cases}
         settings = [setting for setting in config.settings if setting.people == int(unit.name)]
         return {**found, "settings": settings, "missing": config.missing, "roi": self._config.workflow.roi}
 

@@ -103,6 +103,8 @@ class CaseWork:
             found = self._learning(kind, rest)
         elif kind == "crowd":
             found = self._crowd_work.masks(int(rest))
+        elif kind == "crowd_people":
+            found = self._crowd_work.people([case.case_id for case in self._study.cases])
         else:
             raise InputError(f"Unknown unit '{unit}' of a study.")
         return {**found, "encoded": self._bench.engine.encoded - before}
@@ -163,7 +165,7 @@ class CaseWork:
     @cached_property
     def _crowd_work(self) -> CrowdWork:
         """Kept, so that one crowd answers for all of a case's units."""
-        return CrowdWork(self._study.config, self._case, self.learning_objects())
+        return CrowdWork(self._study.config, self._case, self.learning_objects(), self._objects_of)
 
     def learning_objects(self) -> list[WorkObject]:
         """The objects of the case, as the units take them in which the model learns."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from ...crowd.simulated import (
     with_missing_boxes,
 )
 from ...crowd.simulated.made_up_project import KNOWN, OBJECT, VOLUME, asked_positions, made_up_project
+from ...crowd.simulated.finding import random_people_found
 from ...geometry import Extent
 from ...intensity import IntensityMapping
 from ...metrics import dice
@@ -46,11 +49,15 @@ class CrowdWork:
         config: of the study.
         case: with its image.
         objects: of the case.
+        objects_of: the objects of another case, by its id.
     """
 
-    def __init__(self, config: StudyConfig, case: StudyCase, objects: Sequence[WorkObject]):
+    def __init__(
+        self, config: StudyConfig, case: StudyCase, objects: Sequence[WorkObject], objects_of: Callable[[str], Sequence[WorkObject]]
+    ):
         assert config.crowd is not None
-        self._config, self._crowd, self._case, self._objects = config, config.crowd, case, objects
+        self._config, self._crowd, self._case = config, config.crowd, case
+        self._objects, self._objects_of = objects, objects_of
         self._said: dict[int, _Said] = {}
 
     def masks(self, people: int) -> dict[str, Any]:
@@ -61,6 +68,34 @@ class CrowdWork:
             found.append({**one.key, "settings": settings})
             one.case.bench.engine.forget()
         return {"objects": found}
+
+    def people(self, case_ids: Sequence[str]) -> dict[str, Any]:
+        """Who is told of in many crowds, by answers of each person and answers for each slice; objects of all cases, no model.
+
+        Raises:
+            MissingPackageError: if scipy is not installed.
+        """
+        config, truths = self._crowd, {}
+        asked: list[Task] = []
+        known: dict[Task, GoldAnswer] = {}
+        for case_id in case_ids:
+            for one in self._objects_of(case_id):
+                name = f"{one.key['label']}-{one.key['instance']}"
+                truth = _boxes_of(one.case.memory.truth)
+                truths[case_id, name] = truths[f"{KNOWN} {case_id}", name] = truth
+                positions = asked_positions(truth, one.case.bench.stack, config.beyond).indices
+                asked += [Task(case_id, name, position) for position in positions]
+                tasks = [Task(f"{KNOWN} {case_id}", name, position) for position in positions[:: config.gold_every]]
+                known |= {task: GoldAnswer(task, truth.at(task.position)) for task in tasks}
+        skills = [PEOPLE[name] for name, _ in zip(cycle(config.skills), range(config.largest), strict=False)]
+        found = []
+        for answers, gold, per_slice in product(config.answers, (True, False), sorted({min(3, config.largest), config.largest})):
+            counts = random_people_found(
+                truths, asked, known if gold else {}, skills, per_slice=per_slice, random_share=config.random_share, crowds=config.crowds,
+                answers=answers, seed=self._config.seed,
+            )  # fmt: skip
+            found.append({"wanted": answers, "gold": gold, "per_slice": per_slice, **asdict(counts)})
+        return {"objects": [], "crowds": found}
 
     # -- one object --------------------------------------------------------------------------------------------------------------
 
