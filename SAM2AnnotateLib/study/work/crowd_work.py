@@ -24,8 +24,8 @@ from ...crowd.simulated import (
     of_people,
     with_missing_boxes,
 )
-from ...crowd.simulated.made_up_project import KNOWN, OBJECT, VOLUME, asked_positions, made_up_project
 from ...crowd.simulated.finding import random_people_found
+from ...crowd.simulated.made_up_project import KNOWN, OBJECT, VOLUME, asked_positions, made_up_project
 from ...geometry import Extent
 from ...intensity import IntensityMapping
 from ...metrics import dice
