@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 from ...errors import InputError
 from ...nnunet.scores.evaluation_tables import read_scores_csv
 from ...simulation.effort import Effort
+from .crowd_reader import read_crowd
 from .folder import Study
 from .learning_reader import read_learning
 from .results import Annotation, ForeseenSlice, ModelUnit, ObjectKey, PromptScore, StudyResults, UnitProgress, WorstFirst
-from .units import LEARNING_KINDS
+from .units import CROWD_KINDS, LEARNING_KINDS
 
 _NAN = float("nan")
 _Row = TypeVar("_Row")
@@ -33,7 +34,7 @@ def read_results(study: Study) -> StudyResults:
     comparison: dict[tuple[str, int], tuple[Annotation, ...]] = {}
     worst_first: dict[str, tuple[WorstFirst, ...]] = {}
     first = study.units_of_stage("first")
-    learning = read_learning(first, reader.objects)
+    learning, crowd = read_learning(first, reader.objects), read_crowd(first, reader.objects, reader.entries)
     for unit in first:
         kind, *rest = unit.split("/")
         if kind == "prompts":
@@ -42,7 +43,7 @@ def read_results(study: Study) -> StudyResults:
             comparison[rest[0], int(rest[1])] = reader.objects(unit, _annotation)
         elif kind == "worst_first":
             worst_first[rest[0]] = reader.objects(unit, _worst_first)
-        elif kind not in LEARNING_KINDS:
+        elif kind not in (*LEARNING_KINDS, *CROWD_KINDS):
             reader.count(unit)
     for unit in study.units_of_stage("joint"):
         reader.count(unit)
@@ -65,6 +66,7 @@ def read_results(study: Study) -> StudyResults:
         events=events,
         damaged_log_lines=damaged,
         learning=learning,
+        crowd=crowd,
     )
 
 
@@ -110,6 +112,14 @@ class _Reader:
                     key = _key(case, entry)
                     rows[key] = read(key, entry)
         return tuple(rows[key] for key in sorted(rows))
+
+    def entries(self, unit: str, name: str, read: Callable[[dict], _Row]) -> tuple[_Row, ...]:
+        """One row for each entry of a list that the unit's results hold under a name."""
+        rows = []
+        for case, result in self.count(unit):
+            with self._understood(unit, case):
+                rows += [read(entry) for entry in result[name]]
+        return tuple(rows)
 
     def model(self, unit: str) -> ModelUnit | None:
         """A trained model, or None."""

@@ -216,6 +216,59 @@ class LearningResults:
 
 
 @dataclass(frozen=True)
+class CrowdScore:
+    """What one way made of a crowd's boxes of one object.
+
+    Args:
+        key: the object.
+        people: answers for each slice.
+        every: each n-th slice was asked.
+        missing: `config_crowd.NONE_MISSING`, or how boxes were missing.
+        way: one of `config_crowd.CROWD_WAYS`.
+        boxes: that were drawn; the same for all ways.
+        slice_dsc: mean over the slices that show the object.
+        volume_dsc: of the volume, over all slices from the first to the last that was asked.
+    """
+
+    key: ObjectKey
+    people: int
+    every: int
+    missing: str
+    way: str
+    boxes: int
+    slice_dsc: float
+    volume_dsc: float
+
+
+@dataclass(frozen=True)
+class CrowdFoundOut:
+    """Who was told of in many crowds; see `crowd.simulated.finding.FoundOut`.
+
+    Args:
+        wanted: answers of each person, about.
+        gold: whether there were known answers.
+        per_slice: answers for each slice.
+    """
+
+    wanted: int
+    gold: bool
+    per_slice: int
+    answers: int
+    bad: int
+    found: int
+    good: int
+    accused: int
+
+
+@dataclass(frozen=True)
+class CrowdResults:
+    """What was found with simulated crowds; each part empty if the study has none of it."""
+
+    scores: tuple[CrowdScore, ...] = ()
+    found_out: tuple[CrowdFoundOut, ...] = ()
+
+
+@dataclass(frozen=True)
 class UnitProgress:
     """How far a unit of work is, over all its cases."""
 
@@ -260,6 +313,7 @@ class StudyResults:
         events: lines of the log, in their order.
         damaged_log_lines: lines that cannot be read.
         learning: of the units in which the model learns.
+        crowd: of the units in which a crowd draws boxes.
     """
 
     prompts: tuple[PromptScore, ...]
@@ -274,6 +328,7 @@ class StudyResults:
     events: tuple[Mapping[str, Any], ...]
     damaged_log_lines: int
     learning: LearningResults = LearningResults()
+    crowd: CrowdResults = CrowdResults()
 
     def progress_of(self, stage: str) -> tuple[UnitProgress, ...]:
         """The units of a stage: ``scenarios`` gives those of all scenarios."""

@@ -19,7 +19,7 @@ TABLE_NAMES = (
     "doubt_calibration", "doubt_together",
     "workflows", "comparison", "comparison_paired", "comparison_verdicts", "comparison_labels", "comparison_cases",
     "comparison_all_cases", "worst_first", "corrections_saved", "one_volume", "one_volume_total", "prompt_learning", "auto_prompts",
-    "prototypes", "settings", "versions", "runs", "progress", "cases",
+    "prototypes", "crowd", "crowd_loss", "crowd_people", "settings", "versions", "runs", "progress", "cases",
 )  # fmt: skip
 
 

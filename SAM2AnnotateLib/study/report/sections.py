@@ -13,6 +13,7 @@ from ..tables import model_tables, prompt_tables, provenance, workload_tables
 from ..tables.workload_tables import seconds_text
 from . import figures, takeaways
 from .comparison_section import comparison_section
+from .crowd_section import crowd_section
 from .doubt_section import doubt_section
 from .example_slices import draw_examples
 from .learning_section import learning_sections
@@ -36,6 +37,7 @@ def report_sections(study: Study, results: StudyResults) -> list[Section]:
         doubt_section(study, results),
         comparison_section(study, results, unfinished(results, "comparison")),
         *learning_sections(study, results, unfinished),
+        crowd_section(study, results, unfinished),
         _provenance(study, results),
         _configuration(study),
     ]

@@ -38,6 +38,8 @@ def lead_of(study: Study) -> str:
         asked.append("How many corrections does a model save that learns from what was annotated?")
     if config.prototypes is not None:
         asked.append("Does one prompt serve a data set?")
+    if config.crowd is not None:
+        asked.append("What are boxes of many people worth, through SAM 2's memory against one by one?")
     if not asked:
         asked.append("What is a prompt worth?")
     train, test = len(study.training_cases), len(study.test_cases)

@@ -194,6 +194,13 @@ def test_the_learning_preset_has_all_four_blocks():
     assert config.calibration is None and config.downstream is None
 
 
+def test_the_crowd_preset_asks_for_one_to_seven_people_and_every_step():
+    config = _preset("crowd")
+    assert config.crowd is not None and config.crowd.largest == 7
+    assert {setting.every for setting in config.crowd.settings} == {1, 2, 4, 8}
+    assert config.calibration is None and config.downstream is None
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_every_block_of_a_preset_is_explained(name):
     lines = preset_text(name).splitlines()
@@ -206,7 +213,7 @@ def test_every_block_of_a_preset_is_explained(name):
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
     with pytest.raises(
-        InputError, match="Unknown preset 'knee': expected one of comparison, learning, mini-hippocampus, misera-femur, misera-liver"
+        InputError, match="Unknown preset 'knee': expected one of comparison, crowd, learning, mini-hippocampus, misera-femur, misera-liver"
     ):
         preset_text("knee")
 
