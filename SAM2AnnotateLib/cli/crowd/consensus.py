@@ -62,7 +62,6 @@ def run(options: argparse.Namespace) -> int:
     place = project.folder / CONSENSUS_FOLDER
     require_writable_folder(place / "report.html") if place.is_dir() else require_writable_folder(place)
     with sole_writer(place), open_records([project], options.database) as records:
-        records.add_project(project)
         said = said_in(records, project)
         outcome = make_outcome(
             project, said, None if options.without_model else lambda: engine_from(options), options.way,

@@ -61,10 +61,11 @@ def run(options: argparse.Namespace) -> int:
         options.folder, options.volumes, objects, gold=gold, title=options.title, axis=options.axis, window=options.window,
         every=options.every, people=options.people, training=options.training, say=print,
     )  # fmt: skip
-    with open_records([project], None) as records:
-        records.add_project(project)
-        where = records.database.shown
-    print(f"'{project.title}': {len(project.tasks())} tasks on {len(project.volumes)} volumes, {options.people} people each.")
+    with open_records([project], None, may_upgrade=True) as records:
+        where, known = records.database.shown, len(records.gold_answers(project.key))
+        tasks = sum(one.tasks for one in records.progress(project.key).volumes)
+    what = f"{tasks} tasks for {options.people} people each, {known} with a known answer"
+    print(f"'{project.title}': {what}, on {len(project.volumes)} volumes.")
     print(f"Answers are kept in {where}.")
     print(f"Next: edit {options.folder / 'project.yaml'}, then")
     print(f"  sam2annotate crowd invite {options.folder} --role owner")

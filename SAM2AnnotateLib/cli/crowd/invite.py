@@ -35,7 +35,6 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--address is where people reach the server, such as https://boxes.hospital.example, got '{options.address}'.")
     project = read(options.folder)
     with open_records([project], options.database) as records:
-        records.add_project(project)
         token = records.make_invite(project.key, options.role, options.days, options.uses, options.note)
     print(f"{options.address.rstrip('/')}/#invite={token}")
     return 0

@@ -68,11 +68,32 @@ def database_of(projects: list[CrowdProject], given: str | None) -> str | Path:
     return projects[0].folder / DATABASE_FILE
 
 
-def open_records(projects: list[CrowdProject], given: str | None) -> CrowdRecords:
-    """The database, made or upgraded; says on standard error where the older one was copied to."""
+def open_records(projects: list[CrowdProject], given: str | None, may_upgrade: bool = False) -> CrowdRecords:
+    """The database, with these projects in it.
+
+    A project that is there already stays as it is: what project.yaml says now counts from the next start of the server on, so that a server
+    that runs never meets tasks that it does not know.
+
+    Args:
+        projects: read already.
+        given: ``--database``.
+        may_upgrade: whether an older database is brought to this version's form; says on standard error where it was copied to before.
+
+    Raises:
+        InputError: if the database is newer than this program, or older and may not be upgraded.
+        OutputError: if it cannot be opened or written.
+    """
     from ...crowd.records import CrowdRecords
 
-    records = CrowdRecords.open(database_of(projects, given))
-    if records.backup is not None:
-        print(f"The database has this version's form now. As it was before: {records.backup}", file=sys.stderr)
+    records = CrowdRecords.open(database_of(projects, given), may_upgrade=may_upgrade)
+    try:
+        if records.backup is not None:
+            print(f"The database has this version's form now. As it was before: {records.backup}", file=sys.stderr)
+        known = records.projects()
+        for project in projects:
+            if project.key not in known:
+                records.add_project(project)
+    except BaseException:
+        records.close()
+        raise
     return records

@@ -47,6 +47,6 @@ def run(options: argparse.Namespace) -> int:
     address = Address(options.host, options.port, options.certificate, options.key, options.behind_proxy)
     address.require_safe()
     projects = [read(folder) for folder in options.folders]
-    with open_records(projects, options.database) as records:
+    with open_records(projects, options.database, may_upgrade=True) as records:
         serve(records, projects, address, functools.partial(print, flush=True))
     return 0

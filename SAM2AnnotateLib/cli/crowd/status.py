@@ -24,7 +24,6 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     project = read(options.folder)
     with open_records([project], options.database) as records:
-        records.add_project(project)
         progress = records.progress(project.key)
     print(json.dumps(progress.to_json(), indent=1) if options.json else table_of(progress))
     return 0

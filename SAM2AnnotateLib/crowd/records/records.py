@@ -44,7 +44,13 @@ class CrowdRecords:
 
     @classmethod
     def open(
-        cls, address: str | Path, *, durable: bool = True, passwords: Passwords | None = None, busy_seconds: float = BUSY_SECONDS
+        cls,
+        address: str | Path,
+        *,
+        durable: bool = True,
+        passwords: Passwords | None = None,
+        busy_seconds: float = BUSY_SECONDS,
+        may_upgrade: bool = True,
     ) -> CrowdRecords:
         """Open a database; make it, or bring it to this version's form, where that is to be done.
 
@@ -53,14 +59,15 @@ class CrowdRecords:
             durable: whether to wait for the disk at each commit; only simulations do without.
             passwords: how passwords are kept.
             busy_seconds: how long a writer waits for another.
+            may_upgrade: whether a database of an older form is brought to this version's.
 
         Raises:
-            InputError: if the address is none, or the database is newer than this program.
+            InputError: if the address is none, or the database is newer than this program, or older and may not be upgraded.
             OutputError: if it cannot be opened or written.
         """
         database = Database(address, durable, busy_seconds)
         try:
-            backup = upgrade(database)
+            backup = upgrade(database, may_upgrade=may_upgrade)
         except BaseException:
             database.close()
             raise

@@ -35,7 +35,9 @@ def set_doubtful(session: Session, project_id: int, doubtful: Iterable[Doubtful]
     for one in doubtful:
         task = tasks.get(one.task)
         if task is None:
-            raise InputError(f"The project has no task {one.task}.")
+            raise InputError(
+                f"The database has no task {one.task}.", "If project.yaml was changed, start the server once: sam2annotate crowd serve"
+            )
         row = there.get(task.id)
         if row is None:
             row = ReviewRow(

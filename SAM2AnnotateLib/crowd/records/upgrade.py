@@ -19,18 +19,19 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x53414D32  # any number that all versions share
 
 
-def upgrade(database: Database, versions: Path | None = None) -> str | None:
+def upgrade(database: Database, versions: Path | None = None, may_upgrade: bool = True) -> str | None:
     """Make the tables, or bring them to this version's form, all or nothing.
 
     Args:
         database: a SQLite file is made if it is missing.
         versions: folder of the migrations; the program's own by default.
+        may_upgrade: False refuses an older form; a database without tables gets them all the same.
 
     Returns:
         The copy that was made of a SQLite file before it was changed; None if none was.
 
     Raises:
-        InputError: if the database is newer than this program, or holds something else.
+        InputError: if the database is newer than this program, or holds something else, or is older and may not be upgraded.
         OutputError: if it cannot be written; it is as it was then.
     """
     database.create_file()
@@ -48,6 +49,11 @@ def upgrade(database: Database, versions: Path | None = None) -> str | None:
             raise InputError(f"The database '{database.shown}' holds tables of something else. Give another one.")
         if current == script.get_current_head():
             return None
+        if current is not None and not may_upgrade:
+            raise InputError(
+                f"The database '{database.shown}' has the form of an older version of SAM2Annotate ('{current}').",
+                "Stop the server of that version, then start this one's, which upgrades it: sam2annotate crowd serve FOLDER",
+            )
         copy = _copied(database, current) if current is not None else None
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

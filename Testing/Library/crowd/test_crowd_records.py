@@ -297,7 +297,7 @@ def test_the_queue_is_most_doubtful_first_and_a_decision_is_final_until_there_is
     records.set_doubtful("balls", [Doubtful(tasks[1], 0.4)])
     assert records.review_queue("balls") == [] and tasks[1] in records.decisions("balls")
     assert records.progress("balls").to_review == 0
-    with pytest.raises(InputError, match="has no task"):
+    with pytest.raises(InputError, match="The database has no task"):
         records.set_doubtful("balls", [Doubtful(Task("gone", "ball", 1), 0.4)])
     with pytest.raises(InputError, match="another decision"):
         records.set_doubtful("balls", [Doubtful(tasks[0], 0.4)])
@@ -348,6 +348,8 @@ def test_an_older_database_is_upgraded_after_a_copy_and_a_newer_one_is_refused(t
         'def upgrade():\n    op.add_column("people", sa.Column("mail", sa.String(80), nullable=True))\n'
     )
     with closing(Database(database)) as opened:
+        with pytest.raises(InputError, match="has the form of an older version of SAM2Annotate .'0001'.. Stop the server"):
+            upgrade(opened, newer, may_upgrade=False)
         copy = upgrade(opened, newer)
         with opened.read() as session:
             assert session.execute(text("SELECT name, mail FROM people")).all() == [("Anna", None)]
