@@ -54,7 +54,20 @@ ROOMS = (
 LEVELS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 # Rooms that are houses of their own, from the ground up; `presets` holds files only.
 INNER_ROOMS = {
-    "crowd": ("answers", "project", "records", "assignment", "consensus", "masks", "quality", "outcome", "report", "simulated", "web"),
+    "crowd": (
+        "answers",
+        "project",
+        "records",
+        "assignment",
+        "consensus",
+        "masks",
+        "quality",
+        "outcome",
+        "report",
+        "export",
+        "simulated",
+        "web",
+    ),
     "nnunet": ("cases", "sources", "data_sets", "runs", "scores"),
     "study": ("presets", "configuration", "records", "work", "tables", "report", "execution"),
 }

@@ -21,6 +21,8 @@ from SAM2AnnotateLib.review import ReviewSession
 from .WorklistFolder import WorklistCase, WorklistFolder
 
 SUFFIX = ".sam2annotate-proposal.json"
+# Stamps of what a crowd of people made (``sam2annotate crowd export --proposals``); no search replaces it.
+_OF_PEOPLE = "crowd:"
 _FORMAT = 1
 _MOST_BYTES = 1 << 28
 
@@ -42,6 +44,11 @@ class CaseProposal:
     doubt: float
     reason: str
     stamp: str
+
+    @property
+    def isOfPeople(self) -> bool:
+        """Whether a crowd of people made it, so that no search replaces it."""
+        return self.stamp.startswith(_OF_PEOPLE)
 
 
 _known: dict[Path, tuple[tuple[int, int], CaseProposal]] = {}
@@ -89,8 +96,8 @@ def find(case: WorklistCase) -> CaseProposal | None:
     return _known[path][1]
 
 
-def load(case: WorklistCase, grid: VolumeGrid) -> tuple[str, str, ReviewSession, dict] | None:
-    """The object that was found: name, axis, review, and what else is kept of it; None if none was.
+def load(case: WorklistCase, grid: VolumeGrid) -> list[tuple[str, str, ReviewSession, dict]]:
+    """The objects that were found: name, axis, review, and what else is kept of each; none if none was.
 
     Args:
         case: where.
@@ -101,10 +108,10 @@ def load(case: WorklistCase, grid: VolumeGrid) -> tuple[str, str, ReviewSession,
     """
     path = pathOf(case)
     if not path.is_file():
-        return None
+        return []
     fields = _read(path)
     if not fields.flag("found"):
-        return None
+        return []
     shape, matrix = fields.items("shape_kji"), fields.items("ijk_to_ras")
     try:
         isOfVolume = tuple(shape) == tuple(grid.shape_kji) and np.allclose(np.array(matrix, dtype=float), grid.ijk_to_ras, atol=1e-3)
@@ -112,6 +119,10 @@ def load(case: WorklistCase, grid: VolumeGrid) -> tuple[str, str, ReviewSession,
         raise InputError(f"The proposal '{path}' is damaged. Remove it, and propose again.") from exc
     if not isOfVolume:
         raise InputError(f"The proposal '{path}' was made on another volume than '{case.path.name}' is now. Remove it, and propose again.")
+    return [_objectOf(one, grid, path) for one in (fields, *fields.objects("more", []))]
+
+
+def _objectOf(fields: Fields, grid: VolumeGrid, path: Path) -> tuple[str, str, ReviewSession, dict]:
     axis, about = fields.text("axis"), fields.object("about").values
     if axis not in ("i", "j", "k"):
         raise InputError(f"The proposal '{path}' is damaged. Remove it, and propose again.")

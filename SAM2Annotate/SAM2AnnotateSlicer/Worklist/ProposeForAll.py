@@ -372,7 +372,7 @@ class ProposeForAll:
 
     def _isDue(self, case: WorklistCase) -> bool:
         known = CaseProposals.find(case)
-        return known is None or known.stamp != self._search.stamp or known.name != self.name
+        return known is None or (not known.isOfPeople and (known.stamp != self._search.stamp or known.name != self.name))
 
     def _endText(self) -> str:
         done, total = self.counts

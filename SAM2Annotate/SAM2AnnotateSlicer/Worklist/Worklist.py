@@ -130,16 +130,16 @@ class Worklist:
         return None if self.folder is None else CaseProposals.nextCase(self.folder, None if current is None else current.name)
 
     def _showProposal(self, case: WorklistCase, volumeNode) -> None:
-        """Show what was proposed for a case as an object to review; a proposal that cannot be used is told."""
+        """Show what was proposed for a case as objects to review, the first of them to begin with; what cannot be used is told."""
         logic = self._logic
         try:
             proposed = CaseProposals.load(case, volumeFromNode(volumeNode).grid)
         except InputError as error:
             logic.message.emit(told(error), True)
             return
-        if proposed is not None:
-            annotated = logic.addObject(*proposed)
-            logic.selectSegment(annotated.segmentationNode, annotated.segmentId)
+        added = [logic.addObject(*one) for one in proposed]
+        if added:
+            logic.selectSegment(added[0].segmentationNode, added[0].segmentId)
 
     def noteExported(self, volumeNode, dataSet: str) -> None:
         """A volume was written to a data set: if it is a case, remember that. Raises OutputError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import consensus, demo, init, invite, serve, status
+from . import consensus, demo, export, init, invite, serve, status
 
 _EXAMPLES = """\
 examples, in the order in which a project goes:
@@ -14,8 +14,9 @@ examples, in the order in which a project goes:
   sam2annotate crowd serve livers --host 0.0.0.0 --certificate server.pem --key server.key
   sam2annotate crowd status livers
   sam2annotate crowd consensus livers
+  sam2annotate crowd export livers -o labels
 """
-_COMMANDS = (demo, init, serve, invite, status, consensus)
+_COMMANDS = (demo, init, serve, invite, status, consensus, export)
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
