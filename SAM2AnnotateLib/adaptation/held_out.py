@@ -6,17 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..engine import PROMPT_KINDS, SegmentationEngine
+from ..engine import SegmentationEngine
 from ..geometry import Box2D
 from ..prompts import Point, SlicePrompt
-from ..propagation import RegionPolicy, SliceEncoder
-from ..propagation.growing_view import GrowingView
+from ..propagation import RegionPolicy
 from ..propagation.propagate import predict_slice
 from ..propagation.region_of_interest import paste
 from ..propagation.signed_distance import overlap as dice
 from .annotated_slice import AnnotatedSlice
-from .lessons import deepest_pixel, remembered_beside, run_crop, same_volume, union_box
+from .lessons import deepest_pixel, same_volume, union_box
 
+# What is asked of one slice alone; runs from slice to slice are `held_out_runs`.
+ASKED_KINDS = ("box", "point", "none")
 # From so many slices on they are held out in one turn.
 MANY = 20
 # Held-out slices that the model is asked about at most, and how many drawn ones are enough to ask about no others.
@@ -55,19 +56,16 @@ def scores_of(
     engine: SegmentationEngine,
     policy: RegionPolicy,
     others: Sequence[AnnotatedSlice],
-    remembered: Sequence[AnnotatedSlice] = (),
-    kinds: Sequence[str] = PROMPT_KINDS,
+    kinds: Sequence[str] = ASKED_KINDS,
 ) -> list[tuple[str, float]]:
-    """(kind of prompt, DSC) of each held-out slice: a tight box, one click deep inside, no prompt if the engine has an adapter, and the
-    memory of an annotated slice beside it if there is one within reach.
+    """(kind of prompt, DSC) of each held-out slice: a tight box, one click deep inside, and no prompt if the engine has an adapter.
 
     Args:
         held: slices that hold the object.
         engine: asked.
         policy: which part of a slice the model sees.
         others: known slices; without a prompt the model is shown the part of the slice that they mark in the same volume.
-        remembered: slices whose memory a held-out one may be asked from: the others, and of a volume that is held out as a whole its own.
-        kinds: of prompt that are asked, of `PROMPT_KINDS`.
+        kinds: of prompt that are asked, of `ASKED_KINDS`.
     """
     found = []
     for one in held:
@@ -80,21 +78,7 @@ def scores_of(
             crop = promptless_crop(one, others, policy)
             prediction = engine.propose(encoder.embedding(one.position, crop), crop.shape_rc, one.place)
             found.append(("none", dice(paste(prediction.mask, crop, one.mask.shape), one.mask)))
-        for other in remembered_beside(one, remembered)[:1] if "memory" in kinds else ():
-            crop = run_crop(one, other, remembered, policy)
-            found.append(("memory", dice(_carried(one, other, encoder, policy, crop), one.mask)))
     return found
-
-
-def _carried(one: AnnotatedSlice, other: AnnotatedSlice, encoder: SliceEncoder, policy: RegionPolicy, crop: Box2D) -> np.ndarray:
-    """The mask of a slice as a run has it that departs from another one, and steps through those between."""
-    reverse = one.position < other.position
-    known = SlicePrompt(mask=other.mask)
-    view = GrowingView(encoder, policy, [known], crop, reverse, extent=one.extent)
-    view.condition(other.position, known, other.mask)
-    step = -1 if reverse else 1
-    seen = [view.step(position) for position in range(other.position + step, one.position + step, step)]
-    return seen[-1].mask
 
 
 def mean_by_kind(rows: Sequence[tuple[str, float]]) -> dict[str, float]:

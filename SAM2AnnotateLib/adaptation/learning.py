@@ -18,7 +18,8 @@ from ..progress import CancelToken, Progress, ProgressCallback
 from ..propagation import RegionPolicy
 from .annotated_slice import AnnotatedSlice
 from .held_out import MANY, asked_about, mean_by_kind, parts_to_hold_out, scores_of
-from .lessons import lessons_of, object_size_mm, same_volume, thinned
+from .held_out_runs import run_scores
+from .lessons import lessons_of, lessons_of_runs, object_size_mm, same_volume, thinned
 from .options import LearningOptions, LearningOutcome
 from .shares import ALL, HALF, NOTHING, PROMPTED_KINDS, PairedScore, mean_of, paired_scores, share_for
 
@@ -29,7 +30,7 @@ _ONE_TURN_SHARE = 0.6
 # Many slices are learned from at a higher rate than few, which would be learned by heart.
 _RATE_OF_MANY = 1e-3
 # Of more slices some are learned from, spread evenly; of many held out some are asked about.
-_MOST_SLICES = 96
+_MOST_SLICES = 144
 _MOST_ASKED = 5
 # Asking about slices held out takes this share of the seconds on top; what it takes beyond that is taken off the last run, up to another.
 _ASKING_ON_TOP, _MOST_TAKEN_OFF = 0.2, 0.25
@@ -37,7 +38,8 @@ _ASKING_ON_TOP, _MOST_TAKEN_OFF = 0.2, 0.25
 _LEAST_WITHOUT_PROMPT = 0.5
 # Boxes and clicks on a held-out slice: where there are few slices, one draw of each would tell little.
 _DRAWS_OF_FEW, _DRAWS_OF_MANY = 3, 1
-_UNPROMPTED = ("none", "memory")
+# How often each kind is asked where there are several volumes: what comes of them is runs through the next one.
+_SHARES_OF_SEVERAL = {"box": 0.3, "point": 0.25, "both": 0.1, "none": 0.6, "memory": 1.0}
 
 
 def learn(
@@ -47,6 +49,7 @@ def learn(
     terminology: str | None = None,
     policy: RegionPolicy | None = None,
     options: LearningOptions | None = None,
+    start: Adapter | None = None,
     cancel: CancelToken | None = None,
 ) -> Generator[Progress, None, LearningOutcome]:
     """Learn an object from slices that a person is done with. Stop by not going on, or by `cancel`; nothing is changed then.
@@ -57,6 +60,8 @@ def learn(
         terminology: the object's code, for the card.
         policy: which part of a slice the model sees; as it will be when the adapter is used.
         options: how long, and what.
+        start: what was learned of these volumes but the last one, of two at least. The last one is held out from it, and learning goes on
+            with it: all of the budget is for what is new.
         cancel: asked before each step.
 
     Yields:
@@ -74,10 +79,14 @@ def learn(
     engine = _engine_of(slices)
     present = [one for one in slices if one.holds_object]
     require_enough(len(present), options.hold_out)
+    several = any(not same_volume(one, present[0]) for one in present)
+    folds = parts_to_hold_out(present, _MOST_FOLDS) if several else []  # of several volumes the last one, all of it
     if len(slices) > _MOST_SLICES:
         slices = thinned(slices, _MOST_SLICES)
         present = [one for one in slices if one.holds_object]
+    folds = folds or parts_to_hold_out(present, _MOST_FOLDS)
     lessons: list[tuple[AnnotatedSlice, Lesson]] = []
+    size_mm = object_size_mm(present)  # of all: the scale that slices are shown at while learning and after
     for pair in lessons_of(slices, policy, np.random.default_rng(options.seed)):
         _ask(cancel)
         lessons.append(pair)
@@ -90,9 +99,7 @@ def learn(
     if any(lesson.memory for _, lesson in lessons):
         serves = (*serves, "memory")
     if options.hold_out:
-        folds = parts_to_hold_out(present, _MOST_FOLDS)
         one_turn = len(folds) == 1
-        rows_before: list[tuple[str, float]] = []
         rows_after: list[tuple[str, float]] = []
         pairs: list[PairedScore] = []
         rng = np.random.default_rng(options.seed)
@@ -100,34 +107,46 @@ def learn(
         for number, held in enumerate(folds):
             others = [one for one in slices if all(one is not aside for aside in held)]
             until = _ONE_TURN_SHARE if one_turn else options.held_out_share * (number + 1) / len(folds)
-            tensors, _ = yield from school.run(others, until)
-            adapter = Adapter(tensors, _card(engine, others, "", None, options, serves))
+            if one_turn and several and start is not None and start.card.volume_count > 1:
+                tensors = start.tensors
+            else:
+                tensors, _ = yield from school.run(others, until)
+            adapter = Adapter(tensors, _card(engine, others, size_mm, "", None, options, serves))
             taught = engine.with_adapter(adapter)
             asked = asked_about(held)
-            known = [*others, *(held if one_turn else [])] if "memory" in serves else []
+            if "memory" in serves:
+                begun = time.perf_counter()
+                for score in run_scores(held, others, engine, adapter, policy, lambda: _ask(cancel)):
+                    pairs.append(score)
+                    yield Progress(min(1000, int(1000 * school.used)), 1000, "Learning: asking slices held out")
+                school.asking_seconds += time.perf_counter() - begun
             for one in asked:
                 _ask(cancel)
                 begun = time.perf_counter()
                 pairs += paired_scores(one, engine, adapter, policy, rng, draws, len(pairs))
-                rows_before += scores_of([one], engine, policy, others, known, _UNPROMPTED)
-                rows_after += scores_of([one], taught, policy, others, known, _UNPROMPTED)
+                rows_after += scores_of([one], taught, policy, others, ("none",))
                 school.asking_seconds += time.perf_counter() - begun
                 yield Progress(min(1000, int(1000 * school.used)), 1000, "Learning: asking slices held out")
         if one_turn:  # what was learned without the slices held out goes on with them
             school.engine = taught
-        shares = {kind: share_for([one for one in pairs if one.kind == kind]) for kind in PROMPTED_KINDS}
-        before, after = mean_by_kind(rows_before), mean_by_kind(rows_after)
+            if "memory" in serves:
+                for pair in lessons_of_runs(slices, taught, policy, rng):
+                    _ask(cancel)
+                    lessons.append(pair)
+                    yield Progress(min(1000, int(1000 * school.used)), 1000, "Learning: runs through what was learned from")
+        after = mean_by_kind(rows_after)
+        shares = {kind: share_for([one for one in pairs if one.kind == kind]) for kind in sorted({one.kind for one in pairs})}
         for kind, share in shares.items():
             asked_for = [one for one in pairs if one.kind == kind]
             before[kind], after[kind] = mean_of(asked_for, NOTHING), mean_of(asked_for, share or HALF)
-        serves = _served(before, after, shares)
+        serves = _served(after, shares)
         blend = {kind: share for kind, share in shares.items() if kind in serves and share < ALL}
     text = _text(object_name, before, after, serves, blend, len(present))
     volumes = len({id(one.encoder.volume) for one in present})
     if not serves:
         return LearningOutcome(None, before, after, 0, school.seconds, len(present), volumes, text)
     tensors, steps = yield from school.run(slices, school.last_until)
-    adapter = Adapter(tensors, _card(engine, slices, object_name, terminology, options, serves, before, after, blend))
+    adapter = Adapter(tensors, _card(engine, slices, size_mm, object_name, terminology, options, serves, before, after, blend))
     return LearningOutcome(adapter, before, after, steps, school.seconds, len(present), volumes, text)
 
 
@@ -193,7 +212,9 @@ class _School:
         """Learn from these slices until so much of the budget is used; what changed, and the number of steps."""
         wanted = {id(one) for one in slices}
         chosen = [lesson for one, lesson in self._lessons if id(one) in wanted and _remembers_only(one, lesson, slices)]
-        settings = LearningSettings(trained=self._options.trained, learning_rate=self._rate, seed=self._options.seed)
+        several = any(lesson.memory for lesson in chosen)
+        shares = _SHARES_OF_SEVERAL if several else LearningSettings().shares
+        settings = LearningSettings(self._options.trained, self._rate, seed=self._options.seed, shares=shares)
         run = self.engine.start_learning(chosen, settings)
         begun, steps = self.used, 0
         while self.used < until - 1e-9 or steps < _FEWEST_STEPS:
@@ -223,6 +244,7 @@ def _ask(cancel: CancelToken | None) -> None:
 def _card(
     engine: SegmentationEngine,
     slices: Sequence[AnnotatedSlice],
+    size_mm: float,
     object_name: str,
     terminology: str | None,
     options: LearningOptions,
@@ -246,7 +268,7 @@ def _card(
         window_name=first.mapping.name,
         plane=first.stack.plane,
         spacing_rc_mm=first.stack.frame_spacing_rc_mm,
-        object_size_mm=round(object_size_mm(present), 3),
+        object_size_mm=round(size_mm, 3),
         slice_count=len(slices),
         volume_count=len({id(one.encoder.volume) for one in slices}),
         scores_before={kind: round(value, 4) for kind, value in (before or {}).items()},
@@ -256,12 +278,10 @@ def _card(
     )
 
 
-def _served(before: dict[str, float], after: dict[str, float], shares: dict[str, float]) -> tuple[str, ...]:
-    """Prompts whose answers take a share of what was learned; the memory, where it is better than before; without a prompt: where it is
-    found well enough to be shown."""
-    better = [kind for kind in PROMPTED_KINDS if shares[kind] > NOTHING]
-    if "memory" in before and after["memory"] > before["memory"]:
-        better.append("memory")
+def _served(after: dict[str, float], shares: dict[str, float]) -> tuple[str, ...]:
+    """Prompts, and the memory, whose answers take a share of what was learned; without a prompt: where it is found well enough to be
+    shown."""
+    better = [kind for kind in (*PROMPTED_KINDS, "memory") if shares.get(kind, NOTHING) > NOTHING]
     return (*better, *(["none"] if after["none"] >= _LEAST_WITHOUT_PROMPT else []))
 
 

@@ -1,4 +1,4 @@
-"""From annotated slices to lessons: what parts of a slice the model is shown to learn from. Imports engine, propagation and geometry.
+"""From annotated slices to lessons: what a model is shown to learn from. Imports engine, propagation, prompts, geometry.
 
 They are the parts that it will be asked about: around a box, around a click (as large as the object is), around all annotated slices of the
 volume, as a pass through it shows them, and the whole slice.
@@ -11,9 +11,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..engine import Lesson, Recollection
+from ..engine import Embedding, Lesson, Recollection, SegmentationEngine
 from ..geometry import Box2D, Extent
+from ..prompts import SlicePrompt
 from ..propagation import RegionPolicy, SliceEncoder
+from ..propagation.growing_view import GrowingView
 from ..propagation.region_of_interest import cut
 from .annotated_slice import AnnotatedSlice
 
@@ -25,7 +27,11 @@ _DRAWN_WEIGHT = 3.0
 MEMORY_REACH = 3
 # Of more slices than this, each is shown in two parts only: together they show enough of all.
 _MANY_SLICES = 24
-
+# Of several volumes, slices are shown up to twice more, so often in all, as another scanner or another hand would have them: larger or
+# smaller, shifted by up to so much of the side, darker or brighter.
+_MOST_LOOKS, _LOOK_SCALES, _LOOK_SHIFT, _LOOK_GAMMA = 128, (0.85, 1.25), 0.1, 0.35
+# So many volumes are run through at most for lessons of runs: that takes the model about as long as some steps of learning each.
+_MOST_RUN_VOLUMES = 4
 
 _Thing = TypeVar("_Thing")
 
@@ -118,11 +124,92 @@ def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.r
             yield one, Lesson(embedding, mask, kinds, one.place, one.position, (), weight * _WEIGHTS[name])
         if union is None or not several:
             continue
+        known = [other for other in slices if other.holds_object and same_volume(other, one)]
+        start = known[int(rng.integers(len(known)))]
+        crop = run_crop(one, start, size_mm, policy)
+        yield one, Lesson(one.encoder.embedding(one.position, crop), cut(one.mask, crop), ("none",), one.place, one.position, (), weight)
+        for _ in range(int(min(2.0, _MOST_LOOKS / len(slices)) + rng.random())):
+            near = _near(crop, rng)
+            yield one, Lesson(_look(one, near, rng), cut(one.mask, near), ("none",), one.place, one.position, (), weight)
         for other in remembered_beside(one, slices):
-            crop = run_crop(one, other, slices, policy)
+            crop = run_crop(one, other, size_mm, policy)
             embedding = one.encoder.embedding(one.position, crop)
             memory = (recollection_of(other, one, crop),)
             yield one, Lesson(embedding, cut(one.mask, crop), ("none",), one.place, one.position, memory, weight)
+
+
+def lessons_of_runs(
+    slices: Sequence[AnnotatedSlice], engine: SegmentationEngine, policy: RegionPolicy, rng: np.random.Generator
+) -> Iterator[tuple[AnnotatedSlice, Lesson]]:
+    """Lessons of memory as runs of this engine have it: what it remembers of the slice beside is its own mask, errors and all.
+
+    Who learns from masks that a person is done with alone learns to copy them, and goes astray once the slice beside is a proposal.
+
+    Args:
+        slices: of several volumes. The last one and some others are run through, from the middle to both ends and from anywhere to one.
+        engine: with what was learned until now.
+        policy: which part of a slice the model sees.
+        rng: draws the others, and that other slice.
+    """
+    left, volumes = [one for one in slices if one.holds_object], []
+    while left:
+        volumes.append(sorted((one for one in left if same_volume(one, left[0])), key=lambda one: one.position))
+        left = [one for one in left if not same_volume(one, volumes[-1][0])]
+    earlier = rng.permutation(len(volumes) - 1)[: _MOST_RUN_VOLUMES - 1]
+    for volume in (*(volumes[number] for number in earlier), volumes[-1]):
+        middle = middle_of(volume)
+        other = volume[int(rng.integers(len(volume)))]
+        for start, side in ((middle, -1), (middle, 1), (other, -1 if rng.random() < 0.5 else 1)):
+            yield from _run_lessons(start, side, volume, engine, policy)
+
+
+def _run_lessons(
+    start: AnnotatedSlice, side: int, volume: Sequence[AnnotatedSlice], engine: SegmentationEngine, policy: RegionPolicy
+) -> Iterator[tuple[AnnotatedSlice, Lesson]]:
+    wanted = {one.position: one for one in volume if side * (one.position - start.position) > 0}
+    if not wanted:
+        return
+    ends = min(start.position, *wanted), max(start.position, *wanted)
+    known = SlicePrompt(mask=start.mask)
+    view = GrowingView(start.encoder.with_engine(engine), policy, [known], None, side < 0, extent=start.extent or Extent(*ends))
+    view.condition(start.position, known, start.mask)
+    beside, said = start.position, start.mask
+    for position in range(start.position + side, (ends[1] if side > 0 else ends[0]) + side, side):
+        seen = view.step(position)
+        if position in wanted:
+            one, crop = wanted[position], seen.crop
+            memory = Recollection(beside - position, one.encoder.embedding(beside, crop), cut(said, crop))
+            weight = _DRAWN_WEIGHT if one.drawn else 1.0
+            yield (
+                one,
+                Lesson(one.encoder.embedding(position, crop), cut(one.mask, crop), ("none",), one.place, position, (memory,), weight),
+            )
+        if seen.mask.any():
+            beside, said = position, seen.mask
+
+
+def middle_of(volume: Sequence[AnnotatedSlice]) -> AnnotatedSlice:
+    """Of slices of one volume that hold the object, the one nearest to its center of mass."""
+    middle = float(np.average([one.position for one in volume], weights=[int(one.mask.sum()) for one in volume]))
+    return min(volume, key=lambda one: (abs(one.position - middle), one.position))
+
+
+def _near(crop: Box2D, rng: np.random.Generator) -> Box2D:
+    """A crop that differs by a little."""
+    scale = rng.uniform(*_LOOK_SCALES)
+    ends = []
+    for start, stop in ((crop.row_start, crop.row_stop), (crop.col_start, crop.col_stop)):
+        count = max(2, round((stop - start) * scale))
+        first = round((start + stop) / 2 + rng.uniform(-_LOOK_SHIFT, _LOOK_SHIFT) * (stop - start) - count / 2)
+        ends.append((first, first + count))
+    return Box2D(*ends[0], *ends[1])
+
+
+def _look(one: AnnotatedSlice, crop: Box2D, rng: np.random.Generator) -> Embedding:
+    """The slice in this crop, a little darker or brighter; not kept, as nobody else asks for it."""
+    gray = one.encoder.picture(one.position, crop).astype(np.float32) / 255
+    changed = rng.uniform(0.9, 1.1) * gray ** np.exp(rng.uniform(-_LOOK_GAMMA, _LOOK_GAMMA))
+    return one.encoder.engine.encode(np.rint(255 * np.clip(changed, 0, 1)).astype(np.uint8))
 
 
 def same_volume(one: AnnotatedSlice, other: AnnotatedSlice) -> bool:
@@ -144,14 +231,13 @@ def remembered_beside(one: AnnotatedSlice, slices: Sequence[AnnotatedSlice]) -> 
     return found
 
 
-def run_crop(one: AnnotatedSlice, other: AnnotatedSlice, slices: Sequence[AnnotatedSlice], policy: RegionPolicy) -> Box2D:
-    """What a run through the volume shows of a slice that it comes to from another one: it began where the object is large, and has grown
-    where it had to."""
+def run_crop(one: AnnotatedSlice, other: AnnotatedSlice, size_mm: float, policy: RegionPolicy) -> Box2D:
+    """What a run through the volume that departs from another slice shows of this one: around the object there, at the scale of an object
+    of this size, and more where it has grown beyond."""
     stack = one.encoder.stack
-    largest = max((any_one for any_one in slices if same_volume(any_one, one)), key=lambda any_one: int(any_one.mask.sum()))
-    crop = policy.crop_around(largest.box, stack.frame_shape_rc, stack.frame_spacing_rc_mm)
-    held = other.box.union(one.box) if one.holds_object else other.box
-    return policy.grown(crop, held, stack.frame_shape_rc, stack.frame_spacing_rc_mm)
+    shape_rc, spacing_rc_mm = stack.frame_shape_rc, stack.frame_spacing_rc_mm
+    crop = policy.crop_around(other.box, shape_rc, spacing_rc_mm, at_least_mm=policy.side_for(size_mm, spacing_rc_mm))
+    return policy.grown(crop, one.box, shape_rc, spacing_rc_mm) if one.holds_object else crop
 
 
 def recollection_of(other: AnnotatedSlice, one: AnnotatedSlice, crop: Box2D) -> Recollection:

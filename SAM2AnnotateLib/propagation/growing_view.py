@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..engine import Place, Recollection, SlicePrediction, Track
+from ..engine import Place, Recollection, SlicePrediction, Track, blended
 from ..geometry import Box2D, Extent
 from ..prompts import Point, SlicePrompt
 from .region_of_interest import RegionPolicy, cut, paste
@@ -77,9 +77,9 @@ class GrowingView:
         self._encoder, self._policy, self._reverse = encoder, policy, reverse
         self._by_memory_alone, self._from_locked, self._steps = by_memory_alone, from_locked, 0
         self._shape_rc, self._spacing_rc_mm = encoder.stack.frame_shape_rc, encoder.stack.frame_spacing_rc_mm
-        self._crop = self._holding(marks, crop)
-        self._known: dict[int, np.ndarray] = {}
         self._extent = extent
+        self._crop = self._as_learned_from(marks, self._holding(marks, crop))
+        self._known: dict[int, np.ndarray] = {}
         self._said: dict[int, np.ndarray] = {}  # what was known or said of the slices passed
         self._recent: deque[tuple[int, np.ndarray]] = deque(maxlen=encoder.engine.memory_reach)
         self._track = self._new_track()
@@ -120,9 +120,12 @@ class GrowingView:
         started = time.perf_counter()
         marks = [SlicePrompt(mask=known) for known in self._known.values()]
         adapter = self._encoder.engine.adapter
-        if adapter is not None and adapter.serves("memory") and self._extent is not None and not self._by_memory_alone:
-            mask, prediction = self._asked(lambda: self._recalled(position))
-            mask, prediction = self._grown_for(mask, prediction, lambda: self._recalled(position), marks)
+        if self._recalls:
+            mask, prediction = self._asked(lambda: self._recalled(position, self._stepped))
+            mask, prediction = self._grown_for(mask, prediction, lambda: self._recalled(position, self._stepped_anew), marks)
+            if adapter is not None and adapter.share("memory") < 1:  # the memory goes on with what was made of both
+                self._track.remember(position, self._encoder.embedding(position, self._crop), cut(mask, self._crop))
+                self._recent.append((position, mask))
         else:
             mask, prediction = self._asked(lambda: self._stepped(position))
             mask, prediction = self._grown_for(mask, prediction, lambda: self._stepped_anew(position), marks)
@@ -133,8 +136,15 @@ class GrowingView:
         self._said[position] = mask
         return self._seen(mask, prediction, started)
 
-    def _recalled(self, position: int) -> SlicePrediction:
-        """What the adapter makes of the slice beside, and of the place in the extent. The pass's own memory is not asked."""
+    @property
+    def _recalls(self) -> bool:
+        """Whether steps ask what was learned of a slice beside a known one, between marked ends."""
+        adapter = self._encoder.engine.adapter
+        return adapter is not None and adapter.serves("memory") and self._extent is not None and not self._by_memory_alone
+
+    def _recalled(self, position: int, stepped: Callable[[int], SlicePrediction]) -> SlicePrediction:
+        """What the adapter makes of the slice beside, and of the place in the extent; with what the pass's own memory says, if that has a
+        share in it."""
         shown = [known for known, mask in self._said.items() if mask.any()] or list(self._said)
         beside = min(shown, key=lambda known: (abs(known - position), known))
         memory = Recollection(beside - position, self._encoder.embedding(beside, self._crop), cut(self._said[beside], self._crop))
@@ -142,7 +152,10 @@ class GrowingView:
         if self._extent is not None and len(self._extent) > 1:
             place = Place((position - self._extent.first) / (len(self._extent) - 1))
         embedding = self._encoder.embedding(position, self._crop)
-        return self._encoder.engine.propose(embedding, self._crop.shape_rc, place, (memory,))
+        engine = self._encoder.engine
+        learned = engine.propose(embedding, self._crop.shape_rc, place, (memory,))
+        share = 1.0 if engine.adapter is None else engine.adapter.share("memory")
+        return learned if share >= 1 else blended(learned, stepped(position), share)
 
     def _as_learned(self, position: int, carried: np.ndarray, prediction: SlicePrediction) -> tuple[np.ndarray, SlicePrediction]:
         """The mean of what the memory carried here, what the adapter makes of a box around it, and what it finds without a prompt.
@@ -201,6 +214,19 @@ class GrowingView:
         if crop is None:
             return self._policy.crop_around(whole, self._shape_rc, self._spacing_rc_mm)
         return self._policy.grown(crop, whole, self._shape_rc, self._spacing_rc_mm)
+
+    def _as_learned_from(self, marks: Sequence[SlicePrompt], crop: Box2D) -> Box2D:
+        """The crop of a run that asks what was learned: at the scale at which it was, even if it departs from where the object is small."""
+        adapter = self._encoder.engine.adapter
+        boxes = [box for box in (prompt.bounding_box() for prompt in marks) if box is not None]
+        if not self._recalls or adapter is None or adapter.card.object_size_mm <= 0 or not boxes:
+            return crop
+        least_mm = self._policy.side_for(adapter.card.object_size_mm, self._spacing_rc_mm)
+        whole = boxes[0]
+        for box in boxes[1:]:
+            whole = whole.union(box)
+        wider = self._policy.crop_around(whole, self._shape_rc, self._spacing_rc_mm, at_least_mm=least_mm)
+        return wider if max(wider.shape_rc) > max(crop.shape_rc) else crop
 
     def _around_clicks(self, marks: Sequence[SlicePrompt]) -> Box2D | None:
         """A crop around clicks as large as the object was learned to be; None without an adapter that knows."""

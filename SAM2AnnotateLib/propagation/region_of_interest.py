@@ -105,6 +105,14 @@ class RegionPolicy:
         box = Box2D(row - rows // 2, row - rows // 2 + rows, col - cols // 2, col - cols // 2 + cols)
         return self.crop_around(box.clipped(frame_shape_rc), frame_shape_rc, spacing_rc_mm, at_least_mm=size_mm)
 
+    def side_for(self, size_mm: float, spacing_rc_mm: tuple[float, float]) -> float:
+        """The side in mm of a crop for an object of this size: the scale that a model has learned it at. 0 for ``full``."""
+        if self.kind == "full":
+            return 0.0
+        if self.kind == "margin":
+            return size_mm + 2 * self.margin_mm
+        return _nearest_size_mm(_AUTO_FACTOR * size_mm, _SMALLEST_SIDE_VOXELS * max(spacing_rc_mm))
+
     def whole_slice(self, frame_shape_rc: tuple[int, int], spacing_rc_mm: tuple[float, float]) -> Box2D:
         """The largest crop: all of the slice, and for all kinds but ``full`` square in mm."""
         return self.crop_around(Box2D(0, frame_shape_rc[0], 0, frame_shape_rc[1]), frame_shape_rc, spacing_rc_mm)

@@ -48,8 +48,8 @@ def annotate_series(
 ) -> Iterator[SeriesVolume]:
     """Annotate volume after volume; after each, learn from all slices that were accepted or corrected until then.
 
-    What was learned is used from the next volume on: for the first prompt and for the slices that follow from it. Where learning gave
-    nothing better on the slices it held out, what was learned before stays.
+    What was learned is used from the next volume on: for the first prompt and for the slices that follow from it. Learning goes on with
+    what was learned before, which has not seen the new volume and is held out from it. Where that gave nothing better, it stays.
 
     Args:
         cases: in the order in which they are annotated; each shows the object.
@@ -72,7 +72,7 @@ def annotate_series(
             drawn = [case.bench.stack.position_of(one.slice_index) for one in done.slices if one.corrected]
             slices += taught_slices(case, done.masks, workflow.roi, drawn)
             policy = RegionPolicy.parse(workflow.roi)
-            lesson = learned(learn(slices, object_name=object_name, policy=policy, options=options, cancel=cancel))
+            lesson = learned(learn(slices, object_name=object_name, policy=policy, options=options, start=adapter, cancel=cancel))
         yield SeriesVolume(number, case, done, adapter, lesson)
         if lesson is not None and lesson.adapter is not None:
             adapter = lesson.adapter

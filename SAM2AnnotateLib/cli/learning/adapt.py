@@ -23,11 +23,13 @@ NOTHING_KEPT = 1
 _EXAMPLES = """examples:
   sam2annotate adapt ct.nii.gz --mask drawn.nii.gz -o liver.safetensors --name liver
   sam2annotate adapt ct.nii.gz --mask labels.nii.gz --label 5 --slices 8,14,20,26,32 --extent 5,36 -o liver.safetensors
+  sam2annotate adapt first.nii.gz --mask first_labels.nii.gz --also second.nii.gz second_labels.nii.gz --steps 800 -o liver.safetensors
   sam2annotate segment ct.nii.gz --adapter liver.safetensors --slice 17 --point 120,88,+ --extent 5,36 -o liver.nii.gz
 
 Every slice of LABELS that holds the object is taken as annotated, or those of --slices; one of these without the object teaches
 that it is not there, and so do slices beyond --extent. Slices are held out in turn: what is not better on them than the model as it came
-is not kept, no file is written, and the exit code is 1.
+is not kept, no file is written, and the exit code is 1. Of several volumes the last one is held out as a whole; what was learned then
+also carries masks from slice to slice.
 """
 
 
@@ -42,6 +44,8 @@ def add_parser(subparsers) -> None:
     add("image", metavar="IMAGE", help="NIfTI, NRRD or MHA file, or a folder with a DICOM series")
     add_series_options(parser)
     add("--mask", required=True, metavar="LABELS", help="label map on the image's grid, with the object drawn on some slices")
+    also = "a further volume of the same object and its label map, all its slices with the object; give it once for each"
+    add("--also", nargs=2, action="append", default=[], metavar=("IMAGE", "LABELS"), help=also)
     add("--label", type=int, metavar="V", help="the object's value in it (default: every voxel that is not 0)")
     add("--slices", metavar="A,B,...", help="voxel indices of the slices to learn from (default: all that hold the object)")
     add("--extent", metavar="A,B", help="first and last slice of the object: what lies beyond teaches that it is not there")
@@ -76,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
 
     require_adapter_name(options.output)
     outputs = [Path(path) for path in (options.output, options.report) if path]
-    inputs = [Path(options.image), Path(options.mask)]
+    inputs = [Path(options.image), Path(options.mask), *(Path(file) for pair in options.also for file in pair)]
     for number, output in enumerate(outputs):
         require_writable_folder(output)
         if any(output.absolute() == other.absolute() for other in (*inputs, *outputs[:number])):
@@ -86,16 +90,21 @@ def run(options: argparse.Namespace) -> int:
     if options.code:
         parsed_code(options.code, options.name)
     how = LearningOptions(seconds=options.seconds, steps=options.steps, trained=options.trained, seed=options.seed)
-    volume = read_volume(options.image, options.series, options.volume)
-    show_notes(options.image, volume.notes)
-    labels = read_volume(options.mask)
-    show_notes(options.mask, labels.notes)
-    volume.grid.require_same(labels.grid, f"The image '{options.image}'", f"the label map '{options.mask}'")
-    slices_asked = _slices_asked(options, labels, SliceStack.along(volume.grid, options.axis))
-    annotator = Annotator(
-        volume, engine_from(options), options.axis, options.window, options.roi, EmbeddingStore(limit_bytes=options.cache_mb * 1024**2)
-    )
-    slices = _annotated(options, annotator, labels, slices_asked)
+    read: list[tuple[Volume, Volume, list[int]]] = []
+    for image, mask in [(options.image, options.mask), *options.also]:
+        first = not read
+        volume = read_volume(image, options.series, options.volume) if first else read_volume(image)
+        show_notes(image, volume.notes)
+        labels = read_volume(mask)
+        show_notes(mask, labels.notes)
+        volume.grid.require_same(labels.grid, f"The image '{image}'", f"the label map '{mask}'")
+        asked = _slices_asked(options, mask, labels, SliceStack.along(volume.grid, options.axis), options.slices if first else None)
+        read.append((volume, labels, asked))
+    engine, store = engine_from(options), EmbeddingStore(limit_bytes=options.cache_mb * 1024**2)
+    annotators = [Annotator(volume, engine, options.axis, options.window, options.roi, store) for volume, _, _ in read]
+    annotator, slices = annotators[0], []
+    for number, (one, (_, labels, asked)) in enumerate(zip(annotators, read, strict=True)):
+        slices += _annotated(options, one, labels, asked, options.extent if number == 0 else None)
     with progress_bar("Learning", "") as show:
         learning = learn(slices, object_name=options.name, terminology=options.code, policy=annotator.policy, options=how)
         outcome = learned(learning, show)
@@ -115,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _slices_asked(options: argparse.Namespace, labels: Volume, stack: SliceStack) -> list[int]:
+def _slices_asked(options: argparse.Namespace, mask: str, labels: Volume, stack: SliceStack, asked: str | None) -> list[int]:
     """Positions of the slices to learn from. What is wrong with them is told before a model is loaded."""
     from ...adaptation.learning import require_enough
 
@@ -124,23 +133,23 @@ def _slices_asked(options: argparse.Namespace, labels: Volume, stack: SliceStack
     held = labels.array_kji != 0 if options.label is None else labels.array_kji == options.label
     if not held.any():
         what = "nothing but 0" if options.label is None else f"no voxel of the value {options.label}"
-        raise InputError(f"The label map '{options.mask}' holds {what}: there is nothing to learn from.")
-    require_drawn_along(held, stack, options.mask)
+        raise InputError(f"The label map '{mask}' holds {what}: there is nothing to learn from.")
+    require_drawn_along(held, stack, mask)
     drawn = [position for position, frame in enumerate(stack.view(held)) if frame.any()]
-    if options.slices is None:
+    if asked is None:
         positions = drawn
     else:
-        texts = options.slices.split(",")
-        indices = parse_integers(options.slices, len(texts), "--slices", "voxel indices of slices")
+        texts = asked.split(",")
+        indices = parse_integers(asked, len(texts), "--slices", "voxel indices of slices")
         positions = sorted({stack.position_of(index) for index in indices})
     present = set(positions).intersection(drawn)
     if not present:
-        raise InputError(f"The object is on none of the slices {options.slices}: there is nothing to learn from.")
+        raise InputError(f"The object is on none of the slices {asked}: there is nothing to learn from.")
     require_enough(len(present))
     return positions
 
 
-def _annotated(options: argparse.Namespace, annotator, labels: Volume, positions: list[int]) -> list[AnnotatedSlice]:
+def _annotated(options: argparse.Namespace, annotator, labels: Volume, positions: list[int], ends: str | None) -> list[AnnotatedSlice]:
     """The slices to learn from, those beyond the extent among them."""
     from ...adaptation import AnnotatedSlice
     from ...adaptation.lessons import positions_beyond
@@ -150,12 +159,12 @@ def _annotated(options: argparse.Namespace, annotator, labels: Volume, positions
     present = [position for position in positions if held[position].any()]
     extent = Extent(present[0], present[-1])
     beyond: list[int] = []
-    if options.extent is not None:
-        first, last = parse_integers(options.extent, 2, "--extent", "the first and the last slice, A,B")
+    if ends is not None:
+        first, last = parse_integers(ends, 2, "--extent", "the first and the last slice, A,B")
         extent = stack.extent_of(Extent(first, last))
         if extent.first > present[0] or extent.last < present[-1]:
             outside = stack.index_of(present[0] if extent.first > present[0] else present[-1])
-            raise InputError(f"The object is drawn on slice {outside}, which lies outside --extent {options.extent}. Widen it.")
+            raise InputError(f"The object is drawn on slice {outside}, which lies outside --extent {ends}. Widen it.")
         beyond = [position for position in positions_beyond(extent, stack.shape_src[0]) if position not in positions]
     middle = present[len(present) // 2]
     from ...geometry import Box2D
@@ -169,14 +178,16 @@ def _annotated(options: argparse.Namespace, annotator, labels: Volume, positions
 def _report(options: argparse.Namespace, outcome: LearningOutcome, how: LearningOptions, slices: list[AnnotatedSlice]) -> dict:
     assert outcome.adapter is not None
     stack = slices[0].encoder.stack
+    own = [one for one in slices if one.encoder is slices[0].encoder]
     return {
         "sam2annotate": __version__,
         "image": str(options.image),
         "labels": str(options.mask),
         "label": options.label,
         "axis": stack.index_axis,
-        "slices": sorted(stack.index_of(one.position) for one in slices if one.holds_object),
-        "slices_without_object": sorted(stack.index_of(one.position) for one in slices if not one.holds_object),
+        "slices": sorted(stack.index_of(one.position) for one in own if one.holds_object),
+        "slices_without_object": sorted(stack.index_of(one.position) for one in own if not one.holds_object),
+        "also": [{"image": image, "labels": mask} for image, mask in options.also],
         "seed": how.seed,
         "steps": outcome.steps,
         "seconds": round(outcome.seconds, 3),

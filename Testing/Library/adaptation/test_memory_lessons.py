@@ -9,7 +9,9 @@ import pytest
 
 from SAM2AnnotateLib.adaptation import AnnotatedSlice, LearningOptions, learn, learned
 from SAM2AnnotateLib.adaptation.held_out import asked_about, parts_to_hold_out
-from SAM2AnnotateLib.adaptation.lessons import lessons_of, remembered_beside
+from SAM2AnnotateLib.adaptation.held_out_runs import run_scores
+from SAM2AnnotateLib.adaptation.lessons import lessons_of, lessons_of_runs, remembered_beside
+from SAM2AnnotateLib.adaptation.shares import ALL, NOTHING, share_for
 from SAM2AnnotateLib.engine import Adapter, AdapterCard, ScriptedEngine
 from SAM2AnnotateLib.geometry import Extent, SliceStack, Volume, VolumeGrid
 from SAM2AnnotateLib.intensity import IntensityMapping
@@ -171,3 +173,104 @@ def test_an_empty_slice_between_is_passed_over():
     prompts = {10: SlicePrompt(mask=annotated(encoder, (10,))[0].mask)}
     results = {one.position: int(one.mask.sum()) for one in propagate(taught, prompts, Extent(10, 15), RegionPolicy(), locked=(10,))}
     assert results == {11: 120, 12: 0, 13: 120, 14: 120, 15: 120}
+
+
+def an_adapter(engine: ScriptedEngine, gray: float = BRIGHT, **card) -> Adapter:
+    """As learned: this gray, and 12 voxels of size."""
+    tensors = {"gray": np.array([gray], dtype=np.float32), "size": np.array([12], dtype=np.float32)}
+    return Adapter(tensors, AdapterCard("bar", engine.fingerprint, "scripted", **{"serves": ("memory",), **card}))
+
+
+def test_what_was_learned_is_shown_at_the_scale_at_which_it_was_learned():
+    """From a slice on which the object is small; without a size on the card the part that is shown follows from that slice alone."""
+    encoder, engine = an_encoder(), ScriptedEngine()
+    speck = np.zeros((40, 44), dtype=bool)
+    speck[15:18, 18:21] = True
+    prompts = {3: SlicePrompt(mask=speck)}
+    sides = []
+    for size_mm in (0.0, 12.0):
+        taught = encoder.with_engine(engine.with_adapter(an_adapter(engine, object_size_mm=size_mm)))
+        results = list(propagate(taught, prompts, Extent(3, 4), RegionPolicy(), locked=(3,)))
+        sides.append(max(results[0].crop.shape_rc))
+    assert sides[0] < sides[1] == round(RegionPolicy().side_for(12.0, (1.0, 1.0)))
+    lesson = next(lesson for _, lesson in lessons([*annotated(encoder, (5, 6)), *annotated(an_encoder(1), (7,))]) if lesson.memory)
+    assert max(lesson.mask.shape) == sides[1]
+
+
+@pytest.mark.parametrize(("kind", "side"), [(RegionPolicy("full"), 0.0), (RegionPolicy("margin", 5.0), 22.0), (RegionPolicy(), 512**0.5)])
+def test_the_side_for_a_size_is_that_of_a_crop_around_it(kind, side):
+    assert kind.side_for(12.0, (1.0, 1.0)) == pytest.approx(side)
+
+
+def test_the_memory_has_its_share_in_what_was_learned():
+    """Two answers by halves: where only one of them knows the object, there is none; both go on from what was made of both."""
+    encoder, engine = an_encoder(faded=(12,)), ScriptedEngine()
+    prompts = {10: SlicePrompt(mask=annotated(encoder, (10,))[0].mask)}
+
+    def areas(gray: float, **card):
+        taught = encoder.with_engine(engine.with_adapter(an_adapter(engine, gray, **card)))
+        results = propagate(taught, prompts, Extent(10, 15), RegionPolicy(), locked=(10,))
+        return {one.position: int(one.mask.sum()) for one in results}
+
+    assert areas(BRIGHT) == {11: 120, 12: 0, 13: 120, 14: 120, 15: 120}
+    halves = areas(FADED, blend={"memory": 0.5})  # what was learned finds nothing but on slice 12, where the memory finds nothing
+    assert halves == dict.fromkeys(range(11, 16), 0)
+    assert areas(BRIGHT, blend={"memory": 0.5})[11] == 120
+
+
+def test_a_volume_that_is_held_out_is_run_through_from_its_middle():
+    encoder, other, engine = an_encoder(faded=(16,)), an_encoder(1), ScriptedEngine()
+    held = annotated(encoder, range(10, 20))
+    others = [*annotated(other, (5, 6)), *annotated(encoder, (1,))]  # that it is not on a slice says nothing of where it is
+    adapter = an_adapter(engine, (BRIGHT + FADED) / 2)
+    engine = ScriptedEngine(tolerance=30)
+    adapter = Adapter(adapter.tensors, dataclasses.replace(adapter.card, base_sha256=engine.fingerprint))
+    scores = list(run_scores(held, others, engine, adapter, RegionPolicy(), lambda: None))
+    assert len(scores) == 9  # one slice is taken as known
+    assert {one.kind for one in scores} == {"memory"}
+    assert [one.by_share[ALL] for one in scores] == [1.0] * 9
+    lost = [one.by_share[NOTHING] for one in scores]  # the scripted memory loses the bar on slice 16, and does not find it again
+    assert lost == [1.0] * 5 + [0.0] * 4 or sorted(lost) == [0.0] * 4 + [1.0] * 5
+    assert share_for(scores) == ALL
+
+
+def test_a_held_out_slice_is_reached_from_the_nearest_known_one():
+    encoder, engine = an_encoder(), ScriptedEngine()
+    slices = annotated(encoder, (5, 7, 8, 20))
+    held = [slices[1], slices[3]]
+    others = [slices[0], slices[2], *annotated(an_encoder(1), (5,))]
+    scores = list(run_scores(held, others, engine, an_adapter(engine), RegionPolicy(), lambda: None))
+    assert len(scores) == 1  # slice 20 lies too far from any other
+
+
+def test_runs_teach_with_what_they_remember_themselves():
+    """The slice beside is remembered as the run had it, not as a person drew it; what is to be found is what a person drew."""
+    encoder, engine = an_encoder(), ScriptedEngine()
+    slices = [*annotated(encoder, range(5, 12)), *annotated(an_encoder(1), (5,))]
+    taught = engine.with_adapter(an_adapter(engine, gray=0))  # finds nothing
+    found = list(lessons_of_runs(slices, taught, RegionPolicy(), np.random.default_rng(0)))
+    assert {one.position for one, _ in found} >= {5, 6, 7, 9, 10, 11}
+    for one, lesson in found:
+        (memory,) = lesson.memory
+        assert int(lesson.mask.sum()) == 120
+        assert abs(memory.position) >= 1 and int(memory.mask.sum()) == 120  # nothing found: the known slice is what is remembered
+        assert one.encoder is encoder
+    assert max(abs(lesson.memory[0].position) for _, lesson in found) >= 3
+
+
+def test_learning_goes_on_from_what_was_learned_of_the_earlier_volumes(monkeypatch):
+    begun, start = [], ScriptedEngine.start_learning
+
+    def watched(engine, given, settings):
+        begun.append((engine.adapter, len(given)))
+        return start(engine, given, settings)
+
+    monkeypatch.setattr(ScriptedEngine, "start_learning", watched)
+    first, second, third = (annotated(an_encoder(seed), range(3, 15)) for seed in range(3))
+    before = learned(learn([*first, *second], options=LearningOptions(steps=8))).adapter
+    assert before is not None and before.card.volume_count == 2
+    begun.clear()
+    outcome = learned(learn([*first, *second, *third], options=LearningOptions(steps=8), start=before))
+    assert outcome.adapter is not None and outcome.steps == 8  # no step for holding out: the third volume was not known before
+    assert [None if one is None else one.tensors["gray"] for one, _ in begun] == [before.tensors["gray"]]
+    assert outcome.after["memory"] == 1.0
