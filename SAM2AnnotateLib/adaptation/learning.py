@@ -30,7 +30,7 @@ _ONE_TURN_SHARE = 0.6
 # Many slices are learned from at a higher rate than few, which would be learned by heart.
 _RATE_OF_MANY = 1e-3
 # Of more slices some are learned from, spread evenly; of many held out some are asked about.
-_MOST_SLICES = 144
+_MOST_SLICES = 96
 _MOST_ASKED = 5
 # Asking about slices held out takes this share of the seconds on top; what it takes beyond that is taken off the last run, up to another.
 _ASKING_ON_TOP, _MOST_TAKEN_OFF = 0.2, 0.25

@@ -29,9 +29,9 @@ MEMORY_REACH = 3
 _MANY_SLICES = 24
 # Of several volumes, slices are shown up to twice more, so often in all, as another scanner or another hand would have them: larger or
 # smaller, shifted by up to so much of the side, darker or brighter.
-_MOST_LOOKS, _LOOK_SCALES, _LOOK_SHIFT, _LOOK_GAMMA = 128, (0.85, 1.25), 0.1, 0.35
+_MOST_LOOKS, _LOOK_SCALES, _LOOK_SHIFT, _LOOK_GAMMA = 96, (0.85, 1.25), 0.1, 0.35
 # So many volumes are run through at most for lessons of runs: that takes the model about as long as some steps of learning each.
-_MOST_RUN_VOLUMES = 4
+_MOST_RUN_VOLUMES = 2
 
 _Thing = TypeVar("_Thing")
 

@@ -173,7 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="N",
         help="volumes of each series; cases are dealt out in an order by --seed (default: 10)",
     )
-    add("--steps", type=int, default=500, help="of each learning (default: 500)")
+    add("--steps", type=int, default=400, help="of each learning (default: 400)")
     add("--seed", type=int, default=0)
     add("--inside", action="store_true", help="learn inside each volume instead, after the 3rd and the 5th correction")
     add("--checkpoint", default="bundled")
@@ -208,7 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
             if options.json:
                 facts = {"engine": engine.describe(), "steps": options.steps, "volumes": [asdict(one) for one in rows]}
                 write_text_atomically(options.json, json.dumps(facts, indent=1) + "\n")
-    print(summary_of(rows))
+        print(summary_of(rows), flush=True)
     return 0
 
 

@@ -186,7 +186,7 @@ class WorkerClient:
 
     def learn(
         self,
-        lessons: Iterable[tuple[str, int, np.ndarray, Extent]],
+        lessons: Iterable[tuple[str, int, np.ndarray, Extent, bool]],
         policy: RegionPolicy,
         *,
         object_name: str = "",
@@ -198,12 +198,13 @@ class WorkerClient:
         """Ask to learn an object.
 
         Args:
-            lessons: (key of an open volume, position, mask of the slice, the object's extent in the volume); an empty mask teaches absence.
+            lessons: (key of an open volume, position, mask of the slice, the object's extent in the volume, whether a person drew or
+                corrected it); an empty mask teaches absence.
             seconds, steps: how long; one of them.
         """
         told = [
-            {"volume": key, "position": position, "mask": mask_to_runs(mask), "extent": [extent.first, extent.last]}
-            for key, position, mask, extent in lessons
+            {"volume": key, "position": position, "mask": mask_to_runs(mask), "extent": [extent.first, extent.last], "drawn": drawn}
+            for key, position, mask, extent, drawn in lessons
         ]
         return self._ask(Learn, told, object_name, terminology, str(policy), seconds, steps, seed)
 

@@ -94,7 +94,8 @@ def found_extent(message: ProposeExtent, encoder: SliceEncoder, cancel: CancelTo
 def _annotated(lesson: dict, encoder_of: Callable[[str], SliceEncoder]) -> AnnotatedSlice:
     with reading("A lesson"):
         volume, position, mask, extent = lesson["volume"], lesson["position"], mask_from_runs(lesson["mask"]), Extent(*lesson["extent"])
-    return AnnotatedSlice(encoder_of(volume), position, mask, extent)
+        drawn = bool(lesson.get("drawn", True))
+    return AnnotatedSlice(encoder_of(volume), position, mask, extent, drawn)
 
 
 def _progressed(request: int, work: Iterator[Progress]):

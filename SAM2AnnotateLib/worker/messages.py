@@ -116,8 +116,8 @@ class Learn(Message):
     """Learn an object from slices that a person decided. Replies `Progressed`, then `Learned`; the adapter in use stays the one it was.
 
     Args:
-        lessons: each with ``volume``, ``position``, ``mask`` (runs; an empty one teaches absence) and ``extent`` (first and last slice of
-            the object in that volume).
+        lessons: each with ``volume``, ``position``, ``mask`` (runs; an empty one teaches absence), ``extent`` (first and last slice of
+            the object in that volume) and ``drawn`` (whether a person drew or corrected it; without it: yes).
         object_name: for the adapter's card.
         terminology: its code, "" for none.
         roi: which part of a slice the model sees.

@@ -30,6 +30,7 @@ class FakeService:
         asked: the kinds of all requests.
         findsEnds: whether first and last slice are looked for.
         lessons: (position, mask) that were learned from last.
+        drawn: positions of those that a person drew, or marked as beyond the object.
         learnedAskedFor: what slices were to be proposed with, in the order of asking.
         opened: volumes of propagations by the ID of their node, as long as nobody let go of them.
     """
@@ -47,6 +48,7 @@ class FakeService:
         self.opened: dict[str, object] = {}
         self.findsEnds = False
         self.lessons: list[tuple] = []
+        self.drawn: set[int] = set()
         self.learnedAskedFor: list = []
         self._engine = ScriptedEngine()
         self._running: tuple[Request, Iterator] | None = None
@@ -104,10 +106,11 @@ class FakeService:
 
     def learn(self, lessons, policy, objectName, options, **then) -> Request:
         """Learn by the scripted rule; waits if held."""
-        self.lessons = [(position, mask.copy()) for _opened, position, mask, _extent in lessons]
+        self.lessons = [(position, mask.copy()) for _opened, position, mask, *_rest in lessons]
+        self.drawn = {position for _opened, position, _mask, _extent, drawn in lessons if drawn}
         told = [
-            {"volume": opened.key, "position": position, "mask": mask_to_runs(mask), "extent": [extent.first, extent.last]}
-            for opened, position, mask, extent in lessons
+            {"volume": opened.key, "position": position, "mask": mask_to_runs(mask), "extent": [extent.first, extent.last], "drawn": drawn}
+            for opened, position, mask, extent, drawn in lessons
         ]
         byKey = {opened.key: opened for opened, *_rest in lessons}
         encoders: dict = {}

@@ -234,15 +234,17 @@ class Learner:
         self._request = self._annotated = self._message = self._progress = None
 
 
-def lessonsOf(annotated: AnnotatedSegment, opened: OpenedVolume) -> list[tuple[OpenedVolume, int, np.ndarray, Extent]]:
-    """What an object teaches: (volume, position, mask, extent) of its locked slices, and that it is not there a little beyond its ends."""
+def lessonsOf(annotated: AnnotatedSegment, opened: OpenedVolume) -> list[tuple[OpenedVolume, int, np.ndarray, Extent, bool]]:
+    """What an object teaches: (volume, position, mask, extent, whether a person drew it) of its locked slices, and that it is not there a
+    little beyond its ends."""
     session = annotated.session
     known = {position: session.mask(position) for position in session.locked}
     extent, nothing = session.extent, np.zeros(session.frame_shape_rc, dtype=bool)
     for position in (extent.first - _BEYOND, extent.last + _BEYOND):
         if len(extent) > 1 and 0 <= position < annotated.stack.shape_src[0]:
             known[position] = nothing
-    return [(opened, position, mask, extent) for position, mask in sorted(known.items())]
+    accepted = {position for position in session.locked if session.status(position) is not SliceStatus.CORRECTED}
+    return [(opened, position, mask, extent, position not in accepted) for position, mask in sorted(known.items())]
 
 
 def lessonCount(annotated: AnnotatedSegment) -> int:

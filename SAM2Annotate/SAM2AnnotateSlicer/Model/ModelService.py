@@ -146,12 +146,17 @@ class ModelService:
         return self._submit(Request("propagate", opened, lambda: self._process.client.propose_slices(opened.key, work, policy), **then))
 
     def learn(
-        self, lessons: Sequence[tuple[OpenedVolume, int, np.ndarray, Extent]], policy: RegionPolicy, objectName: str, options: dict, **then
+        self,
+        lessons: Sequence[tuple[OpenedVolume, int, np.ndarray, Extent, bool]],
+        policy: RegionPolicy,
+        objectName: str,
+        options: dict,
+        **then,
     ) -> Request:
         """Learn an object; `onReply` hears what it brought.
 
         Args:
-            lessons: (volume, position, mask of the slice, the object's extent); an empty mask teaches absence.
+            lessons: (volume, position, mask of the slice, the object's extent, whether a person drew it); an empty mask teaches absence.
             options: ``terminology``, ``seconds``, ``steps``, ``seed`` of `WorkerClient.learn`.
         """
         told = [(opened.key, *rest) for opened, *rest in lessons]

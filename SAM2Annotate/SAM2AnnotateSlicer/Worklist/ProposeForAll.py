@@ -19,6 +19,7 @@ from SAM2AnnotateLib.intensity import IntensityMapping
 from SAM2AnnotateLib.json_input import Fields, read_json
 from SAM2AnnotateLib.leftovers import temporary_folder
 from SAM2AnnotateLib.progress import Progress
+from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.review.journal import JournaledObject
 from SAM2AnnotateLib.worker.messages import Learned, Message, unpack
 
@@ -37,7 +38,7 @@ STATE_FILE = "sam2annotate_proposals.json"
 _READER = "SAM2AnnotateLib.worker.lay_down"
 _LEARNING = {"seconds": 30.0}
 _MOST_TEACHERS = 10  # reviewed cases that are learned from, the latest by name
-_MOST_LESSONS = 8  # slices of each that show the object, evenly spread
+_MOST_LESSONS = 16  # slices of each that show the object, pairs of neighbors evenly spread: one is remembered for the other
 _BEYOND = 2
 _TRIES = 2  # of a case whose process died
 
@@ -438,14 +439,14 @@ class _Lessons:
         """The next one was read."""
         self._opened.append(opened)
 
-    def all(self) -> list[tuple[OpenedVolume, int, np.ndarray, Extent]]:
-        """(volume, position, mask, extent) of the slices that are learned from."""
+    def all(self) -> list[tuple[OpenedVolume, int, np.ndarray, Extent, bool]]:
+        """(volume, position, mask, extent, whether a person drew it) of the slices that are learned from."""
         return [
             lesson for opened, (_case, stored) in zip(self._opened, self._teachers, strict=True) for lesson in _lessonsOf(opened, stored)
         ]
 
 
-def _lessonsOf(opened: OpenedVolume, stored: JournaledObject) -> list[tuple[OpenedVolume, int, np.ndarray, Extent]]:
+def _lessonsOf(opened: OpenedVolume, stored: JournaledObject) -> list[tuple[OpenedVolume, int, np.ndarray, Extent, bool]]:
     """Slices that show the object, evenly spread, and some that do not; none if it was reviewed in another direction."""
     session = stored.session
     stack = SliceStack.along(opened.volume.grid, opened.axis)
@@ -454,10 +455,13 @@ def _lessonsOf(opened: OpenedVolume, stored: JournaledObject) -> list[tuple[Open
     extent = session.extent
     masks = {position: session.mask(position) for position in session.locked}
     shown = sorted(position for position, mask in masks.items() if mask.any())
-    chosen = [shown[n] for n in sorted({round(n) for n in np.linspace(0, len(shown) - 1, min(len(shown), _MOST_LESSONS))})] if shown else []
+    pairs = [shown[n : n + 2] for n in range(0, len(shown), 2)]
+    spread = sorted({round(n) for n in np.linspace(0, len(pairs) - 1, min(len(pairs), _MOST_LESSONS // 2))}) if pairs else []
+    chosen = [position for number in spread for position in pairs[number]]
     empty = [position for position, mask in sorted(masks.items()) if not mask.any()][:_BEYOND]
     lessons = {position: masks[position] for position in (*chosen, *empty)}
     for position in (extent.first - _BEYOND, extent.last + _BEYOND):
         if 0 <= position < stack.shape_src[0]:
             lessons[position] = np.zeros(session.frame_shape_rc, dtype=bool)
-    return [(opened, position, mask, extent) for position, mask in sorted(lessons.items())]
+    accepted = {position for position in session.locked if session.status(position) is not SliceStatus.CORRECTED}
+    return [(opened, position, mask, extent, position not in accepted) for position, mask in sorted(lessons.items())]

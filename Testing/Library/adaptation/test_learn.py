@@ -252,7 +252,7 @@ def test_of_hundreds_of_slices_some_are_learned_from_spread_over_all():
     assert {one.position for one in few} == {0, 2, 3, 4, 5, 6, 7, 8, 9, 11}
     assert thinned(many[:5], 96) == many[:5] and len(thinned(many, 3)) == 3
     outcome = learned(learn(many, options=LearningOptions(steps=6)))
-    assert outcome.adapter.card.slice_count == 144
+    assert outcome.adapter.card.slice_count == 96
 
 
 def test_what_a_person_locked_is_learned_and_that_the_object_ends_at_its_ends():

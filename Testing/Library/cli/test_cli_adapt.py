@@ -150,3 +150,27 @@ def test_a_damaged_adapter_or_none_gets_one_line(command, files, tmp_path, capsy
         with pytest.raises(SystemExit) as ended:
             main(_command(files, tmp_path / "x.safetensors", "--adapter", tmp_path / "bad.safetensors"))
         assert ended.value.code == 2
+
+
+def test_several_volumes_are_learned_from_together(files, tmp_path, capsys):
+    others = [tmp_path / name for name in ("other.nii.gz", "other_labels.nii.gz")]
+    moved = np.roll(PHANTOM.volume.array_kji, 3, axis=2)
+    labels = np.stack([np.roll(5 * PHANTOM.mask(k), 3, axis=1) for k in range(11)]).astype(np.uint8)
+    write_volume(Volume(PHANTOM.volume.grid, moved), others[0])
+    write_volume(Volume(PHANTOM.volume.grid, labels), others[1])
+    out = tmp_path / "ball.safetensors"
+    more = ("--label", 5, "--slices", "3,5,7", "--steps", 20, "--report", tmp_path / "r.json", "--also", *others)
+    assert main(_command(files, out, *more)) == 0
+    card = Adapter.load(out).card
+    assert (card.volume_count, card.slice_count) == (2, 12)
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["also"] == [{"image": str(others[0]), "labels": str(others[1])}]
+    assert report["slices"] == [3, 5, 7]
+
+
+def test_a_further_volume_without_the_object_is_named(files, tmp_path, capsys):
+    empty = tmp_path / "empty.nii.gz"
+    write_volume(Volume(PHANTOM.volume.grid, np.zeros(PHANTOM.volume.array_kji.shape, np.uint8)), empty)
+    assert main(_command(files, tmp_path / "x.safetensors", "--label", 5, "--also", files[0], empty)) == 2
+    error = _one_line_error(capsys)
+    assert "empty.nii.gz" in error and "no voxel of the value 5" in error

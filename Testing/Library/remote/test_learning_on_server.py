@@ -24,7 +24,7 @@ def requests(a_volume):
     from SAM2AnnotateLib.geometry import SliceStack
 
     masks = SliceStack.along(a_volume.grid, "k").view(truth)
-    lessons = [(KEY, position, masks[position], Extent(4, 19)) for position in (6, 9, 12, 15, 0)]
+    lessons = [(KEY, position, masks[position], Extent(4, 19), True) for position in (6, 9, 12, 15, 0)]
     client.learn(lessons, POLICY, object_name="Ball", steps=6)
     client.propose_slices(KEY, review_of(a_volume).due_work(), POLICY)
     client.close()

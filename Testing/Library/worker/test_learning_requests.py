@@ -48,7 +48,7 @@ def masks_of(volume) -> np.ndarray:
 
 def lessons_of(volume, key="v"):
     masks = masks_of(volume)
-    return [(key, position, masks[position], Extent(3, 12)) for position in (5, 7, 9, 0)]
+    return [(key, position, masks[position], Extent(3, 12), position == 7) for position in (5, 7, 9, 0)]
 
 
 class InProcess:
@@ -109,7 +109,7 @@ def due_work(volume, locked=()):
 def test_learning_gives_what_the_library_learns_and_tells_how_far_it_is(local, a_volume):
     local.client.learn(lessons_of(a_volume), POLICY, object_name="Liver", terminology="SCT:10200004:Liver", steps=9, seed=3)
     encoder = SliceEncoder(ScriptedEngine(), a_volume, SliceStack.along(a_volume.grid, "axial"), MAPPING)
-    slices = [AnnotatedSlice(encoder, position, mask, extent) for _key, position, mask, extent in lessons_of(a_volume)]
+    slices = [AnnotatedSlice(encoder, *lesson) for _key, *lesson in lessons_of(a_volume)]
     expected = learned(learn(slices, object_name="Liver", policy=POLICY, options=LearningOptions(steps=9, seed=3)))
     reply = local.one(m.Learned)
     adapter = Adapter.from_bytes(m.unpack([reply.data])[0])
@@ -293,7 +293,7 @@ def test_the_real_process_learns_with_the_bundled_model_and_gives_the_librarys_m
         message = next(one for one in replies if isinstance(one, m.Learned))
         engine = load_engine("bundled", device="cpu", precision="fp32")
         encoder = SliceEncoder(engine, volume, SliceStack.along(volume.grid, "axial"), MAPPING)
-        slices = [AnnotatedSlice(encoder, position, mask, extent) for _key, position, mask, extent in lessons_of(volume)]
+        slices = [AnnotatedSlice(encoder, *lesson) for _key, *lesson in lessons_of(volume)]
         expected = learned(learn(slices, object_name="Ball", policy=POLICY, options=LearningOptions(steps=12)))
         assert (message.data == "") == (expected.adapter is None) and message.steps == expected.steps
         if expected.adapter is None:

@@ -67,6 +67,8 @@ def test_what_is_taught_is_what_is_locked_and_that_it_is_not_there_beyond_the_en
     taught = dict(bench.service.lessons)
     assert set(taught) == set(annotated.session.locked) | {extent.first - 2, extent.last + 2} & set(range(annotated.stack.shape_src[0]))
     assert all(taught[p].any() == (p in extent) for p in taught)
+    accepted = {p for p in annotated.session.locked if annotated.session.status(p) is not SliceStatus.CORRECTED}
+    assert bench.service.drawn == set(taught) - accepted
 
 
 def test_after_learning_the_open_slices_are_proposed_anew_and_the_locked_ones_stand(bench):
