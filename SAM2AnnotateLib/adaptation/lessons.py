@@ -176,7 +176,7 @@ def _run_lessons(
     beside, said = start.position, start.mask
     for position in range(start.position + side, (ends[1] if side > 0 else ends[0]) + side, side):
         seen = view.step(position)
-        if position in wanted:
+        if position in wanted and (beside in wanted or beside == start.position):  # as all lessons of memory, between annotated slices
             one, crop = wanted[position], seen.crop
             memory = Recollection(beside - position, one.encoder.embedding(beside, crop), cut(said, crop))
             weight = _DRAWN_WEIGHT if one.drawn else 1.0
