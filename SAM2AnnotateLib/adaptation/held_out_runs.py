@@ -48,7 +48,7 @@ def run_scores(
             ask()
             found[share] = _run(start, [one.position for one in wanted], start.encoder.with_engine(taught), policy)
         for one in wanted:
-            yield PairedScore("memory", {share: dice(masks[one.position], one.mask) for share, masks in found.items()})
+            yield PairedScore("memory", one.position, {share: dice(masks[one.position], one.mask) for share, masks in found.items()})
 
 
 def _runs(held: Sequence[AnnotatedSlice], others: Sequence[AnnotatedSlice]) -> Iterator[tuple[AnnotatedSlice, list[AnnotatedSlice]]]:

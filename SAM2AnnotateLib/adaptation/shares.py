@@ -31,7 +31,7 @@ class PairedScore:
     """DSC of one prompt on one held-out slice, with each share of what was learned.
 
     Args:
-        kind: ``box`` or ``point``.
+        kind: ``box``, ``point`` or ``memory``.
         number: of the slice among those held out.
         by_share: for `NOTHING`, `HALF` and `ALL`.
     """
