@@ -42,7 +42,7 @@ class App {
     }
     if (!this.me) {
       await signIn(this.api, this.place, invite);
-      history.replaceState(null, "", location.pathname); // the invite is used: it need not stay in the history
+      if (invite) history.replaceState(null, "", location.pathname); // it is used, and need not stay in the history
       this.me = await this.api.me();
     }
     this.store = await Store.open(this.me.name);

@@ -21,6 +21,16 @@ def test_who_is_not_signed_in_sees_a_form_without_barriers(crowd, site):
     assert violations(page) == []
 
 
+def test_signing_in_leads_to_the_view_that_was_asked_for(crowd, site):
+    name, password = site.account("reviewer")
+    page = crowd.context().new_page()
+    page.goto(site.page_of("review"))
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("link", name="Review")).to_have_attribute("aria-current", "page")
+
+
 def test_annotating_has_no_barriers_whatever_is_open(crowd):
     page = crowd.page()
     assert violations(page) == []
