@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -110,6 +111,7 @@ def people_accuracy(answers: Iterable[Answer], gold: Mapping[Task, GoldAnswer] |
     gold_seen = {person: _Seen() for person in by_person}
     other_seen = {person: _Seen() for person in by_person}
     counts: dict[str, list[int]] = {person: [0, 0] for person in by_person}
+    asked = _asked_beside(by_task)
     for task, there in by_task.items():
         if task in known:
             right = [edges_of(box) for box in known[task].boxes_rc]
@@ -117,7 +119,8 @@ def people_accuracy(answers: Iterable[Answer], gold: Mapping[Task, GoldAnswer] |
                 counts[one.person][0] += 1
                 _note(gold_seen[one.person], one, 1.0 if right else 0.0, right, 1.0, 1.0)
         else:
-            _compare(there, other_seen, counts)
+            beside = [edges_of(box) for other in asked[task] for one in by_task[other] for box in one.boxes_rc]
+            _compare(there, beside, other_seen, counts)
     biases = {person: _bias(seen) for person, seen in gold_seen.items()}  # of others it is not known which of two is off
     for person in by_person:
         if counts[person][0] < _ENOUGH_GOLD:
@@ -163,8 +166,26 @@ def _note(seen: _Seen, answer: Answer, is_present: float, right: list[Edges], we
         seen.shares.append((weight * is_present, sides, own))
 
 
-def _compare(there: list[Answer], seen: dict[str, _Seen], counts: dict[str, list[int]]) -> None:
-    """Compare each of the people who answered one task with the others."""
+def _asked_beside(tasks: Iterable[Task]) -> dict[Task, list[Task]]:
+    """For each task those of the same object on the next slices that were asked, one on either side."""
+    ordered = sorted(tasks)
+    found: dict[Task, list[Task]] = {task: [] for task in ordered}
+    for one, other in pairwise(ordered):
+        if (one.volume, one.object) == (other.volume, other.object):
+            found[one].append(other)
+            found[other].append(one)
+    return found
+
+
+def _compare(there: list[Answer], beside: list[Edges], seen: dict[str, _Seen], counts: dict[str, list[int]]) -> None:
+    """Compare each of the people who answered one task with the others.
+
+    Args:
+        there: their answers.
+        beside: boxes on the asked slices next to it. A box that overlaps one of them is not taken for invented though all others say that
+            nothing is there: objects are passed over more often than made up.
+        seen, counts: where to note it.
+    """
     sure = [one for one in there if one.kind != "unsure"]
     if len(sure) < 2:
         return
@@ -180,6 +201,8 @@ def _compare(there: list[Answer], seen: dict[str, _Seen], counts: dict[str, list
         says = len(drawn) / len(others)
         own = len(drawn) / (len(drawn) + 1) if drawn else 1.0
         counts[one.person][1] += 1
+        if one.kind == "box" and not drawn and match_edges([edges_of(box) for box in one.boxes_rc], beside):
+            continue
         _note(seen[one.person], one, says, [box.edges_rc_px for box in kept], _AGREEMENT_SHARE, own)
 
 

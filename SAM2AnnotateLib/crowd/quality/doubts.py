@@ -51,7 +51,7 @@ def doubts(
         said = consensus.get(task)
         if said is not None and not said.final and (said.n_box or said.present):
             share = len(by) / max(1, said.n)
-            found[task].append(Finding(task, "few", 0.6 * share, f"{len(by)} of {said.n} answers are by people who answer without looking"))
+            found[task].append(Finding(task, "few", 0.3 * share, f"{len(by)} of {said.n} answers are by people who answer without looking"))
     tasks = sorted({*consensus, *(results or {})})
     return {task: _doubt(found.get(task, [])) for task in tasks}
 

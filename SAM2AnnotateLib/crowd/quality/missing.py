@@ -107,7 +107,7 @@ def _of_answers(one: ConsensusSlice) -> list[Finding]:
         found.append(Finding(one.task, "gap", 0.8, f"nobody drew the object here, though it is on the slices beside ({said})"))
     elif one.n_box and one.n_absent:
         split = min(one.n_box, one.n_absent) / sure
-        doubt = max(1.2 * split, 1 - abs(2 * one.presence - 1))
+        doubt = max(0.7 * split, 1 - abs(2 * one.presence - 1))
         reason = f"{one.n_absent} of {sure} say that it is not here, {one.n_box} drew it"
         found.append(Finding(one.task, "absence", min(1.0, doubt), reason))
     elif 0.1 < one.presence < 0.9:
@@ -172,7 +172,7 @@ def _of_propagation(task: Task, said: ConsensusSlice | None, result: MaskLike) -
         reason = f"the two directions that meet here disagree (DSC {1 - result.disagreement:.2f})"
         found.append(Finding(task, "propagation", 0.6 * min(1.0, result.disagreement), reason))
     if result.mask.any() and result.predicted_iou < 0.7:
-        strength = min(1.0, (0.7 - result.predicted_iou) / 0.7)
+        strength = min(1.0, 0.6 * (0.7 - result.predicted_iou) / 0.7)
         found.append(Finding(task, "propagation", strength, f"the model expects a poor outline (IoU {result.predicted_iou:.2f})"))
     if result.words:
         found.append(Finding(task, "propagation", 0.6, result.words))

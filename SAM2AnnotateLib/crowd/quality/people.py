@@ -1,9 +1,9 @@
 """What is to be said of each person: accuracy, speed, bias, and who answers without looking. Imports answers, consensus and numpy.
 
 **Who answers at random** is found by boxes that lie where the object cannot be: off every known or meant box, or where nothing is, two
-slices and more from the object. A person is told of if so many among their boxes would be seen with a chance of less than 1 in 100, shared
-out over all people, had they erred as often as is usual in this crowd (at least 1 in 50). Missed slices are tested alike: "not here" in the
-midst of an object.
+slices and more from the object. A person is told of if so many among their boxes would be seen with a chance of less than 1 in 50, shared
+out over all people, had they erred as often as is usual in this crowd (at least 1 in 100). Missed slices are tested alike: "not here" in
+the midst of an object.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OFF_IOU = 0.1
 # So many slices beyond the object a box is a slip, not a sign of not looking.
 _NEAR_SLICES = 2
 # What is usual is not believed to be better than this, and the chance at which a person is told of.
-_LEAST_RATE, _CHANCE = 0.02, 0.01
+_LEAST_RATE, _CHANCE = 0.01, 0.02
 _FEWEST_OFF = 2
 _SURE, _MIDST = 0.95, 2
 _LEAST_BIAS, _BIAS_STRENGTH = 0.05, 2.0

@@ -65,10 +65,16 @@ def write_report(project: CrowdProject, outcome: Outcome) -> Path:
 
 def _lead(project: CrowdProject, outcome: Outcome) -> str:
     tasks = len(project.tasks())
+    answers, slices = _counted(len(outcome.answers), "answer"), _counted(tasks, "slice")
+    objects, volumes = _counted(len(project.objects), "object"), _counted(len(project.volumes), "volume")
     return (
-        f"{len(outcome.answers)} answers by {len(outcome.people)} people on {len(outcome.consensus)} of {tasks} slices, "
-        f"{len(project.objects)} objects on {len(project.volumes)} volumes. Masks: {_WAYS[outcome.way]}."
+        f"{answers} by {len(outcome.people)} people on {len(outcome.consensus)} of {slices}, {objects} on {volumes}. "
+        f"Masks: {_WAYS[outcome.way]}."
     )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _findings(outcome: Outcome) -> list[str]:

@@ -135,9 +135,10 @@ def people_table(outcome: Outcome) -> Table:
     def row(one: PersonReport) -> tuple:
         seen = one.accuracy
         return (
-            one.person, one.answers, seen.n, of_n(seen.iou), of_n(seen.sensitivity), of_n(seen.specificity), of_n(one.outward),
+            one.person, "; ".join(one.words),
+            one.answers, seen.n, of_n(seen.iou), of_n(seen.sensitivity), of_n(seen.specificity), of_n(one.outward),
             of_n(one.shift_rc[0]), of_n(one.shift_rc[1]), of_n(one.seconds), one.unsure / one.answers, f"{one.off[0]} / {one.off[1]}",
-            f"{one.missed[0]} / {one.missed[1]}", "yes" if one.is_random else "no", seen.by, seen.weight, "; ".join(one.words),
+            f"{one.missed[0]} / {one.missed[1]}", "yes" if one.is_random else "no", seen.by, seen.weight,
         )  # fmt: skip
 
     ordered = sorted(outcome.people.values(), key=lambda one: (not one.is_random, -len(one.words), one.person))
@@ -145,13 +146,13 @@ def people_table(outcome: Outcome) -> Table:
         "people",
         "Everyone who answered, under pseudonyms, with 95 % intervals. What rests on few answers is pulled towards what is usual here.",
         (
-            Column("person", "Person", is_number=False), Column("answers", "Answers"), Column("known", "Of these known"),
+            Column("person", "Person", is_number=False), Column("words", "What stands out", is_number=False),
+            Column("answers", "Answers"), Column("known", "Of these known"),
             Column("iou", "IoU of boxes", estimate), Column("sensitivity", "Sees it", estimate),
-            Column("specificity", "Says rightly that it is not there", estimate), Column("outward", "Edges outward", signed_percent),
+            Column("specificity", "Says rightly: not here", estimate), Column("outward", "Edges outward", signed_percent),
             Column("shift_down", "", signed_percent), Column("shift_right", "", signed_percent), Column("seconds", "Seconds", times),
-            Column("unsure", "Not sure", percent), Column("off", "Boxes where it cannot be"), Column("missed", "Passed over"),
+            Column("unsure", "Not sure", percent), Column("off", "Impossible boxes"), Column("missed", "Passed over"),
             Column("without_looking", ""), Column("by", "", is_number=False), Column("weight", "", score),
-            Column("words", "What stands out", is_number=False),
         ),
         tuple(row(one) for one in ordered),
     )  # fmt: skip

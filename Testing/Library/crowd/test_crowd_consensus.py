@@ -171,6 +171,15 @@ def test_a_run_that_one_person_passed_over_is_no_gap_and_an_end_stays_an_end():
     assert not any(one.present for task, one in consensus_of_all(cut).items() if task.position >= 20)
 
 
+def test_one_of_three_who_draws_a_run_that_two_passed_over_is_no_inventor():
+    gap = range(10, 16)
+    answers = answers_of({name: Skill() for name in "abc"}, TRUTH, ALL)
+    answers = [Answer(a.task, a.person, "absent") if a.person in "ab" and a.task.position in gap else a for a in answers]
+    assert people_accuracy(answers)["c"].specificity.value > 0.9
+    found = consensus_of_all(answers)
+    assert all(found[Task("case", "ball", position)].present for position in range(5, 31))
+
+
 def test_several_who_say_no_are_believed_on_a_long_run():
     answers = answers_of({name: Skill() for name in "abc"}, TRUTH, ALL)
     gap = range(14, 19)
