@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import consensus, demo, export, init, invite, serve, status
+from . import consensus, demo, export, init, invite, people, serve, status
 
 _EXAMPLES = """\
 examples, in the order in which a project goes:
@@ -16,7 +16,7 @@ examples, in the order in which a project goes:
   sam2annotate crowd consensus livers
   sam2annotate crowd export livers -o labels
 """
-_COMMANDS = (demo, init, serve, invite, status, consensus, export)
+_COMMANDS = (demo, init, serve, invite, people, status, consensus, export)
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:

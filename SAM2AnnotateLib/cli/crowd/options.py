@@ -97,3 +97,12 @@ def open_records(projects: list[CrowdProject], given: str | None, may_upgrade: b
         records.close()
         raise
     return records
+
+
+def aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    """Rows as lines of a table; the first column to the left, the others to the right."""
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) if n == 0 else cell.rjust(width) for n, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]

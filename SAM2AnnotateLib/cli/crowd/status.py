@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from .options import add_command, add_project_options, open_records, read
+from .options import add_command, add_project_options, aligned, open_records, read
 
 if TYPE_CHECKING:
     from ...crowd.records import Progress
@@ -35,7 +35,7 @@ def table_of(progress: Progress) -> str:
     lines = [f"{progress.title}: {progress.answered} of {progress.wanted} answers{share}, {progress.to_review} slices to review", ""]
     rows: list[tuple[str, ...]] = [("volume", "tasks", "complete", "answers", "of")]
     rows += [(one.volume, str(one.tasks), str(one.complete), str(one.answered), str(one.wanted)) for one in progress.volumes]
-    lines += _aligned(rows)
+    lines += aligned(rows)
     if progress.people:
         rows = [("person", "role", "answers", "known", "training", "aside", "last")]
         rows += [
@@ -45,15 +45,7 @@ def table_of(progress: Progress) -> str:
             )
             for one in progress.people
         ]  # fmt: skip
-        lines += ["", *_aligned(rows)]
+        lines += ["", *aligned(rows)]
     else:
         lines += ["", "Nobody has joined yet: sam2annotate crowd invite FOLDER"]
     return "\n".join(lines)
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) if n == 0 else cell.rjust(width) for n, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    ]

@@ -93,6 +93,20 @@ def members(session: Session, project_id: int) -> list[Member]:
     return [_member(*row) for row in rows]
 
 
+def rows_of(session: Session, project_id: int) -> list[PersonRow]:
+    """The accounts of everybody in a project."""
+    query = select(PersonRow).join(MembershipRow, MembershipRow.person_id == PersonRow.id).where(MembershipRow.project_id == project_id)
+    return list(session.scalars(query.order_by(PersonRow.id)))
+
+
+def member_named(session: Session, project_id: int, name: str) -> PersonRow:
+    """The account of somebody in a project. Raises InputError if nobody there has this name."""
+    row = find_person(session, name)
+    if row is None or session.get(MembershipRow, (row.id, project_id)) is None:
+        raise InputError(f"Nobody in this project is called '{name}'.", "sam2annotate crowd people FOLDER lists who there is.")
+    return row
+
+
 def _member(person: PersonRow, membership: MembershipRow, project: ProjectRow) -> Member:
     return Member(person_from(person), project.key, project.public_id, project.title, membership.role)  # type: ignore[arg-type]
 

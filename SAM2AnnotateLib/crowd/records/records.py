@@ -226,6 +226,28 @@ class CrowdRecords:
         with self.database.read() as session:
             return people.members(session, answers.project_row(session, project).id)
 
+    def disabled(self, project: str) -> set[Person]:
+        """Who is shut out of a project's database. Raises InputError if there is no project of this key."""
+        with self.database.read() as session:
+            return {people.person_from(row) for row in people.rows_of(session, answers.project_row(session, project).id) if row.disabled}
+
+    def set_disabled(self, project: str, name: str, disabled: bool) -> None:
+        """Shut somebody of a project out of the database, at once, or let them in again. Raises InputError if nobody has this name."""
+        with self.database.write() as session:
+            row = people.member_named(session, answers.project_row(session, project).id, name)
+            row.disabled = disabled
+            tokens.end_sessions(session, row.id)
+
+    def new_password(self, project: str, name: str) -> str:
+        """Give somebody of a project a new password, told this once, and sign them out. Raises InputError if nobody has this name."""
+        password = tokens.new_password()
+        kept = self.passwords.hash(password)
+        with self.database.write() as session:
+            row = people.member_named(session, answers.project_row(session, project).id, name)
+            row.password = kept
+            tokens.end_sessions(session, row.id)
+        return password
+
     # -- answers -----------------------------------------------------------------------------------------------------------------
 
     def save_answer(

@@ -20,6 +20,7 @@ from .values import Role
 
 _LONGEST_NOTE = 200
 _LONGEST_TOKEN = 100
+_READABLE = "abcdefghjkmnpqrstuvwxyz23456789"  # none that could be taken for another
 
 
 def new_id() -> str:
@@ -96,3 +97,13 @@ def session_person(session: Session, token: str, now: datetime) -> PersonRow | N
 def end_session(session: Session, token: str) -> None:
     """Sign out."""
     session.execute(delete(SessionRow).where(SessionRow.token_hash == hash_of(token)))
+
+
+def end_sessions(session: Session, person_id: int) -> None:
+    """Sign somebody out everywhere."""
+    session.execute(delete(SessionRow).where(SessionRow.person_id == person_id))
+
+
+def new_password() -> str:
+    """A password that can be read out: four groups of four letters, 79 bits."""
+    return "-".join("".join(secrets.choice(_READABLE) for _ in range(4)) for _ in range(4))

@@ -74,6 +74,22 @@ def test_init_invite_status_make_a_project_that_works(tmp_path, capsys):
     assert person.pseudonym in (table := capsys.readouterr().out) and "Mustermann" not in table + json.dumps(status)
 
 
+def test_people_are_listed_shut_out_and_given_new_passwords(tmp_path, capsys):
+    project = a_crowd_project(tmp_path / "balls", volumes=1, gold=0)
+    with CrowdRecords.open(project.folder / "crowd.sqlite") as records:
+        records.add_project(project)
+        anna = records.add_member("balls", "Anna B", password="three words together")
+    folder = str(project.folder)
+    assert main(["crowd", "people", folder, "--new-password", "anna b"]) == 0
+    password = capsys.readouterr().out.strip()
+    assert main(["crowd", "people", folder, "--shut-out", "Anna B"]) == 0 and main(["crowd", "people", folder]) == 0
+    assert re.search(rf"Anna B\s+{anna.pseudonym}\s+annotator\s+shut out", capsys.readouterr().out)
+    assert main(["crowd", "people", folder, "--let-in", "Anna B"]) == 0
+    with CrowdRecords.open(project.folder / "crowd.sqlite") as records:
+        assert records.sign_in("Anna B", password) == anna
+    assert "Nobody in this project is called 'Eve'" in _refusal(capsys, "people", folder, "--shut-out", "Eve")
+
+
 def test_what_is_wrong_is_told_in_one_line(tmp_path, capsys):
     image, _ = a_crowd_volume(tmp_path, "p0")
     folder = tmp_path / "balls"

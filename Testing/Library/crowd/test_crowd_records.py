@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
+import time
 from collections import Counter
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
@@ -228,6 +229,44 @@ def test_a_role_only_rises(records, project, anna):
     records.join(records.make_invite("balls", role="annotator"), "Anna", PASSWORD)
     (member,) = records.memberships(anna)
     assert member.role == "owner" and member.may("reviewer") and member.may("annotator")
+
+
+def test_who_is_shut_out_is_out_at_once_and_a_new_password_ends_the_old_one(records, project, anna):
+    session = records.open_session(anna)
+    turn = a_turn(records, project, anna)
+    records.set_disabled("balls", "ANNA", True)
+    assert records.session_person(session) is None and records.sign_in("Anna", PASSWORD) is None and records.disabled("balls") == {anna}
+    with pytest.raises(InputError, match="is taken"):
+        records.join(records.make_invite("balls"), "Anna", PASSWORD)
+    records.set_disabled("balls", "Anna", False)
+    assert records.sign_in("Anna", PASSWORD) == anna
+    session, password = records.open_session(anna), records.new_password("balls", "Anna")
+    assert records.session_person(session) is None and records.sign_in("Anna", PASSWORD) is None
+    assert records.sign_in("Anna", password) == anna and records.new_password("balls", "Anna") != password
+    assert records.save_answer(anna, turn.id, "absent").counted
+    for name in ("Nobody", "\x00", "'; --"):
+        with pytest.raises(InputError, match="Nobody in this project|holds something that cannot be kept"):
+            records.new_password("balls", name)
+
+
+def test_few_passwords_are_hashed_at_once(monkeypatch):
+    passwords, now, most = Passwords(memory_kib=64, time_cost=1), [], []
+
+    class Slow:
+        def verify(self, kept, password):
+            now.append(1)
+            most.append(len(now))
+            time.sleep(0.01)
+            now.pop()
+            return True
+
+    monkeypatch.setattr(passwords, "_hasher", Slow())
+    threads = [threading.Thread(target=passwords.fits, args=("password", "kept")) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(most) == 12 and max(most) == 2
 
 
 @pytest.mark.parametrize("password", ["short", "x" * 300, "aaaaaaaaaaaa", "somebody elsE"])
