@@ -118,10 +118,10 @@ export class Annotate {
     this._back = back;
     this._end.hidden = true;
     this._work.hidden = false;
-    const draft = await this.app.store.draft(task.id);
+    const draft = await this.app.store.draft(task.id).catch(() => null);
     const said = this.app.outbox.answerTo(task.id) ?? task.answer ?? null;
     const boxes = draft?.boxes_rc ?? said?.boxes_rc ?? [];
-    const object = this.app.project.objects.find((one) => one.key === task.object);
+    const object = this.app.project.objects.find((one) => one.key === task.object) ?? { name: task.object, sentence: "" };
     this._title.textContent = object.name;
     this._sentence.textContent = object.sentence;
     this._said = said;

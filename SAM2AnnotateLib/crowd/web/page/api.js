@@ -34,10 +34,15 @@ async function problemOf(response) {
 }
 
 export class Api {
-  /** @param signInAgain asks the person to sign in; gives true once they have, false if the page begins anew */
-  constructor(signInAgain) {
+  /**
+   * @param signInAgain asks the person to sign in; gives true once they have, false if the page begins anew
+   * @param someoneElse called if another person has signed in meanwhile, in another tab for instance
+   */
+  constructor(signInAgain, someoneElse) {
     this.csrf = "";
+    this._person = null;
     this._signInAgain = signInAgain;
+    this._someoneElse = someoneElse;
     this._signingIn = null;
   }
 
@@ -65,6 +70,7 @@ export class Api {
   async me() {
     const me = await (await this._sent("GET", "/api/me")).json();
     this.csrf = me.csrf;
+    this._person ??= me.name;
     return me;
   }
 
@@ -79,7 +85,11 @@ export class Api {
       } else if (problem.status === 403 && method === "POST" && again) {
         // Signed in anew in another tab: this one's token is old.
         const before = this.csrf;
-        await this.me();
+        const { name } = await this.me();
+        if (name !== this._person) {
+          this._someoneElse();
+          throw new Problem(401, "Somebody else has signed in in this browser.");
+        }
         if (this.csrf !== before) return this._asked(method, path, body, false);
       }
       throw problem;

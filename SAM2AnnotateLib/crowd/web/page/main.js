@@ -17,12 +17,14 @@ const SEEN = "instructions:"; // whose instructions were shown
 class App {
   constructor(place) {
     this.place = place;
-    this.api = new Api(() => this._again());
+    this.api = new Api(() => this._again(), () => this._beginAnew());
     this.view = null;
     addEventListener("hashchange", () => {
       if (new URLSearchParams(location.hash.slice(1)).has("invite")) location.reload();
       else if (this.me) void this.open();
     });
+    addEventListener("unhandledrejection", (event) => this._fault(event.reason));
+    addEventListener("error", (event) => this._fault(event.error ?? event.message));
     addEventListener("beforeunload", (event) => {
       // Kept in the browser all the same; but who leaves for good should know.
       if (this.outbox?.count && !this.leaving) event.preventDefault();
@@ -164,11 +166,14 @@ class App {
     this.outbox?.pause("You are signed out.");
     const same = await signInAgain(this.api, this.me.name);
     this.outbox?.pause(null);
-    if (!same) {
-      this.leaving = true; // what is not saved stays in the browser for whom it belongs to
-      location.reload();
-    }
+    if (!same) this._beginAnew();
     return same;
+  }
+
+  /** For another person. What is not saved stays in the browser for whom it belongs to. */
+  _beginAnew() {
+    this.leaving = true;
+    location.reload();
   }
 
   async _signOut() {
@@ -191,6 +196,12 @@ class App {
     this._forgetSeen();
     this.leaving = true;
     location.assign(location.pathname);
+  }
+
+  /** A fault of this page itself: to be told, not to be silent about. */
+  _fault(reason) {
+    const text = `Something went wrong in this page (${reason?.message ?? reason}). Load it again: what you drew is kept.`;
+    this.place.querySelector("header")?.append(make("p", { class: "problem", role: "alert" }, text));
   }
 
   _trouble(problem, again) {

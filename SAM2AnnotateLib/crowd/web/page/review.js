@@ -84,8 +84,8 @@ export class Review {
     this._item = item;
     this._end.hidden = true;
     this._work.hidden = false;
-    const object = this.app.project.objects.find((one) => one.key === item.object);
-    const draft = await this.app.store.draft(item.id);
+    const object = this.app.project.objects.find((one) => one.key === item.object) ?? { name: item.object };
+    const draft = await this.app.store.draft(item.id).catch(() => null);
     this._title.textContent = object.name;
     this._where.textContent = `Volume ${item.volume}, slice ${item.slice}`;
     this._doubt.textContent = `Doubt: ${Math.round(100 * item.doubt)} %`;

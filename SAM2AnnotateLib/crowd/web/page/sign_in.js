@@ -3,6 +3,8 @@
 import { Problem } from "./api.js";
 import { field, make } from "./elements.js";
 
+const SHORTEST = 10; // letters of a password, as the server wants them
+
 /**
  * A form that signs in.
  * @param texts {title, text, button}
@@ -13,6 +15,7 @@ function form(texts, sent, name = "", isNew = false) {
   const [nameLabel, nameInput] = field("Name", { name: "name", autocomplete: "username", required: true, autocapitalize: "none", spellcheck: "false", value: name });
   const [wordLabel, wordInput] = field("Password", {
     name: "password", type: "password", autocomplete: isNew ? "new-password" : "current-password", required: true,
+    minlength: isNew ? SHORTEST : null, maxlength: "256",
   });
   const problem = make("p", { class: "problem", role: "alert", hidden: true });
   const submit = make("button", { type: "submit", class: "main" }, texts.button);
@@ -47,7 +50,7 @@ function form(texts, sent, name = "", isNew = false) {
 export function signIn(api, place, invite) {
   return new Promise((resolve) => {
     const texts = invite
-      ? { title: "Join", text: ["You were invited to mark things on medical pictures.", "Choose a name and a password. You need them to come back."], button: "Join" }
+      ? { title: "Join", text: ["You were invited to mark things on medical pictures.", `Choose a name and a password of at least ${SHORTEST} letters. You need them to come back.`], button: "Join" }
       : { title: "Sign in", text: ["No account yet? Open the invitation link that you were sent."], button: "Sign in" };
     const { element, focus } = form(
       texts,

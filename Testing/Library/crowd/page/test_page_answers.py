@@ -290,6 +290,43 @@ def test_another_person_who_signs_in_over_the_page_gets_their_own(crowd, site):
     assert first != second
 
 
+def test_a_tab_in_which_someone_else_signed_in_takes_nothing_along(crowd, site):
+    page = crowd.page()
+    picture = wait_for_slice(page)
+    page.wait_for_load_state("networkidle")
+    first = page.context.person
+    site.sign_in(page.context)  # as in another tab of the same browser
+    picture.draw(BOX)
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    page.get_by_role("button", name="Start").click()
+    wait_for_slice(page)
+    assert boxes_of(page) == []
+    assert site.answers(first) == site.answers(page) == []
+    assert kept(page)["answers"] == 1  # the first person's, until they are back
+    site.sign_in_as(page.context, first)
+    page.reload()
+    wait_for_slice(page)
+    expect(page.locator(".saving")).to_have_text("All saved")
+    assert site.answers(first) == [("box", [BOX])]
+
+
+def test_signing_in_anew_elsewhere_goes_on_unseen(crowd, site):
+    page = crowd.page()
+    site.sign_in_as(page.context, page.context.person)
+    page.keyboard.press("a")
+    expect(page.locator(".saving")).to_have_text("All saved")
+    assert site.answers(page) == [("absent", [])]
+
+
+def test_a_fault_of_the_page_is_told(crowd):
+    page = crowd.page()
+    page.evaluate("() => { Promise.reject(new Error('a fault')); }")
+    expect(page.get_by_role("alert")).to_contain_text("Something went wrong in this page (a fault)")
+    assert [fault for fault in crowd.watch.faults if "a fault" not in fault] == []
+    crowd.watch.faults.clear()
+
+
 def test_signing_out_leaves_nothing_in_the_browser(crowd, site):
     page = crowd.page()
     wait_for_slice(page).draw(BOX)
