@@ -33,7 +33,9 @@ def parse_json(text: str | bytes, what: str) -> Any:
         return json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text, parse_constant=_refuse_constant)
     except RecursionError:
         reason = "it is nested too deeply"
-    except ValueError as exc:  # no JSON, no UTF-8, or a number of thousands of digits
+    except UnicodeDecodeError:
+        reason = "it is no text (UTF-8), so no JSON either"
+    except ValueError as exc:  # no JSON, or a number of thousands of digits
         reason = str(exc)
     except MemoryError:
         reason = "it is too large for this computer's memory"

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .benchmark.phantom import Phantom, make_phantom
+from .engine import Adapter
 from .errors import CheckpointError, DownloadError, EngineError, MissingPackageError, SAM2AnnotateError, WorkerError
 from .intensity import IntensityMapping
 from .leftovers import temporary_folder
@@ -60,7 +61,11 @@ class SelfCheckResult:
 
 
 def self_check(
-    python: Sequence[str] = (sys.executable,), checkpoint: str = "bundled", device: str = "auto", cancel: CancelToken | None = None
+    python: Sequence[str] = (sys.executable,),
+    checkpoint: str = "bundled",
+    device: str = "auto",
+    cancel: CancelToken | None = None,
+    adapter: str | Path | None = None,
 ) -> SelfCheckResult:
     """Run a model on a phantom.
 
@@ -69,6 +74,7 @@ def self_check(
         checkpoint: a name of `CHECKPOINTS` whose file is here, or the path of one.
         device: as `load_engine` takes it.
         cancel: ends it after the slice it is at.
+        adapter: what was learned of an object: whether it can be read and is of these weights. The phantom is not that object.
 
     Raises:
         Cancelled: on request. Every other failure is told in the result.
@@ -77,7 +83,9 @@ def self_check(
     with temporary_folder("check") as folder:
         log_file = Path(folder) / "worker.log"
         try:
-            dsc, used_device = _run(make_phantom(_SIDE, _SLICES, _OBJECT_SLICES), python, checkpoint, device, log_file, cancel)
+            learned = None if adapter is None else Adapter.load(adapter)
+            phantom = make_phantom(_SIDE, _SLICES, _OBJECT_SLICES)
+            dsc, used_device = _run(phantom, python, checkpoint, device, log_file, cancel, learned)
         except (CheckpointError, DownloadError, EngineError, MissingPackageError, WorkerError) as exc:
             log = _end_of(log_file)
             return SelfCheckResult(False, _explain(exc, log), type(exc).__name__, time.monotonic() - start, log=log)
@@ -89,11 +97,18 @@ def self_check(
             "Choose the device 'cpu'; if that is no better, install PyTorch again."
         )
         return SelfCheckResult(False, line, "PoorResult", seconds, dsc, used_device, log)
-    return SelfCheckResult(True, f"ok, {seconds:.1f} s, DSC {dsc:.2f}, {used_device}", "", seconds, dsc, used_device, log)
+    fits = "" if learned is None else f"; '{learned.name}' was learned on this model"
+    return SelfCheckResult(True, f"ok, {seconds:.1f} s, DSC {dsc:.2f}, {used_device}{fits}", "", seconds, dsc, used_device, log)
 
 
 def _run(
-    phantom: Phantom, python: Sequence[str], checkpoint: str, device: str, log_file: Path, cancel: CancelToken | None
+    phantom: Phantom,
+    python: Sequence[str],
+    checkpoint: str,
+    device: str,
+    log_file: Path,
+    cancel: CancelToken | None,
+    adapter: Adapter | None,
 ) -> tuple[float, str]:
     """Dice coefficient and device."""
     session = ReviewSession({phantom.center: SlicePrompt(box=phantom.box)}, phantom.extent, phantom.volume.grid.shape_kji[1:])
@@ -107,6 +122,8 @@ def _run(
         for message in worker.replies(worker.client.propagate("phantom", session.due_work(), RegionPolicy.parse("auto")), cancel):
             if isinstance(message, SliceDone):
                 session.add_result(message.result())
+        if adapter is not None:
+            worker.wait(worker.client.use_adapter(adapter.to_bytes()))
     masks = [(session.mask(position), phantom.mask(position)) for position in phantom.extent.indices]
     found = np.stack([np.zeros_like(truth) if mask is None else mask for mask, truth in masks])
     return dice(found, np.stack([truth for _, truth in masks])), used_device

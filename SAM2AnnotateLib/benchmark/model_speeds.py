@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -54,13 +55,18 @@ def model_speeds(
                 figures[f"{what}_hiera_tiny_s"] = round(statistics.median(one[what] for one, _ in rounds), 3)
                 figures[f"{what}_edgetam_s"] = round(statistics.median(others[size][what] for _, others in rounds), 3)
                 figures[f"{what}_ratio"] = round(statistics.median(one[what] / others[size][what] for one, others in rounds), 2)
-            figures[f"hiera_tiny_{_GOAL_SLICES}_slices_s"] = _whole(figures["encode_hiera_tiny_s"], figures["step_hiera_tiny_s"])
-            figures[f"edgetam_{_GOAL_SLICES}_slices_s"] = _whole(figures["encode_edgetam_s"], figures["step_edgetam_s"])
+            for who in ("hiera_tiny", "edgetam"):
+                for kind in ("", "_processor"):
+                    figures[f"{who}_{_GOAL_SLICES}_slices{kind}_s"] = _whole(
+                        figures[f"encode{kind}_{who}_s"], figures[f"step{kind}_{who}_s"]
+                    )
             yield f"i EdgeTAM at {size} against hiera tiny, {precision}", figures
     bundled = load_engine("bundled", device="cpu")
     times = [_times(bundled, frames, box, truth) for _ in range(repeats + 1)][1:]
     own = {f"{what}_s": round(statistics.median(one[what] for one in times), 3) for what in times[0]}
-    yield "i bundled", {**own, f"{_GOAL_SLICES}_slices_s": _whole(own["encode_s"], own["step_s"]), "goal_s": _GOAL_SECONDS}
+    own[f"{_GOAL_SLICES}_slices_s"] = _whole(own["encode_s"], own["step_s"])
+    own[f"{_GOAL_SLICES}_slices_processor_s"] = _whole(own["encode_processor_s"], own["step_processor_s"])
+    yield "i bundled", {**own, "goal_s": _GOAL_SECONDS}
 
 
 def _edgetam(size: int, precision: str) -> TransformersEngine:
@@ -79,24 +85,40 @@ def _whole(encode_s: float, step_s: float) -> float:
 
 
 def _times(engine: SegmentationEngine, frames: np.ndarray, box: Box2D, truth: np.ndarray) -> dict[str, float]:
-    """Seconds: a slice encoded, box to mask on an encoded slice, a step with its whole memory, a drawn mask and some steps after it."""
+    """Seconds: a slice encoded, box to mask on an encoded slice, a step with its whole memory, a drawn mask and some steps after it.
+
+    Each by the clock and, as ``..._processor``, of all threads together: that is the same on a machine that others use.
+    """
     embeddings: list[Embedding] = []
-    started = time.perf_counter()
-    embeddings.extend(engine.encode(frame) for frame in frames)
-    encoding = (time.perf_counter() - started) / len(frames)
+    spent = _Spent()
+    with spent.on("encode", len(frames)):
+        embeddings.extend(engine.encode(frame) for frame in frames)
     track = engine.start_track(frames.shape[1:], len(frames), False)
-    started = time.perf_counter()
-    track.condition(0, embeddings[0], SlicePrompt(box=box))
-    first_mask = time.perf_counter() - started
-    steps = []
+    with spent.on("first_mask"):
+        track.condition(0, embeddings[0], SlicePrompt(box=box))
     for position in range(1, len(frames)):
-        started = time.perf_counter()
-        track.step(position, embeddings[position])
-        steps.append(time.perf_counter() - started)
-    started = time.perf_counter()
-    corrected = engine.start_track(frames.shape[1:], len(frames), False)
-    corrected.condition(0, embeddings[0], SlicePrompt(mask=truth))
-    for position in range(1, 1 + _CORRECTED_STEPS):
-        corrected.step(position, embeddings[position])
-    correction = time.perf_counter() - started
-    return {"encode": encoding, "first_mask": first_mask, "step": statistics.median(steps[_FULL_MEMORY - 1 :]), "correction": correction}
+        if position < _FULL_MEMORY:
+            track.step(position, embeddings[position])
+            continue
+        with spent.on("step"):
+            track.step(position, embeddings[position])
+    with spent.on("correction"):
+        corrected = engine.start_track(frames.shape[1:], len(frames), False)
+        corrected.condition(0, embeddings[0], SlicePrompt(mask=truth))
+        for position in range(1, 1 + _CORRECTED_STEPS):
+            corrected.step(position, embeddings[position])
+    return {what: statistics.median(seconds) for what, seconds in spent.seconds.items()}
+
+
+class _Spent:
+    """Seconds by what they were spent on, by the clock and of the processor."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = {}
+
+    @contextmanager
+    def on(self, what: str, count: int = 1) -> Iterator[None]:
+        clock, processor = time.perf_counter(), time.process_time()
+        yield
+        self.seconds.setdefault(what, []).append((time.perf_counter() - clock) / count)
+        self.seconds.setdefault(f"{what}_processor", []).append((time.process_time() - processor) / count)

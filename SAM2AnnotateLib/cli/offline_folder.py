@@ -14,6 +14,7 @@ _EXAMPLES = """examples:
   sam2annotate offline-folder usb/sam2 --python-version 3.12 --model sam2.1_hiera_tiny --model medsam2
   sam2annotate offline-folder usb/sam2 --torch-index https://download.pytorch.org/whl/cpu     without CUDA: 200 MB instead of 3 GB
   sam2annotate offline-folder usb/sam2 --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64    for an older Linux
+  sam2annotate offline-folder usb/sam2 --model edgetam          with the package transformers, which runs it
   sam2annotate offline-folder usb/sam2 --check
 Run it on a computer of the same system (Linux, Windows, macOS) as the one without internet. Slicer 5.10 has Python 3.12.
 In Slicer: SAM2Annotate, Set-up, 'Use offline folder'.
@@ -34,6 +35,8 @@ def add_parser(subparsers) -> None:
     add("--platform", action="append", default=[], metavar="TAG", help="pip's platform tag of the other computer; may be repeated")
     add("--torch", metavar="SPECIFIER", help="which PyTorch, such as torch==2.13.0 (default: the newest)")
     add("--torch-index", metavar="URL", help="package index to take PyTorch from")
+    text = "transformers: add that package, for models that it runs (it comes along by itself with a --model that needs it)"
+    add("--package", choices=("auto", "sam2", "transformers"), default="auto", help=text)
     add("--without-torch", action="store_true", help="leave PyTorch out, where it is installed already")
     add("--check", action="store_true", help="only compare an existing folder with its list")
     add("--json-lines", action="store_true", help="print progress and result as JSON, for programs")
@@ -65,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
                 options.torch,
                 options.torch_index,
                 with_torch=not options.without_torch,
+                with_transformers=options.package == "transformers",
                 progress=show,
                 cancel=cancel,
             )

@@ -19,6 +19,7 @@ def add_parser(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter, description="Run a model on a small phantom, in a process of its own.",
     )  # fmt: skip
     parser.add_argument("--checkpoint", default="bundled", metavar="NAME|PATH", help="model to run (default: bundled)")
+    parser.add_argument("--adapter", metavar="OBJECT", help="also ask whether this file of 'sam2annotate adapt' belongs to the model")
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu (default: auto)")
     parser.add_argument("--json-lines", action="store_true", help="print the result as JSON, for programs")
     parser.set_defaults(run=run)
@@ -29,7 +30,8 @@ def run(options: argparse.Namespace) -> int:
     from ..self_check import self_check
     from .json_lines import cancelled_with_input, say
 
-    result = self_check(checkpoint=options.checkpoint, device=options.device, cancel=cancelled_with_input() if options.json_lines else None)
+    cancel = cancelled_with_input() if options.json_lines else None
+    result = self_check(checkpoint=options.checkpoint, device=options.device, cancel=cancel, adapter=options.adapter)
     if options.json_lines:
         say("self-check", **asdict(result))
     else:

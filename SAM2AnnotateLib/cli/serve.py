@@ -20,6 +20,7 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser("serve", help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=epilog)
     parser.set_defaults(run=_serve)
     add_engine_options(parser, adapter=False)
+    parser.add_argument("--adapter", help=argparse.SUPPRESS)  # refused with a word
     group = parser.add_argument_group("who may use it, and where")
     add = group.add_argument
     add(
@@ -50,6 +51,10 @@ def add_parser(subparsers) -> None:
     add("--resume-minutes", type=float, default=5, metavar="N", help="a session whose connection broke waits so long (default: 5)")
     add("--cache-mb", type=int, default=2048, metavar="N", help="memory for embeddings of all sessions, each device (default: 2048)")
     add("--volumes-mb", type=int, default=4096, metavar="N", help="memory for volumes of all sessions, 1 byte a voxel (default: 4096)")
+    add(
+        "--volumes-mb-per-user", type=int, metavar="N",
+        help="memory for volumes of one user (default: half of --volumes-mb, and at least one volume of --largest-volume-mb)",
+    )  # fmt: skip
     add("--largest-volume-mb", type=int, default=1024, metavar="N", help="memory for one volume (default: 1024)")
     _add_token_parser(parser)
 
@@ -73,6 +78,11 @@ def _add_token_parser(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    if options.adapter is not None:
+        raise InputError(
+            "A server lends its model as it came: what was learned belongs to one object, and each client brings its own.",
+            "Leave out --adapter here; give it to the client: sam2annotate segment ... --server URL --adapter FILE",
+        )
     if options.token_file is None:
         raise InputError(
             "A server takes a file of tokens: without a token nobody may come in, so it does not start.",
@@ -90,6 +100,7 @@ def _serve(options: argparse.Namespace) -> int:
         resume_seconds=60 * options.resume_minutes,
         embeddings_bytes=options.cache_mb << 20,
         volumes_bytes=options.volumes_mb << 20,
+        volumes_per_user_bytes=_mb_per_user(options) << 20,
         largest_volume_bytes=options.largest_volume_mb << 20,
     )
     address = Address(options.host, options.port, options.certificate, options.key, options.behind_proxy)
@@ -114,6 +125,11 @@ def _serve(options: argparse.Namespace) -> int:
             gpus = 0
         serve(settings, lambda: RaySeats(ray, load, limits.embeddings_bytes, options.devices, gpus, options.sessions), say)
     return 0
+
+
+def _mb_per_user(options: argparse.Namespace) -> int:
+    asked = options.volumes_mb_per_user
+    return max(options.volumes_mb // 2, options.largest_volume_mb) if asked is None else asked
 
 
 def _load_models(checkpoints: dict[str, str], wishes: dict) -> dict:

@@ -14,15 +14,22 @@ from ..errors import InputError
 from ..progress import Progress, ProgressCallback
 
 
-def parse_integers(text: str, count: int, option: str, meaning: str) -> tuple[int, ...]:
-    """Read `count` integers separated by commas. Raises InputError that names the option and what it means."""
+def parse_integers(text: str, count: int | None, option: str, meaning: str) -> tuple[int, ...]:
+    """Read `count` integers separated by commas, or any number of them. Raises InputError that names the option and what it means."""
     try:
         values = tuple(int(part) for part in text.split(","))
     except ValueError:
         values = ()
-    if len(values) != count:
-        raise InputError(f"{option} takes {meaning} ({count} whole numbers separated by commas), got '{text}'.")
+    if not values or count not in (None, len(values)):
+        raise InputError(
+            f"{option} takes {meaning} ({'' if count is None else f'{count} '}whole numbers separated by commas), got '{text}'."
+        )
     return values
+
+
+def counted(count: int, what: str) -> str:
+    """``1 case``, ``2 cases``."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def parse_point(text: str) -> tuple[int, int, bool]:

@@ -30,6 +30,17 @@ class Compute:
     half_embeddings: bool
     threads: int | None = field(default=None, repr=False, compare=False)
 
+    def describe(self, model: str, weights_sha256: str, image_size: int) -> dict[str, Any]:
+        """A model that computes so, for the record."""
+        return {
+            "model": model,
+            "weights_sha256": weights_sha256,
+            "image_size": image_size,
+            "device": self.device,
+            "precision": "bf16" if self.bf16 else "fp32",
+            "embeddings": "float16" if self.half_embeddings else "float32",
+        }
+
 
 @contextmanager
 def computing(compute: Compute, model: str, image_size: int, gradients: Callable[[], AbstractContextManager]) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 It drives `SAM2Base` step by step as `SAM2VideoPredictor` does (sam2 1.1.0, sam2_video_predictor.py), with what that lacks: embeddings that
 outlive a pass, predicted IoU and object score of every slice, and memory that does not grow with the video. At float32 the results are
-those of `SAM2VideoPredictor` to the bit; tests compare them. (x, y) pixels start here.
+those of `SAM2VideoPredictor` to the bit; tests compare them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from contextlib import AbstractContextManager, contextmanager
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 
 from ..errors import EngineError
 from ..prompts import SlicePrompt
@@ -24,13 +23,12 @@ from .blending import blended
 from .compute import Compute, computing
 from .engine import Embedding, SlicePrediction
 from .learning import LearningSettings, Lesson, Place, Recollection, require_lessons
+from .model_inputs import SKETCH_LOGIT_BOUND, forget, given_back, marks_of, mask_of, picture_of, prediction_of, settle_due
 from .sam2_heads import LearnedHeads
 from .sam2_learning import Sam2LearningRun
 
 # ImageNet statistics that every SAM 2 checkpoint was trained with (sam2/utils/misc.py).
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# The bound that SAM2VideoPredictor sets for a mask that goes back into the decoder together with points.
-_SKETCH_LOGIT_BOUND = 32.0
 # What SAM 2 puts in place of a mask where it says "no object" (sam2/modeling/sam2_base.py).
 _ABSENT_LOGIT = -1024.0
 
@@ -92,15 +90,7 @@ class Sam2Engine:
 
     def describe(self) -> dict:
         """For the record."""
-        return {
-            "model": self._name,
-            "weights_sha256": self._weights_sha256,
-            "image_size": self.image_size,
-            "device": self.compute.device,
-            "precision": "bf16" if self.compute.bf16 else "fp32",
-            "embeddings": "float16" if self.compute.half_embeddings else "float32",
-            **described(self._adapter),
-        }
+        return {**self.compute.describe(self._name, self._weights_sha256, self.image_size), **described(self._adapter)}
 
     def with_adapter(self, adapter: Adapter | None) -> Sam2Engine:
         """The same model, its prompt encoder and mask decoder as learned."""
@@ -177,20 +167,11 @@ class Sam2Engine:
         logits = low_res.float()
         if gated:
             logits = torch.where(object_logits[:, :, None, None] > 0, logits, torch.full_like(logits, _ABSENT_LOGIT))
-        if tuple(logits.shape[-2:]) != tuple(frame_shape_rc):
-            logits = F.interpolate(logits, size=tuple(frame_shape_rc), mode="bilinear", align_corners=False)
-        return SlicePrediction(
-            logits=logits[0, 0].cpu().numpy(),
-            predicted_iou=float(ious.float().clamp(0, 1).max()),
-            object_score=float(object_logits.float().sigmoid().max()),
-        )
+        return prediction_of(logits, ious, object_logits, frame_shape_rc, bounded=True)
 
     def encode(self, frame: np.ndarray) -> Embedding:
-        """Resample one uint8 frame (rows, cols) to the model's size, as `load_video_frames` of sam2 does, and encode it."""
-        size = self.image_size
-        resampled = np.array(Image.fromarray(np.ascontiguousarray(frame)).resize((size, size))) / 255.0
-        picture = torch.from_numpy(resampled).float().expand(3, size, size)
-        picture = ((picture - self._mean) / self._std)[None].to(self.compute.device)
+        """Resample one uint8 frame (rows, cols) to the model's size and encode it."""
+        picture = picture_of(frame, self.image_size, self._mean, self._std, self.compute.device)
         with self._running():
             encoded = self._model.forward_image(picture)
             levels = encoded["backbone_fpn"][-self._model.num_feature_levels :]
@@ -245,11 +226,11 @@ class Sam2Track:
             if final is None and self._engine.answers(prompt):
                 return self._as_learned(position, features, embedding, prompt, outputs)
             if final is None:
-                sketch = None if outputs is None else outputs[3].clamp(-_SKETCH_LOGIT_BOUND, _SKETCH_LOGIT_BOUND)
+                sketch = None if outputs is None else outputs[3].clamp(-SKETCH_LOGIT_BOUND, SKETCH_LOGIT_BOUND)
                 outputs = self._run(position, features, point_inputs=self._point_inputs(prompt), sketch=sketch)
             self._due.append((position, features, outputs, True))
             if final is not None:
-                return SlicePrediction(np.where(final, np.float32(10), np.float32(-10)), 1.0, float(final.any()))
+                return given_back(final)
             return self._prediction(outputs)
 
     def _as_learned(self, position: int, features, embedding: Embedding, prompt: SlicePrompt, drawn) -> SlicePrediction:
@@ -257,7 +238,7 @@ class Sam2Track:
         engine = self._engine
         assert engine._heads is not None  # an adapter answers
         top, *fine = engine._memoryless(embedding)
-        sketch = None if drawn is None else drawn[3].clamp(-_SKETCH_LOGIT_BOUND, _SKETCH_LOGIT_BOUND)
+        sketch = None if drawn is None else drawn[3].clamp(-SKETCH_LOGIT_BOUND, SKETCH_LOGIT_BOUND)
         clicks = self._point_inputs(prompt)
         points = (clicks["point_coords"], clicks["point_labels"])
         logits, ious, objects = engine._heads(top[None].float(), [level[None].float() for level in fine], points, sketch)
@@ -306,10 +287,7 @@ class Sam2Track:
     def _encode_due(self) -> None:
         """Encode what was seen since the last step into the memory, in the order in which it was seen."""
         for position, features, outputs, prompted in self._due:
-            kept = self._kept(features, outputs, prompted)
-            self._memory["cond_frame_outputs" if prompted else "non_cond_frame_outputs"][position] = kept
-            if prompted:
-                self._memory["non_cond_frame_outputs"].pop(position, None)
+            settle_due(self._memory, position, self._kept(features, outputs, prompted), prompted)
         self._due.clear()
 
     def _run(self, position: int, features, point_inputs=None, mask_inputs=None, sketch=None):
@@ -348,48 +326,17 @@ class Sam2Track:
         return {"maskmem_features": memory.to(torch.bfloat16), "maskmem_pos_enc": positions, "obj_ptr": pointer}
 
     def _forget(self, position: int) -> None:
-        past = self._memory["non_cond_frame_outputs"]
-        mask_reach, pointer_reach = self._engine.memory_reach, int(self._model.max_obj_ptrs_in_encoder)
-        for other in list(past):
-            distance = abs(position - other)
-            if distance >= max(mask_reach, pointer_reach):
-                del past[other]
-            elif distance >= mask_reach:
-                past[other] = {"obj_ptr": past[other]["obj_ptr"]}
+        pointer_reach = int(self._model.max_obj_ptrs_in_encoder)
+        forget(self._memory["non_cond_frame_outputs"], position, self._engine.memory_reach, pointer_reach, "obj_ptr")
 
     def _point_inputs(self, prompt: SlicePrompt) -> dict[str, torch.Tensor]:
-        """Box corners, then clicks, as (x, y) in the model's pixels. A box runs along voxel edges, a click sits at a voxel's center."""
-        coords: list[tuple[float, float]] = []
-        labels: list[int] = []
-        if prompt.box is not None:
-            coords += [(prompt.box.col_start, prompt.box.row_start), (prompt.box.col_stop, prompt.box.row_stop)]
-            labels += [2, 3]
-        for point in prompt.points:
-            coords.append((point.col + 0.5, point.row + 0.5))
-            labels.append(int(point.positive))
+        coords, labels = marks_of(prompt, self._shape_rc, self._model.image_size)
         device = self._engine.compute.device
-        rows, cols = self._shape_rc
-        # In stock's order of operations, so that the last bit is the same.
-        normalized = torch.tensor(coords, dtype=torch.float32)[None] / torch.tensor([cols, rows])
-        return {
-            "point_coords": (normalized * self._model.image_size).to(device),
-            "point_labels": torch.tensor(labels, dtype=torch.int32)[None].to(device),
-        }
+        return {"point_coords": coords.to(device), "point_labels": labels.to(device)}
 
     def _mask_inputs(self, mask: np.ndarray) -> torch.Tensor:
-        size = self._model.image_size
-        whole = torch.from_numpy(np.array(mask, dtype=np.float32))[None, None].to(self._engine.compute.device)
-        if mask.shape == (size, size):
-            return whole
-        return (F.interpolate(whole, size=(size, size), align_corners=False, mode="bilinear", antialias=True) >= 0.5).float()
+        return mask_of(mask, self._model.image_size, self._engine.compute.device)
 
     def _prediction(self, outputs) -> SlicePrediction:
         _, _, ious, low_res, _, _, object_logits = outputs
-        logits = low_res.float()
-        if tuple(logits.shape[-2:]) != tuple(self._shape_rc):
-            logits = F.interpolate(logits, size=self._shape_rc, mode="bilinear", align_corners=False)
-        return SlicePrediction(
-            logits=logits[0, 0].cpu().numpy(),
-            predicted_iou=float(ious.float().max()),
-            object_score=float(object_logits.float().sigmoid().max()),
-        )
+        return prediction_of(low_res, ious, object_logits, self._shape_rc)

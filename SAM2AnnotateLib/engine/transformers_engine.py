@@ -2,7 +2,7 @@
 
 It drives a video model piece by piece, as its own video session does, with what that lacks: embeddings that outlive a pass, predicted IoU
 of every slice, masks together with points, and memory that does not grow. At float32 the results are those of the session to the bit;
-tests compare them. Models of the `sam2` family follow `sam2` where the two differ. (x, y) pixels start here.
+tests compare them. Models of the `sam2` family follow `sam2` where the two differ.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 
 from ..errors import EngineError
 from ..prompts import SlicePrompt
@@ -24,10 +23,9 @@ from .adapter import Adapter
 from .compute import Compute, computing
 from .engine import Embedding, SlicePrediction
 from .learning import LearningRun, LearningSettings, Lesson, Place, Recollection, require_lessons
+from .model_inputs import SKETCH_LOGIT_BOUND, forget, given_back, marks_of, mask_of, picture_of, prediction_of, settle_due
 from .transformers_models import Shape
 
-# The bound of a mask that goes back into the decoder together with points, as in `sam2_engine`.
-_SKETCH_LOGIT_BOUND = 32.0
 _CANNOT_LEARN = "Models that run on the package transformers cannot learn an object yet, nor use what was learned."
 _LEARN_INSTEAD = "Choose the bundled model or a SAM 2 checkpoint with the package sam2 installed."
 _ONE_OBJECT = 0
@@ -86,15 +84,7 @@ class TransformersEngine:
 
     def describe(self) -> dict:
         """For the record."""
-        return {
-            "model": self._name,
-            "weights_sha256": self._weights_sha256,
-            "image_size": self.image_size,
-            "device": self.compute.device,
-            "precision": "bf16" if self.compute.bf16 else "fp32",
-            "embeddings": "float16" if self.compute.half_embeddings else "float32",
-            "package": "transformers",
-        }
+        return {**self.compute.describe(self._name, self._weights_sha256, self.image_size), "package": "transformers"}
 
     def with_adapter(self, adapter: Adapter | None) -> TransformersEngine:
         """This model, if nothing was learned. Raises EngineError with an adapter."""
@@ -115,10 +105,7 @@ class TransformersEngine:
 
     def encode(self, frame: np.ndarray) -> Embedding:
         """Resample one uint8 frame (rows, cols) to the model's size, as `Sam2Engine` does, and encode it."""
-        size = self.image_size
-        resampled = np.array(Image.fromarray(np.ascontiguousarray(frame)).resize((size, size))) / 255.0
-        picture = torch.from_numpy(resampled).float().expand(3, size, size)
-        picture = ((picture - self._mean) / self._std)[None].to(self.compute.device)
+        picture = picture_of(frame, self.image_size, self._mean, self._std, self.compute.device)
         with self.running():
             encoded = self.model.get_image_features(picture, return_dict=True)
             if self._positions is None:  # the same for every frame
@@ -165,11 +152,11 @@ class TransformersTrack:
             outputs = None if prompt.mask is None else self._from_mask(features, prompt.mask)
             final = prompt.final_mask
             if final is None:
-                sketch = None if outputs is None else outputs.pred_masks.clamp(-_SKETCH_LOGIT_BOUND, _SKETCH_LOGIT_BOUND)
+                sketch = None if outputs is None else outputs.pred_masks.clamp(-SKETCH_LOGIT_BOUND, SKETCH_LOGIT_BOUND)
                 outputs = self._from_points(features, prompt, sketch)
             self._due.append((position, features, outputs, True))
             if final is not None:
-                return SlicePrediction(np.where(final, np.float32(10), np.float32(-10)), 1.0, float(final.any()))
+                return given_back(final)
             return self._prediction(outputs)
 
     def remember(self, position: int, embedding: Embedding, mask: np.ndarray) -> None:
@@ -225,9 +212,7 @@ class TransformersTrack:
     def _encode_due(self) -> None:
         """Encode what was seen since the last step into the memory, in the order in which it was seen."""
         for position, features, outputs, prompted in self._due:
-            self._memory["cond_frame_outputs" if prompted else "non_cond_frame_outputs"][position] = self._kept(features, outputs, prompted)
-            if prompted:
-                self._memory["non_cond_frame_outputs"].pop(position, None)
+            settle_due(self._memory, position, self._kept(features, outputs, prompted), prompted)
         self._due.clear()
 
     def _kept(self, features: list[torch.Tensor], outputs: Any, prompted: bool) -> dict[str, torch.Tensor]:
@@ -245,14 +230,8 @@ class TransformersTrack:
         return {"maskmem_features": memory, "maskmem_pos_enc": positions, "object_pointer": outputs.object_pointer}
 
     def _forget(self, position: int) -> None:
-        past = self._memory["non_cond_frame_outputs"]
-        mask_reach, pointer_reach = self._engine.memory_reach, int(self._model.config.max_object_pointers_in_encoder)
-        for other in list(past):
-            distance = abs(position - other)
-            if distance >= max(mask_reach, pointer_reach):
-                del past[other]
-            elif distance >= mask_reach:
-                past[other] = {"object_pointer": past[other]["object_pointer"]}
+        pointer_reach = int(self._model.config.max_object_pointers_in_encoder)
+        forget(self._memory["non_cond_frame_outputs"], position, self._engine.memory_reach, pointer_reach, "object_pointer")
 
     def _memoryless(self, features: list[torch.Tensor]) -> torch.Tensor:
         return self._image(features[-1] + self._model.no_memory_embedding, -1)
@@ -265,33 +244,13 @@ class TransformersTrack:
         return level.permute(1, 2, 0).reshape(1, -1, *self._model.backbone_feature_sizes[number])
 
     def _point_inputs(self, prompt: SlicePrompt) -> tuple[torch.Tensor, torch.Tensor]:
-        """Box corners, then clicks, as (x, y) in the model's pixels. A box runs along voxel edges, a click sits at a voxel's center."""
-        coords: list[tuple[float, float]] = []
-        labels: list[int] = []
-        if prompt.box is not None:
-            coords += [(prompt.box.col_start, prompt.box.row_start), (prompt.box.col_stop, prompt.box.row_stop)]
-            labels += [2, 3]
-        for point in prompt.points:
-            coords.append((point.col + 0.5, point.row + 0.5))
-            labels.append(int(point.positive))
+        coords, labels = marks_of(prompt, self._shape_rc, self._model.image_size)
         device = self._engine.compute.device
-        rows, cols = self._shape_rc
-        scaled = torch.tensor(coords, dtype=torch.float32)[None, None] / torch.tensor([cols, rows]) * self._model.image_size
-        return scaled.to(device), torch.tensor(labels, dtype=torch.int32)[None, None].to(device)
+        return coords[None].to(device), labels[None].to(device)
 
     def _mask_inputs(self, mask: np.ndarray) -> torch.Tensor:
-        size = self._model.image_size
-        whole = torch.from_numpy(np.array(mask, dtype=np.float32))[None, None].to(self._engine.compute.device)
-        if mask.shape == (size, size):
-            return whole
-        return (F.interpolate(whole, size=(size, size), align_corners=False, mode="bilinear", antialias=True) >= 0.5).float()
+        return mask_of(mask, self._model.image_size, self._engine.compute.device)
 
     def _prediction(self, outputs: Any) -> SlicePrediction:
-        logits = outputs.pred_masks.float().reshape(1, 1, *outputs.pred_masks.shape[-2:])
-        if tuple(logits.shape[-2:]) != tuple(self._shape_rc):
-            logits = F.interpolate(logits, size=self._shape_rc, mode="bilinear", align_corners=False)
-        return SlicePrediction(
-            logits=logits[0, 0].cpu().numpy(),
-            predicted_iou=float(outputs.iou_scores.float().max()),
-            object_score=float(outputs.object_score_logits.float().sigmoid().max()),
-        )
+        logits = outputs.pred_masks.reshape(1, 1, *outputs.pred_masks.shape[-2:])
+        return prediction_of(logits, outputs.iou_scores, outputs.object_score_logits, self._shape_rc)

@@ -97,6 +97,11 @@ class PrototypeLibrary:
         """Numbers of the object's cases, rising, in the order of `prototypes`. Raises InputError if there is none of this name."""
         return self._case_numbers(self._existing(name))
 
+    def damaged(self, name: str) -> list[int]:
+        """Numbers of the cases that cannot be read, as a file of them is damaged, foreign or was changed by hand; all are read for it."""
+        folder = self._existing(name)
+        return [number for number in self._case_numbers(folder) if not _is_whole(folder / f"case_{number}", folder.name)]
+
     def add(self, prototype: Prototype) -> int:
         """Keep a prototype beside others of its name. It appears whole or not at all.
 
@@ -179,6 +184,14 @@ class PrototypeLibrary:
     def _case_numbers(folder: Path) -> list[int]:
         found = (_CASE.fullmatch(one.name) for one in _folders(folder))
         return sorted(int(match[1]) for match in found if match)
+
+
+def _is_whole(case: Path, name: str) -> bool:
+    try:
+        read_case(case, name)
+    except InputError:
+        return False
+    return True
 
 
 def _folders(folder: Path) -> list[Path]:

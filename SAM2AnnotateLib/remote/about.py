@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..errors import ServerError
 from ..worker import wire
 from .address import ServerAccess
-from .link import Link, not_let_in, untrusted
+from .link import Link, no_tls, not_let_in, untrusted
 
 _SECONDS = 10.0
 _MOST_BYTES = 1 << 20
@@ -101,6 +101,8 @@ def _page(access: ServerAccess) -> dict:
     except urllib.error.URLError as exc:
         if isinstance(exc.reason, ssl.SSLCertVerificationError):
             raise untrusted(access, exc.reason) from exc
+        if isinstance(exc.reason, ssl.SSLError) and not isinstance(exc.reason, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+            raise no_tls(access, exc.reason) from exc
         raise ServerError(f"{access.address} cannot be reached ({_reason(exc.reason)}). Check address and network.") from exc
     except OSError as exc:
         raise ServerError(f"{access.address} does not answer ({_reason(exc)}). Check address and network.") from exc

@@ -137,10 +137,13 @@ def token_from(file: str | Path | None) -> str:
         token = os.environ.get(TOKEN_VARIABLE, "").strip()
     else:
         try:
-            token = Path(file).read_text(encoding="utf-8").strip()
+            token = Path(file).read_text(encoding="utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else "it is no text"
-            raise InputError(f"The token's file '{file}' cannot be read: {reason}.") from exc
+            reason = exc.strerror if isinstance(exc, OSError) else "it is no text (UTF-8)"
+            raise InputError(
+                f"The token's file '{file}' cannot be read: {reason}.",
+                "Name a text file that holds the token as it was given to you, alone.",
+            ) from exc
     require_token(token)
     return token
 

@@ -15,6 +15,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from ..errors import ServerError, WorkerError
@@ -239,7 +240,7 @@ def _translated(access: ServerAccess) -> Iterator[None]:
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError, TimeoutError) as exc:
         raise BrokenLinkError(f"{address} does not answer") from exc
     except ssl.SSLError as exc:
-        raise ServerError(f"{address} does not speak TLS ({exc.reason}). Check address and port.") from exc
+        raise no_tls(access, exc) from exc
     except OSError as exc:
         raise BrokenLinkError(f"{address} cannot be reached ({exc.strerror or exc})") from exc
     except exceptions.InvalidStatus as exc:
@@ -267,6 +268,19 @@ def not_let_in(access: ServerAccess, status: int, body: bytes) -> ServerError:
             return BrokenLinkError(f"{access.address} cannot be reached (its proxy says {status})")
         return ServerError(f"{access.address} is no SAM2Annotate server (it answers with HTTP {status}). Check the address.")
     return _refused(refusal, problem)
+
+
+def no_tls(access: ServerAccess, exc: ssl.SSLError) -> ServerError:
+    """What answers under an https address does not encrypt."""
+    address = access.address
+    if address.is_loopback:
+        remedy = f"Try {replace(address, secure=False)}, which is allowed on this very machine."
+    else:
+        remedy = (
+            "Check address and port. Whoever runs the server starts it with --certificate and --key: to another machine nothing is sent "
+            "in the open."
+        )
+    return ServerError(f"{address} does not speak TLS ({getattr(exc, 'reason', None) or exc}).", remedy)
 
 
 def untrusted(access: ServerAccess, exc: ssl.SSLCertVerificationError) -> ServerError:

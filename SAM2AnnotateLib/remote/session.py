@@ -314,7 +314,11 @@ class RemoteSession:
                 return
             if isinstance(reply, Failed):
                 raise reply.error()
-            on_reply(reply)
+            try:
+                on_reply(reply)
+            except Cancelled:  # in the midst of an upload: else the server would wait for the rest, and the next request with it
+                link.send(Cancel(next(self._numbers), number))
+                raise
 
     def _wait(self, seconds: float, cancel: CancelToken) -> None:
         end = self._clock() + seconds

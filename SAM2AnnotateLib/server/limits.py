@@ -20,6 +20,7 @@ class Limits:
         stalled_upload_seconds: an upload fails after so long without a chunk; requests behind it go on.
         embeddings_bytes: memory for embeddings of all sessions together. One that was just made stays even if it alone takes more.
         volumes_bytes: memory for voxels of all sessions together, 8 bit each.
+        volumes_per_user_bytes: memory for voxels of one user's sessions together.
         largest_volume_bytes: voxels of one volume.
         largest_message_bytes: of JSON.
         largest_plain_message_bytes: of a message that is not mainly one file; lists of numbers take ten times their JSON in memory.
@@ -36,6 +37,7 @@ class Limits:
     stalled_upload_seconds: float = 60.0
     embeddings_bytes: int = 2048 << 20
     volumes_bytes: int = 4096 << 20
+    volumes_per_user_bytes: int = 2048 << 20
     largest_volume_bytes: int = 1024 << 20
     largest_message_bytes: int = LARGEST_FRAME_BYTES
     largest_plain_message_bytes: int = 16 << 20

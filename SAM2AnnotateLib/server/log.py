@@ -47,10 +47,16 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """uvicorn takes a handshake that was refused, which is logged as such already, for a fault of the application."""
+    return "without completing handshake" not in record.getMessage()
+
+
 def start_logging(stream: TextIO | None = None) -> None:
     """Let everything that this process logs go to one stream, standard error, in this form."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(_is_news)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

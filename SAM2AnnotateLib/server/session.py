@@ -211,7 +211,7 @@ class Session:
                 self._drop_abandoned()
                 if len(self._held()) >= _MOST_VOLUMES:
                     raise InputError(f"A session holds at most {_MOST_VOLUMES} volumes. Close some.")
-                upload = Upload(message, self._budget)
+                upload = Upload(message, self._budget, self.user)
             upload.moved_at = time.monotonic()
             self._uploads[message.request] = upload
         self._reply(ChunksWanted(message.request, upload.missing))

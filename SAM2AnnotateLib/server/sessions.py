@@ -38,7 +38,7 @@ class Sessions:
 
     def __init__(self, seats: Seats, limits: Limits, metrics: Metrics):
         self._seats, self._limits, self._metrics = seats, limits, metrics
-        self.budget = MemoryBudget(limits.volumes_bytes)
+        self.budget = MemoryBudget(limits.volumes_bytes, limits.volumes_per_user_bytes)
         self._open: dict[str, Session] = {}
         self._lock = threading.Lock()
 

@@ -175,7 +175,13 @@ class TokenFile:
             raise self._missing(exc) from exc
         if os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise InputError(f"Others may write the file of tokens '{self.path}', and so let themselves in.", f"chmod 600 {self.path}")
-        content = Fields(read_json(self.path, "the file of tokens"), f"the file of tokens '{self.path}'")
+        try:
+            stored = read_json(self.path, "the file of tokens")
+        except InputError as exc:  # such as one user's token alone, or any other file
+            raise InputError(
+                exc.problem, f"Name a file that 'sam2annotate serve token add NAME --token-file {self.path}' is to make."
+            ) from exc
+        content = Fields(stored, f"the file of tokens '{self.path}'")
         content.require_only("format", "tokens")
         content.whole("format", _FORMAT, _FORMAT)
         entries = {}

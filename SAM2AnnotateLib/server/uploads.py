@@ -21,18 +21,21 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class MemoryBudget:
-    """Bytes that all sessions' volumes may take together.
+    """Bytes that all sessions' volumes may take together, and those of one user.
 
     Args:
         limit_bytes: for all.
+        user_limit_bytes: for the sessions of one user together; None for no limit but that of all.
     """
 
-    def __init__(self, limit_bytes: int):
+    def __init__(self, limit_bytes: int, user_limit_bytes: int | None = None):
         self.limit_bytes, self.taken_bytes = limit_bytes, 0
+        self._user_limit_bytes = limit_bytes if user_limit_bytes is None else min(user_limit_bytes, limit_bytes)
+        self._taken_by: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def take(self, count: int) -> None:
-        """Raises InputError if so much is not free."""
+    def take(self, count: int, user: str = "") -> None:
+        """Raises InputError if so much is not free, or more than one user may have."""
         with self._lock:
             if self.taken_bytes + count > self.limit_bytes:
                 free = (self.limit_bytes - self.taken_bytes) >> 20
@@ -40,12 +43,23 @@ class MemoryBudget:
                     f"The server's memory for volumes is taken by others: {free} MB are free, this one takes {-(-count >> 20)} MB.",
                     "Try again later, or ask whoever runs the server for more (--volumes-mb).",
                 )
+            own = self._taken_by.get(user, 0)
+            if own + count > self._user_limit_bytes:
+                raise InputError(
+                    f"One user's volumes may take {self._user_limit_bytes >> 20} MB of the server's memory: yours take {own >> 20} MB, "
+                    f"this one takes {-(-count >> 20)} MB.",
+                    "Close volumes that you are done with, or ask whoever runs the server for more (--volumes-mb-per-user).",
+                )
             self.taken_bytes += count
+            self._taken_by[user] = own + count
 
-    def give_back(self, count: int) -> None:
+    def give_back(self, count: int, user: str = "") -> None:
         """Free what was taken."""
         with self._lock:
             self.taken_bytes -= count
+            self._taken_by[user] -= count
+            if not self._taken_by[user]:
+                del self._taken_by[user]
 
 
 def check_upload(message: UploadVolume, largest_bytes: int) -> VolumeGrid:
@@ -87,18 +101,20 @@ class Upload:
     Args:
         message: checked, see `check_upload`.
         budget: what it is counted against.
+        user: whose it is.
 
     Raises:
         InputError: if there is no memory for it.
     """
 
-    def __init__(self, message: UploadVolume, budget: MemoryBudget):
+    def __init__(self, message: UploadVolume, budget: MemoryBudget, user: str = ""):
         self.shape_kji = (message.shape_kji[0], message.shape_kji[1], message.shape_kji[2])
         self.sha256 = message.sha256
         self.byte_count = int(np.prod(self.shape_kji, dtype=np.int64))
         self._changed = threading.Condition()
         self.moved_at = time.monotonic()
-        budget.take(self.byte_count)
+        budget.take(self.byte_count, user)
+        self._user = user
         self._budget: MemoryBudget | None = budget
         try:
             self._flat = np.empty(self.byte_count, dtype=np.uint8)
@@ -167,5 +183,5 @@ class Upload:
         with self._changed:
             budget, self._budget = self._budget, None
             if budget is not None:
-                budget.give_back(self.byte_count)
+                budget.give_back(self.byte_count, self._user)
                 self._flat = np.empty(0, dtype=np.uint8)

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from ..engine.checkpoints import Checkpoint
 from ..engine.download import download_checkpoint
+from ..engine.transformers_models import ONLY_HERE
 from ..errors import DownloadError, InputError, MissingPackageError, OutputError
 from ..progress import CancelToken, ProgressCallback
 from .install_plan import COMMON_VARIABLES
 from .offline_folder import MANIFEST, OfflineFolder
 from .packages import installed_packages, release_numbers
-from .requirements import REQUIREMENTS, SERVER_REQUIREMENTS
+from .requirements import OPTIONAL, REQUIREMENTS, SERVER_REQUIREMENTS
 
 # hydra-core (by way of omegaconf) takes no other release of this one, which is published as source alone.
 _SOURCE_BROUGHT_ALONG = "antlr4-python3-runtime==4.9.*"
@@ -46,6 +47,7 @@ def collect_offline_folder(
     torch: str | None = None,
     torch_index: str | None = None,
     with_torch: bool = True,
+    with_transformers: bool = False,
     run: PipRunner | None = None,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
@@ -61,6 +63,7 @@ def collect_offline_folder(
         torch: which torch ("torch==2.13.0"); None lets pip choose.
         torch_index: package index to take torch from; None means pip's own.
         with_torch: whether to include torch at all; not needed where PyTorch is installed already.
+        with_transformers: whether to include the package transformers also where none of the checkpoints needs it.
         run: runs pip; None means `run_pip`.
         progress: told the bytes of weights.
         cancel: asked between files and while weights arrive.
@@ -86,6 +89,8 @@ def collect_offline_folder(
     sources = [one.specifier for one in REQUIREMENTS if one.source_only]
     all_wheels = {one.name: one for one in (*REQUIREMENTS, *SERVER_REQUIREMENTS) if not one.source_only}
     wheels = [one.specifier for name, one in all_wheels.items() if name not in {"torch", _SAM2, *_PART_OF_SLICER}]
+    if with_transformers or any(one.architecture in ONLY_HERE for one in checkpoints):
+        wheels.append(next(one.specifier for one in OPTIONAL if one.name == "transformers"))
     sam2 = next(one.specifier for one in REQUIREMENTS if one.name == _SAM2)
     calls = [(["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(path), _SOURCE_BROUGHT_ALONG, *sources], "what is source")]
     if with_torch:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import MissingPackageError
 from .packages import InstalledPackage, canonical_name, release_numbers
-from .requirements import REQUIREMENTS, Requirement, RequirementState, RequirementStatus, missing
+from .requirements import REQUIREMENTS, Requirement, RequirementState, RequirementStatus, inspect_optional, missing
 
 CPU_TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
@@ -87,7 +87,20 @@ def plan(
     step("wheels", "small packages", _WHEELS_ONLY, "numpy", "safetensors", "Pillow", "tqdm", "websockets")
     step("sam2-needs", "what sam2 needs", ("--no-build-isolation", "--only-binary", ",".join(_BROUGHT_ALONG)), "hydra-core", "iopath")
     step("sam2", "SAM 2", (*_WHEELS_ONLY, "--no-deps"), "rf-sam-2")  # it names torchvision, which nothing here imports
+    steps += [_brought(status, sources, common) for status in inspect_optional(installed) if _is_brought(status, offline_folder)]
     return steps
+
+
+def _is_brought(status: RequirementStatus, offline_folder: str | Path | None) -> bool:
+    """Whether something optional is missing that lies in an offline folder: who made that folder wanted it."""
+    if offline_folder is None or status.state not in (RequirementState.MISSING, RequirementState.DAMAGED):
+        return False
+    return any(Path(offline_folder).glob(f"{status.requirement.import_name}-*.whl"))
+
+
+def _brought(status: RequirementStatus, sources: Sequence[str], common: tuple[tuple[str, str], ...]) -> InstallStep:
+    step = optional_step(status)
+    return replace(step, pip_arguments=(*sources, *step.pip_arguments), variables=common)
 
 
 def optional_step(status: RequirementStatus) -> InstallStep:

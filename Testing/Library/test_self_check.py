@@ -138,3 +138,10 @@ def test_a_command_ends_when_the_program_that_asked_is_gone():
     done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 130
     assert done.stdout == ""
+
+
+def test_an_adapter_that_cannot_be_read_is_told(tmp_path):
+    file = tmp_path / "liver.safetensors"
+    file.write_bytes(b"no adapter")
+    result = self_check(adapter=file, python=[sys.executable, "-c", "raise SystemExit('no process is needed for this')"])
+    assert (result.ok, result.problem) == (False, "CheckpointError") and "liver.safetensors" in result.line

@@ -20,11 +20,12 @@ from SAM2AnnotateLib.worker.messages import Learned, Message, unpack
 
 from ..Event import Event
 from ..Model.LearnedModels import LearnedModel
-from ..Model.ModelService import OpenedVolume, Request
+from ..Model.ModelService import OpenedVolume
 from ..Review.AnnotatedSegment import AnnotatedSegment
 from ..Review.Logic import AnnotationLogic
 from ..Told import told
 from ..Words import sentence
+from .UnderWay import UnderWay
 
 FEWEST_SLICES = 2  # that show the object: each is held out once, to see whether the others taught anything
 OFFERED_AT = 3  # corrections since the object was begun, or learned last
@@ -45,7 +46,7 @@ class Brought:
     learned: LearnedModel | None
 
 
-class Learner:
+class Learner(UnderWay):
     """Learns one object at a time.
 
     Args:
@@ -58,41 +59,17 @@ class Learner:
     """
 
     def __init__(self, logic: AnnotationLogic, clock: Callable[[], float] = time.monotonic):
-        self._logic, self._clock = logic, clock
+        super().__init__(clock)
+        self._logic = logic
         self.options: dict = {"seconds": SECONDS}
         self.progressed = Event()
         self._brought: tuple[AnnotatedSegment, Brought] | None = None
         self._listed: list[LearnedModel] | None = None
         self._counted: tuple[tuple, int] | None = None
-        self._request: Request | None = None
         self._annotated: AnnotatedSegment | None = None
-        self._progress: Progress | None = None
-        self._begun = 0.0
         self._message: Learned | None = None
 
     # -- how things stand -----------------------------------------------------------------------------------------------------------
-
-    @property
-    def running(self) -> bool:
-        """Whether an object is being learned."""
-        return self._request is not None
-
-    @property
-    def stopping(self) -> bool:
-        """Whether that was cancelled, and the model has not stopped yet."""
-        return self._request is not None and self._request.cancelled
-
-    @property
-    def share(self) -> float:
-        """How much of the learning is done, 0..1."""
-        progress = self._progress
-        return 0.0 if progress is None or not progress.total else min(1.0, progress.done / progress.total)
-
-    @property
-    def secondsLeft(self) -> float | None:
-        """How long the learning will still take; None before anybody can know."""
-        share = self.share
-        return None if share <= 0 else (self._clock() - self._begun) * (1 - share) / share
 
     def lessonCount(self, annotated: AnnotatedSegment | None) -> int:
         """As the function `lessonCount`, counted once for each state: asked for every slice that a person scrolls past."""

@@ -15,7 +15,7 @@ from SAM2AnnotateLib.progress import Progress
 
 from ..Event import Event
 from ..Model.LearnedModels import LearnedModel
-from ..Model.ModelService import OpenedVolume, Request
+from ..Model.ModelService import OpenedVolume
 from ..Review.AnnotatedSegment import AnnotatedSegment, stackOf
 from ..Review.Logic import AnnotationLogic
 from ..Scene.SceneBridge import volumeFromNode, voxelsKey
@@ -23,9 +23,10 @@ from ..Told import told
 from ..Words import sentence
 from .Learner import codeOf
 from .Search import Search
+from .UnderWay import UnderWay
 
 
-class PrototypeSteps:
+class PrototypeSteps(UnderWay):
     """Keeps prototypes and looks for their objects, one at a time.
 
     Args:
@@ -39,14 +40,12 @@ class PrototypeSteps:
     """
 
     def __init__(self, logic: AnnotationLogic, folder: Path | None = None, clock: Callable[[], float] = time.monotonic):
-        self._logic, self._folder, self._clock = logic, folder, clock
+        super().__init__(clock)
+        self._logic, self._folder = logic, folder
         self.progressed, self.proposed = Event(), Event()
-        self._request: Request | None = None
         self._search: Search | None = None
         self._volumeNode = None
         self._name = ""
-        self._progress: Progress | None = None
-        self._begun = 0.0
 
     # -- how things stand -----------------------------------------------------------------------------------------------------------
 
@@ -54,28 +53,6 @@ class PrototypeSteps:
     def folder(self) -> Path:
         """Where the prototypes lie."""
         return self._library().folder
-
-    @property
-    def running(self) -> bool:
-        """Whether an object is being looked for."""
-        return self._request is not None
-
-    @property
-    def stopping(self) -> bool:
-        """Whether that was cancelled, and the model has not stopped yet."""
-        return self._request is not None and self._request.cancelled
-
-    @property
-    def share(self) -> float:
-        """How much of the search is done, 0..1."""
-        progress = self._progress
-        return 0.0 if progress is None or not progress.total else min(1.0, progress.done / progress.total)
-
-    @property
-    def secondsLeft(self) -> float | None:
-        """How long the search will still take; None before anybody can know."""
-        share = self.share
-        return None if share <= 0 else (self._clock() - self._begun) * (1 - share) / share
 
     def names(self) -> list[str]:
         """Names of the objects that there are prototypes of. Raises SAM2AnnotateError if the library cannot be read."""

@@ -139,8 +139,7 @@ def _slices_asked(options: argparse.Namespace, mask: str, labels: Volume, stack:
     if asked is None:
         positions = drawn
     else:
-        texts = asked.split(",")
-        indices = parse_integers(asked, len(texts), "--slices", "voxel indices of slices")
+        indices = parse_integers(asked, None, "--slices", "voxel indices of slices")
         positions = sorted({stack.position_of(index) for index in indices})
     present = set(positions).intersection(drawn)
     if not present:

@@ -14,7 +14,7 @@ from ...errors import InputError
 from ...geometry import SliceStack
 from ...geometry.drawn_axis import require_drawn_along
 from ..engine_options import add_engine_options, engine_from
-from ..values import add_series_options, show_notes
+from ..values import add_series_options, counted, show_notes
 from .phases import run_in_phases
 
 if TYPE_CHECKING:
@@ -99,14 +99,14 @@ def run_add(options: argparse.Namespace) -> int:
     count = library.add(prototype)
     shown = sum(one.mask.any() for one in prototype.slices)
     print(
-        f"Kept {len(prototype.slices)} {prototype.plane} slices, {shown} of them with '{prototype.name}', as case "
+        f"Kept {counted(len(prototype.slices), f'{prototype.plane} slice')}, {shown} of them with '{prototype.name}', as case "
         f"{library.case_numbers(prototype.name)[-1]} in {library.folder} ({count} in all). They are pictures of a patient."
     )
     if engine is not None:
         started = time.perf_counter()
         adapter = run_in_phases(learn_from_prototypes(engine, library.prototypes(prototype.name), options=learning))
         library.keep_adapter(prototype.name, adapter)
-        print(f"Learned '{prototype.name}' from {adapter.card.volume_count} cases in {time.perf_counter() - started:.0f} s.")
+        print(f"Learned '{prototype.name}' from {counted(adapter.card.volume_count, 'case')} in {time.perf_counter() - started:.0f} s.")
     return 0
 
 
@@ -119,7 +119,11 @@ def run_list(options: argparse.Namespace) -> int:
     print(f"library  {library.folder}")
     for name in names:
         learned = "learned" if library.has_adapter(name) else "not learned"
-        print(f"{name}  {len(library.case_numbers(name))} cases, {learned}")
+        damaged = library.damaged(name)
+        lost = f" and {len(damaged)} damaged ({', '.join(f'case {number}' for number in damaged)})" if damaged else ""
+        print(f"{name}  {counted(len(library.case_numbers(name)) - len(damaged), 'case')}{lost}, {learned}")
+    if any(library.damaged(name) for name in names):
+        print("'prototype show NAME' says what is wrong with a case, 'prototype remove NAME --case N' removes it.")
     if not names:
         print("It is empty. Add an annotated case: sam2annotate prototype add NAME --image IMAGE --mask LABELS")
     return 0
@@ -133,7 +137,8 @@ def run_show(options: argparse.Namespace) -> int:
     numbers = library.case_numbers(options.name)
     for number, one in zip(numbers, library.prototypes(options.name), strict=True):
         print(
-            f"case {number}  {one.modality}, {one.plane}, {len(one.slices)} slices kept, {len(one.with_object)} with the object, "
+            f"case {number}  {one.modality}, {one.plane}, {counted(len(one.slices), 'slice')} kept, "
+            f"{len(one.with_object)} with the object, "
             f"spacing {' x '.join(f'{mm:g}' for mm in one.spacing_src_mm)} mm, object {one.object_size_mm:.0f} mm wide and "
             f"{one.extent_mm:.0f} mm across the slices"
         )
@@ -149,7 +154,8 @@ def _show_adapter(library: PrototypeLibrary, name: str) -> None:
         return
     card = adapter.card
     print(
-        f"learned  {card.created}, from {card.slice_count} slices of {card.volume_count} cases, on {card.architecture} "
+        f"learned  {card.created}, from {counted(card.slice_count, 'slice')} of {counted(card.volume_count, 'case')}, "
+        f"on {card.architecture} "
         f"{card.base_sha256[:12]}; sha256 {adapter.sha256[:12]}"
     )
 

@@ -174,3 +174,8 @@ def test_a_further_volume_without_the_object_is_named(files, tmp_path, capsys):
     assert main(_command(files, tmp_path / "x.safetensors", "--label", 5, "--also", files[0], empty)) == 2
     error = _one_line_error(capsys)
     assert "empty.nii.gz" in error and "no voxel of the value 5" in error
+
+
+def test_slices_that_are_no_numbers_are_not_counted(files, tmp_path, capsys):
+    assert main(_command(files, tmp_path / "x.safetensors", "--label", 5, "--slices", "14,18,x")) == 2
+    assert "--slices takes voxel indices of slices (whole numbers separated by commas), got '14,18,x'" in _one_line_error(capsys)

@@ -158,3 +158,13 @@ def test_a_program_hears_progress_and_result_as_json(a_pip, tmp_path, capsys):
     assert [one["type"] for one in said] == ["progress"] * 4 + ["offline-folder"]
     assert (said[3]["done"], said[3]["total"]) == (28, 28)
     assert (said[-1]["files"], said[-1]["listed"]) == (4, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "there"),
+    [((), False), (("--model", "medsam2"), False), (("--model", "edgetam"), True), (("--package", "transformers"), True)],
+)
+def test_the_package_transformers_comes_along_where_a_model_takes_it(a_pip, tmp_path, monkeypatch, options, there):
+    monkeypatch.setattr(collect, "download_checkpoint", lambda *_: None)
+    assert main(["offline-folder", str(tmp_path / "offline"), *options]) == 0
+    assert ("transformers>=5.20,<6" in a_pip.calls[-1]) is there

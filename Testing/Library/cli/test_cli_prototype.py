@@ -174,3 +174,23 @@ def test_a_damaged_adapter_in_the_library_gets_one_line(cases, capsys, content):
     capsys.readouterr()
     (cases / "library" / "ball" / "adapter.safetensors").write_bytes(content)
     assert _propose(cases, "three") == 2 and "adapter.safetensors" in _one_line_error(capsys)
+
+
+def test_a_damaged_case_is_not_counted_as_whole(cases, capsys):
+    library = ["--library", str(cases / "library")]
+    _add(cases, "one")
+    capsys.readouterr()
+    assert main(["prototype", "list", *library]) == 0 and "ball  1 case, not learned" in capsys.readouterr().out
+    _add(cases, "two")
+    next((cases / "library" / "ball" / "case_2").glob("mask_*.png")).write_bytes(b"no picture")
+    capsys.readouterr()
+    assert main(["prototype", "list", *library]) == 0
+    out = capsys.readouterr().out
+    assert "ball  1 case and 1 damaged (case 2), not learned" in out and "prototype remove NAME --case N" in out
+
+
+def test_what_was_learned_from_one_case_is_told_in_the_singular(cases, capsys):
+    assert _add(cases, "one", "--adapt", "--steps", "2") == 0
+    assert "Learned 'ball' from 1 case in" in capsys.readouterr().out
+    assert main(["prototype", "show", "ball", "--library", str(cases / "library")]) == 0
+    assert "of 1 case, on" in capsys.readouterr().out

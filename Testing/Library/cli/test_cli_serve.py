@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import socket
 
 import pytest
@@ -84,3 +85,23 @@ def test_two_models_of_one_name_cannot_be_told_apart(a_token_file, capsys):
 
 def test_command_line_and_server_name_the_same_port():
     assert command._PORT == DEFAULT_PORT
+
+
+def test_an_adapter_is_each_clients_own(a_token_file, capsys):
+    told = _refusal(capsys, "--token-file", a_token_file, "--adapter", "liver.safetensors")
+    assert "each client brings its own" in told and "segment ... --server URL --adapter FILE" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "megabytes"),
+    [
+        ((), 2048),
+        (("--volumes-mb", "600"), 1024),
+        (("--volumes-mb", "600", "--largest-volume-mb", "100"), 300),
+        (("--volumes-mb-per-user", "7"), 7),
+    ],
+)
+def test_one_user_gets_half_of_the_memory_for_volumes_and_at_least_one_volume(options, megabytes):
+    parser = argparse.ArgumentParser()
+    command.add_parser(parser.add_subparsers())
+    assert command._mb_per_user(parser.parse_args(["serve", *options])) == megabytes

@@ -63,8 +63,11 @@ def test_a_token_that_is_missing_or_none_is_told_and_never_quoted(tmp_path, monk
     (tmp_path / "two").write_text("my secret\r\nInjected: header")
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
     for file, reason in ((None, "none was given"), (tmp_path / "no", "cannot be read"), (tmp_path / "bytes", "no text")):
-        with pytest.raises(InputError, match=reason):
+        with pytest.raises(InputError, match=reason) as refused:
             token_from(file)
+        assert refused.value.remedy
+    (tmp_path / "windows").write_text("from-notepad\r\n", encoding="utf-8-sig")
+    assert token_from(tmp_path / "windows") == "from-notepad"
     with pytest.raises(InputError, match="one word") as refused:
         token_from(tmp_path / "two")
     assert "secret" not in str(refused.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import ssl
 import subprocess
 
 import pytest
@@ -12,7 +13,7 @@ from SAM2AnnotateLib.errors import ServerError
 from SAM2AnnotateLib.progress import CancelToken
 from SAM2AnnotateLib.remote.about import ask_about
 from SAM2AnnotateLib.remote.address import ServerAccess, ServerAddress
-from SAM2AnnotateLib.remote.link import Link
+from SAM2AnnotateLib.remote.link import Link, no_tls
 from SAM2AnnotateLib.remote.session import Patience, RemoteSession
 from SAM2AnnotateLib.worker import wire
 from SAM2AnnotateLib.worker.messages import LoadModel
@@ -77,7 +78,14 @@ def test_a_certificate_of_another_machine_is_not_taken(tmp_path, certificates):
 def test_a_server_without_tls_is_told_as_such(tmp_path):
     with LentServer(tmp_path) as server:
         access = ServerAccess(ServerAddress.parse(f"https://127.0.0.1:{server.port}"), server.token)
-        with pytest.raises(ServerError, match="does not speak TLS"):
-            Link.open(access)
-        with pytest.raises(ServerError, match=f"https://127.0.0.1:{server.port}"):
-            ask_about(access)
+        for ask in (Link.open, ask_about):
+            with pytest.raises(ServerError, match=f"https://127.0.0.1:{server.port} does not speak TLS .WRONG_VERSION_NUMBER") as refused:
+                ask(access)
+            assert f"Try http://127.0.0.1:{server.port}" in refused.value.remedy
+
+
+def test_another_machine_without_tls_is_never_spoken_to_in_the_open():
+    fault = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
+    told = no_tls(ServerAccess(ServerAddress.parse("https://sam.example:8765"), "a-token"), fault)
+    assert "https://sam.example:8765 does not speak TLS" in told.problem
+    assert "--certificate" in told.remedy and "http://" not in told.remedy

@@ -24,9 +24,9 @@ from SAM2AnnotateLib.prompts import SlicePrompt
 from SAM2AnnotateLib.remote.address import ServerAccess, ServerAddress
 from SAM2AnnotateLib.remote.link import Link
 from SAM2AnnotateLib.remote.session import CANCEL_SECONDS, Patience, RemoteSession
-from SAM2AnnotateLib.remote.upload import Upload, uploading
+from SAM2AnnotateLib.remote.upload import State, Upload, uploading
 from SAM2AnnotateLib.worker import wire
-from SAM2AnnotateLib.worker.messages import LoadModel, PredictSlice, Propagate, SliceDone
+from SAM2AnnotateLib.worker.messages import Cancel, LoadModel, PredictSlice, Propagate, SliceDone
 
 
 def test_masks_are_those_of_the_model_here(a_server, a_volume):
@@ -235,4 +235,29 @@ def test_what_the_server_refuses_comes_back_as_the_librarys_error(a_server, a_vo
     with pytest.raises(Exception, match="extent") as refused:
         run(session, Propagate(3, KEY, {"4": outside}, [4, 99], "auto", [], [], None, [4], []))
     assert type(refused.value).__name__ == "PromptError"
+    session.close()
+
+
+def test_an_upload_that_is_stopped_is_stopped_on_the_server_too(a_server, a_volume):
+    shape = (12, 512, 512)
+    noise = np.random.default_rng(5).integers(0, 200, shape).astype(np.int16)
+    volume, cancel, said = Volume(VolumeGrid(shape, np.eye(4)), noise), CancelToken(), []
+
+    def note(state: State) -> None:
+        said.append(state)
+        if state.state == "uploading" and state.done:
+            cancel.cancel()
+
+    session = session_on(a_server.port, said)
+    session._tell = note
+    session.load_model(LoadModel(1, wire.THE_SERVERS_MODEL), CancelToken())
+    with pytest.raises(Cancelled):
+        session.open_volume(KEY, volume, "k", MAPPING, cancel)
+    end = time.monotonic() + 10
+    while not asked(a_server, Cancel) and time.monotonic() < end:
+        time.sleep(0.02)
+    (announced,), (stopped,) = asked(a_server, wire.UploadVolume), asked(a_server, Cancel)
+    assert stopped.target == announced.request, "else the server waits a minute for the rest, and what is asked next waits with it"
+    chunks = [frame for frame in a_server.heard if not frame.startswith(b"{")]
+    assert 1 <= len(chunks) < wire.chunk_count(noise.size)
     session.close()

@@ -284,9 +284,12 @@ def test_the_log_tells_who_came_and_nothing_of_what_was_sent(server):
         one.say("Mustermann^Max, no message")
         assert one.hear().kind == "WorkerError"
         one.say(m.Shutdown(99))
+    with pytest.raises(InvalidStatus):
+        Client.open(server.port, "wrong")
     lines = [json.loads(line) for line in server.log.splitlines()]
     assert {line["event"] for line in lines} >= {"listening", "session_began", "session_ended", "refused"}
     assert any(line.get("user") == "anna" for line in lines)
+    assert "without completing handshake" not in server.log, "a refusal is no fault of the server's"
     secrets = [one.welcome.session, *(token.split("_", 2)[2] for token in server.tokens.values())]
     for secret in ("Mustermann", "Traceback", *secrets):
         assert secret not in server.log

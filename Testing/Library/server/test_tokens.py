@@ -169,3 +169,13 @@ def test_an_attacker_with_many_addresses_takes_no_memory_without_bound():
     for number in range(11_000):
         guesses.failed(str(number), "")
     assert len(guesses._failed) == 10_000 and guesses._failed.keys() >= {("10999", "")}
+
+
+@pytest.mark.parametrize("content", [bytes(range(256)), b"abc\0def", b"sam2_a_b\n"])
+def test_any_other_file_is_no_file_of_tokens(tmp_path, content):
+    path = tmp_path / "my.token"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(InputError, match="Cannot read the file of tokens") as refused:
+        TokenFile(path).entries()
+    assert "serve token add NAME" in refused.value.remedy and "codec" not in str(refused.value)

@@ -230,3 +230,18 @@ def test_a_crop_of_a_request_is_bounded_where_it_is_taken():
 def test_a_limit_is_above_zero(name):
     with pytest.raises(InputError, match=name):
         Limits(**{name: 0})
+
+
+def test_one_user_cannot_take_the_memory_of_all():
+    budget = MemoryBudget(100 << 20, 60 << 20)
+    budget.take(50 << 20, "anna")
+    with pytest.raises(
+        InputError, match="One user's volumes may take 60 MB of the server's memory: yours take 50 MB, this one takes 20 MB"
+    ):
+        budget.take(20 << 20, "anna")
+    budget.take(40 << 20, "ben")
+    with pytest.raises(InputError, match="taken by others: 10 MB are free"):
+        budget.take(20 << 20, "ben")
+    budget.give_back(50 << 20, "anna")
+    budget.take(60 << 20, "anna")
+    assert budget.taken_bytes == 100 << 20

@@ -441,3 +441,15 @@ def test_a_copy_that_was_stopped_leaves_nothing_behind(an_offline_folder, a_cach
     with pytest.raises(Cancelled):
         OfflineFolder.open(an_offline_folder).import_weights(cancel=cancel)
     assert names_in(a_cache) == []
+
+
+def test_what_is_optional_is_installed_from_an_offline_folder_that_holds_it(tmp_path):
+    assert "transformers" not in [step.name for step in plan(packages({}), offline_folder=tmp_path)]
+    (tmp_path / "transformers-5.24.0-py3-none-any.whl").write_bytes(b"a wheel")
+    steps = plan(packages(ALL_READY), offline_folder=tmp_path)
+    assert [step.name for step in steps] == ["transformers"]
+    assert steps[0].pip_arguments[:3] == ("--no-index", "--find-links", str(tmp_path))
+    assert steps[0].pip_arguments[-1] == "transformers>=5.20,<6"
+    assert "PIP_CONFIG_FILE" in dict(steps[0].variables)
+    assert plan(packages({**ALL_READY, "transformers": "5.24.0"}), offline_folder=tmp_path) == []
+    assert plan(packages(ALL_READY)) == []

@@ -1,0 +1,46 @@
+"""UnderWay: how one request of the model's process stands: running, stopping, how far. Imports ModelService and the library."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from SAM2AnnotateLib.progress import Progress
+
+from ..Model.ModelService import Request
+
+
+class UnderWay:
+    """What does one thing at a time in the model's process, and is asked how far it is.
+
+    Args:
+        clock: seconds of a clock that never goes back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._request: Request | None = None
+        self._progress: Progress | None = None
+        self._begun = 0.0
+
+    @property
+    def running(self) -> bool:
+        """Whether it is under way."""
+        return self._request is not None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether that was cancelled, and the model has not stopped yet."""
+        return self._request is not None and self._request.cancelled
+
+    @property
+    def share(self) -> float:
+        """How much of it is done, 0..1."""
+        progress = self._progress
+        return 0.0 if progress is None or not progress.total else min(1.0, progress.done / progress.total)
+
+    @property
+    def secondsLeft(self) -> float | None:
+        """How long it will still take; None before anybody can know."""
+        share = self.share
+        return None if share <= 0 else (self._clock() - self._begun) * (1 - share) / share
