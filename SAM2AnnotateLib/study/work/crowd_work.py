@@ -38,6 +38,8 @@ from ..configuration.config_crowd import NONE_MISSING, CrowdConfig, CrowdSetting
 from ..records.cases import StudyCase
 from .learning_work import WorkObject
 
+# Answers of the model that are kept for the units to come; one takes a KB or two.
+_MOST_ANSWERS = 30_000
 # Answers of a whole crowd by object, as long as one case is at work.
 _Said = tuple[tuple[Answer, ...], dict[Task, GoldAnswer], IntensityMapping]
 
@@ -59,6 +61,7 @@ class CrowdWork:
         self._config, self._crowd, self._case = config, config.crowd, case
         self._objects, self._objects_of = objects, objects_of
         self._said: dict[int, _Said] = {}
+        self._encoders: dict[int, SliceEncoder] = {}
 
     def masks(self, people: int) -> dict[str, Any]:
         """What each way makes of the boxes of so many people, for each setting."""
@@ -66,7 +69,8 @@ class CrowdWork:
         for number, one in enumerate(self._objects):
             settings = [self._setting(number, setting) for setting in self._crowd.settings if setting.people == people]
             found.append({**one.key, "settings": settings})
-            one.case.bench.engine.forget()
+            if one.case.bench.engine.answers > _MOST_ANSWERS:
+                one.case.bench.engine.forget()
         return {"objects": found}
 
     def people(self, case_ids: Sequence[str]) -> dict[str, Any]:
@@ -114,8 +118,9 @@ class CrowdWork:
         for answer in answers:
             if answer.task.volume == VOLUME:
                 by_position[answer.task.position].append(answer)
-        encoder = SliceEncoder(one.case.bench.engine, one.case.bench.volume, stack, mapping)
-        made = self._made(encoder, run, by_position)
+        if number not in self._encoders:  # one for all settings, so that a slice is read once
+            self._encoders[number] = SliceEncoder(one.case.bench.engine, one.case.bench.volume, stack, mapping)
+        made = self._made(self._encoders[number], run, by_position)
         ways = {way: _scores(masks, truth, asked) for way, masks in made.items()}
         return {"every": setting.every, "missing": setting.missing, "boxes": box_count(answers), "ways": ways}
 
