@@ -13,13 +13,17 @@ pytest.importorskip("yaml")
 pytest.importorskip("scipy")
 
 from SAM2AnnotateLib.crowd.consensus import consensus_of_all
+from SAM2AnnotateLib.crowd.export import KeptOutcome, write_label_maps
+from SAM2AnnotateLib.crowd.outcome import make_outcome
+from SAM2AnnotateLib.crowd.outcome.make import Said
 from SAM2AnnotateLib.crowd.records import CrowdRecords
 from SAM2AnnotateLib.crowd.simulated import PEOPLE, ObjectTruth, SimulatedPerson, Skill
 from SAM2AnnotateLib.crowd.simulated.crowd import run_crowd
 from SAM2AnnotateLib.crowd.simulated.made_up_project import KNOWN, OBJECT, VOLUME, made_up_project
+from SAM2AnnotateLib.engine import ScriptedEngine
 from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.geometry import SliceStack, Volume, VolumeGrid
-from SAM2AnnotateLib.volume_io import write_volume
+from SAM2AnnotateLib.volume_io import read_volume, write_volume
 
 # Slices run against the index, so that a mix-up of index and position shows.
 GRID = VolumeGrid((20, 40, 50), np.diag([1.0, 1.0, -3.0, 1.0]))
@@ -90,3 +94,23 @@ def test_a_volume_without_a_truth_is_refused(tmp_path, image):
         records.add_project(project)
         with pytest.raises(InputError, match="no truth for object on known"):
             run_crowd(records, project, {(VOLUME, OBJECT): truth}, crowd(1), 0)
+
+
+def test_from_many_people_to_a_label_map_through_everything_that_is_real(tmp_path, image):
+    path, truth = image
+    project = made_up_project(tmp_path / "p", path, truth, STACK, axis="axial", window="0,100", people=3, beyond=2, gold_every=1)
+    people = crowd(4, "careful") | {"random": SimulatedPerson(Skill(random_share=1.0, random_absent=0.0), 9)}
+    with CrowdRecords.open("sqlite://", durable=False) as records:
+        records.add_project(project)
+        done = run_crowd(records, project, {(VOLUME, OBJECT): truth, (KNOWN, OBJECT): truth}, people, 1)
+        said = Said(tuple(records.answers(project.key)), records.gold_answers(project.key), records.decisions(project.key))
+    outcome = make_outcome(project, said, ScriptedEngine)
+    told = {one.person for one in outcome.people.values() if one.is_random}
+    assert told == {done.pseudonyms["random"]}
+    write_label_maps(KeptOutcome(project), tmp_path / "labels")
+    labels, voxels = read_volume(tmp_path / "labels" / f"{VOLUME}.nii.gz"), read_volume(path)
+    voxels.grid.require_same(labels.grid, "image", "labels")
+    found, right = labels.array_kji > 0, voxels.array_kji > 0
+    assert (
+        2 * np.count_nonzero(found & right) / (np.count_nonzero(found) + np.count_nonzero(right)) > 0.8
+    )  # a third of the answers are random
