@@ -20,6 +20,7 @@ export class Annotate {
     this._back = 0; // how many answered tasks back it is
     this._mine = null; // answered tasks, newest first, once asked for
     this._answered = []; // those of this visit, newest first
+    this._done = 0; // answers that the server has, as far as it was told
     this._busy = false;
     const does = {
       save: () => void this._save("box"),
@@ -156,7 +157,9 @@ export class Annotate {
   }
 
   _showLeft({ left, done }) {
-    if (left === undefined || left === null) return;
+    // A slice loaded ahead brings the numbers of then, and answers may overtake one another: what is done grows.
+    if (left === undefined || left === null || done < this._done) return;
+    this._done = done;
     this._bar.max = Math.max(left + done, 1);
     this._bar.value = done;
     this._left.textContent = `${counted(left, "slice")} left, ${done} done`;

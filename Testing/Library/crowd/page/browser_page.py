@@ -172,7 +172,7 @@ class People:
     def context(self, **options) -> BrowserContext:
         """A new browser window of someone who is not signed in."""
         context = self.browser.new_context(**{"viewport": {"width": 1200, "height": 800}, **options})
-        context.set_default_timeout(15000)
+        context.set_default_timeout(30_000)
         self.watch.over(context)
         self.contexts.append(context)
         return context

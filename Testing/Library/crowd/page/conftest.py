@@ -9,6 +9,9 @@ playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright
 from browser_page import ARGUMENTS, CHROMIUM, people  # noqa: E402 - needs what may be missing
 from crowd_site import CrowdSite  # noqa: E402
 
+# On a machine with much else to do a page takes its time.
+playwright.expect.set_options(timeout=20_000)
+
 
 @pytest.fixture(scope="session")
 def chromium():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 
 import pytest
 from browser_page import ARGUMENTS, CHROMIUM, all_saved, amounts, boxes_of, kept, past_instructions, wait_for_slice
@@ -29,6 +30,21 @@ def test_each_answer_is_saved_at_once_and_the_next_slice_comes(crowd, site):
     assert site.answers(page) == [("box", [BOX]), ("absent", []), ("unsure", [])]
     assert amounts(page) == (left - 3, done + 3)
     assert kept(page) == {"answers": 0, "drafts": 0}
+
+
+def test_what_is_done_never_goes_back(crowd):
+    """A slice that was asked for before an answer was saved, and comes after it, brings the numbers of before."""
+    page = crowd.page()
+    page.wait_for_load_state("networkidle")
+    held = []
+    page.route("**/next", lambda route: held.append(route))
+    page.keyboard.press("a")
+    wait_for_slice(page)
+    page.keyboard.press("a")
+    expect(page.locator(".left")).to_contain_text("2 done")
+    _with(held[0], True, lambda told: {**told, "task": {**told["task"], "left": 7, "done": 0}})
+    wait_for_slice(page)
+    expect(page.locator(".left")).to_contain_text("2 done", timeout=1000)
 
 
 def test_an_answer_with_boxes_needs_one(crowd, site):
@@ -123,6 +139,7 @@ def test_boxes_and_half_a_box_are_there_after_a_reload(crowd):
     expect(page.locator(".notice")).to_contain_text("Not saved yet")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the browser's process by a link that Chromium makes on Linux")
 def test_a_browser_that_is_killed_in_the_middle_of_a_box_has_it_when_it_is_opened_again(crowd, site, chromium, tmp_path):
     """A profile on the disk; the browser's process is killed while the mouse button is down and while an answer cannot be sent."""
     options = {"executable_path": CHROMIUM, "args": ARGUMENTS, "viewport": {"width": 1200, "height": 800}}
