@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from ...errors import InputError
@@ -142,26 +143,24 @@ def _real(
     before = select(AssignmentRow.task_id).where(mine, AssignmentRow.public_id.in_(have))
     taken = TaskRow.answered + func.coalesce(held.c.count, 0)
     here = (TaskRow.project_id == project_id, TaskRow.active, TaskRow.kind == "real")
-    free = session.execute(
-        select(TaskRow.id, TaskRow.volume, taken, turns.c.state)
-        .outerjoin(held, held.c.task_id == TaskRow.id)
-        .outerjoin(turns, turns.c.task_id == TaskRow.id)
-        .where(*here, TaskRow.id.not_in(before), taken < TaskRow.wanted, turns.c.state.is_(None) | turns.c.state.not_in(ANSWERED))
-        .order_by(TaskRow.id)
-    ).all()
-    if not free:
+    released = case((turns.c.state == "released", 1), else_=0)
+    free = (*here, TaskRow.id.not_in(before), taken < TaskRow.wanted, turns.c.state.is_(None) | turns.c.state.not_in(ANSWERED))
+
+    def joined(query: Any) -> Any:
+        return query.outerjoin(held, held.c.task_id == TaskRow.id).outerjoin(turns, turns.c.task_id == TaskRow.id)
+
+    # Counted in the database: of thousands of tasks one comes out of it.
+    counted = select(released.label("was_released"), taken.label("have_it"), TaskRow.volume, func.count())
+    groups = session.execute(joined(counted).where(*free).group_by("was_released", "have_it", TaskRow.volume)).all()
+    if not groups:
         return None
     # What the person gave back comes last; then what fewest people have.
-    least = min((state == "released", count) for _, _, count, state in free)
-    free = [one for one in free if (one[3] == "released", one[2]) == least]
-    volumes = session.execute(
-        select(TaskRow.volume, func.sum(taken), func.sum(TaskRow.wanted), func.count(turns.c.state))
-        .outerjoin(held, held.c.task_id == TaskRow.id)
-        .outerjoin(turns, turns.c.task_id == TaskRow.id)
-        .where(*here)
-        .group_by(TaskRow.volume)
-    )
+    least = min((gave_back, count) for gave_back, count, _, _ in groups)
+    sums = select(TaskRow.volume, func.sum(taken), func.sum(TaskRow.wanted), func.count(turns.c.state))
+    volumes = session.execute(joined(sums).where(*here).group_by(TaskRow.volume))
     rank = {volume: (float(count or 0) / float(wanted or 1), float(mine) / float(wanted or 1)) for volume, count, wanted, mine in volumes}
-    first = min(rank[volume] for _, volume, _, _ in free)
-    chosen = [task_id for task_id, volume, _, _ in free if rank[volume] == first]
-    return session.get(TaskRow, chosen[int(rng.integers(len(chosen)))])
+    first = min(rank[volume] for gave_back, count, volume, _ in groups if (gave_back, count) == least)
+    names = [volume for gave_back, count, volume, _ in groups if (gave_back, count) == least and rank[volume] == first]
+    chosen = joined(select(TaskRow)).where(*free, released == least[0], taken == least[1], TaskRow.volume.in_(names))
+    size = sum(number for gave_back, count, volume, number in groups if (gave_back, count) == least and volume in names)
+    return session.scalar(chosen.order_by(TaskRow.id).offset(int(rng.integers(size))).limit(1))
