@@ -71,6 +71,7 @@ def main(folder: Path, size: tuple[int, int], dark: bool, steps: bool) -> None:
     panel.refresh()
     picture("volume", inReadme=False)
     annotated = logic.markObject(*sampleMarking(volume))
+    annotated.segment.SetColor(0.86, 0.36, 0.36)  # Slicer draws lots; the pictures are to stay as they are
     panel.box.goToCenter()
     idle()
     # Off screen, slicer-core draws the handles of an ROI too far out, by the factor of 96 dpi to mm; in Slicer they are on its sides.

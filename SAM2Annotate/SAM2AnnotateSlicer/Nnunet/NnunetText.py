@@ -26,7 +26,7 @@ def previewText(answer: dict) -> str:
 
 def verifiedText(answer: dict) -> str:
     """What a check found; `answer` is that of ``nnunet verify``."""
-    lines = [_("{training} training cases, {test} test cases.").format(training=answer["training"], test=answer["test"])]
+    lines = [_("Training cases: {training}, test cases: {test}.").format(training=answer["training"], test=answer["test"])]
     if answer["nnunet"]:
         lines.append(_("Checked by nnU-Net's own verify_dataset_integrity and by our checks."))
     else:

@@ -6,6 +6,7 @@ in this file; prompting, computing and reviewing in the files that it is made of
 
 from __future__ import annotations
 
+from colorsys import hsv_to_rgb, rgb_to_hsv
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,9 @@ from .AnnotatedSegment import AnnotatedSegment, boxAndExtent, stackOf, tagOf
 from .PromptSteps import PromptSteps
 from .ReviewSteps import ReviewSteps
 from .Workspace import now
+
+# Of the color of a new segment: a mask that is filled faintly is still told from the image below it.
+_LEAST_SATURATION, _LEAST_VALUE = 0.6, 0.75
 
 
 class AnnotationLogic(PromptSteps, ReviewSteps):
@@ -319,12 +323,21 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
             node = parameters.segmentation = newSegmentation(self.volumeNode)
         segmentation = node.GetSegmentation()
         segmentId = segmentation.AddEmptySegment("", name or _freeName(segmentation))
+        segment = segmentation.GetSegment(segmentId)
         if terminology:
-            segmentation.GetSegment(segmentId).SetTerminology(terminology)
-            if self.parameters.newSegmentColor:
-                segmentation.GetSegment(segmentId).SetColor(*(float(part) for part in self.parameters.newSegmentColor.split(",")))
+            segment.SetTerminology(terminology)
+        if terminology and self.parameters.newSegmentColor:
+            segment.SetColor(*(float(part) for part in self.parameters.newSegmentColor.split(",")))
+        else:
+            segment.SetColor(*_toldFromGrays(segment.GetColor()))
         parameters.segmentId = segmentId
         return node, segmentId
+
+
+def _toldFromGrays(rgb: tuple[float, float, float]) -> tuple[float, float, float]:
+    """A color that Slicer drew lots for, 0..1 each, in the same hue if it could be taken for a gray of the image."""
+    hue, saturation, value = rgb_to_hsv(*rgb)
+    return hsv_to_rgb(hue, max(saturation, _LEAST_SATURATION), max(value, _LEAST_VALUE))
 
 
 def _segmentNames(segmentation) -> set[str]:

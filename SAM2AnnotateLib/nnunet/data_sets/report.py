@@ -59,5 +59,9 @@ class ExportReport:
                 lines.append(f"  without a voxel: {', '.join(case.missing)}")
             lines += [f"  note: {note}" for note in case.notes]
         folds = f"{self.folds} folds" if self.folds else "no folds yet: cross-validation needs two patients"
-        lines.append(f"{self.training} training cases ({folds}), {self.test} test cases")
+        lines.append(f"{_counted(self.training, 'training case')} ({folds}), {_counted(self.test, 'test case')}")
         return lines
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -59,7 +59,7 @@ def test_the_first_case_makes_the_data_set_and_the_next_follow_its_plan(files, c
         "p1: added (train, patient p1)",
         "  1 <- organ: 12 voxels",
         "  2 <- tumor left: 1 voxels",
-        "1 training cases (no folds yet: cross-validation needs two patients), 0 test cases",
+        "1 training case (no folds yet: cross-validation needs two patients), 0 test cases",
     ]
     assert said[-1] == "2 training cases (2 folds), 0 test cases"
     data_set = DataSet.open(files / "raw" / "Dataset007_Test")

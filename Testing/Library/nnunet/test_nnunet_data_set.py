@@ -127,7 +127,7 @@ def test_the_report_lists_what_was_left_out(data_set):
         "p1: added (train, patient p1)",
         "  left out: vessel: the plan has no label for it",
         "  without a voxel: organ, tumor",
-        "1 training cases (no folds yet: cross-validation needs two patients), 0 test cases",
+        "1 training case (no folds yet: cross-validation needs two patients), 0 test cases",
     ]
 
 

@@ -18,6 +18,7 @@ from SAM2AnnotateLib.geometry import Extent
 from SAM2AnnotateLib.prompts import Point
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateSlicer.Review.AnnotatedSegment import tagOf
+from SAM2AnnotateSlicer.Review.Logic import _toldFromGrays
 from SAM2AnnotateSlicer.Scene.ParameterNode import Overlap
 from SAM2AnnotateSlicer.Scene.RoiBox import readRoi, setRoi
 
@@ -201,6 +202,14 @@ def test_a_new_segment_gets_name_code_and_color_of_its_terminology_and_the_next_
         and other.GetTerminology() != "some~entry"
         and not np.allclose(other.GetColor(), (0.1, 0.5, 0.9), atol=1e-3)
     )
+
+
+@pytest.mark.parametrize("drawn", [(0.5, 0.55, 0.6), (0.1, 0.1, 0.1), (0.9, 0.9, 0.9), (0.8, 0.1, 0.2)])
+def test_a_new_segment_is_told_from_the_images_grays(drawn):
+    red, green, blue = _toldFromGrays(drawn)
+    assert max(red, green, blue) - min(red, green, blue) >= 0.44
+    if max(drawn) - min(drawn) > 0.5:
+        assert (red, green, blue) == pytest.approx(drawn)
 
 
 def test_a_box_drawn_anew_is_one_step_of_undo(world):
