@@ -92,6 +92,7 @@ def make_app(
             event("stopped")
 
     app: FastAPI = fastapi.FastAPI(title="SAM2Annotate crowd", lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.gate = gate
 
     def respond(reply: Reply, store: str = NO_STORE) -> Response:
         response: Response = fastapi.Response(reply.content(), reply.status, {**reply.headers, "Cache-Control": store}, reply.media_type)

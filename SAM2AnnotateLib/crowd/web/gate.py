@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import ipaddress
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,22 +84,40 @@ class Gate:
 
     def require_patience(self, address: str, name: str) -> None:
         """Refuse a try after too many wrong ones. Raises RefusedError."""
-        account = folded(name)
-        if self._addresses.too_many(address, ""):
+        account, place = _account(name), _place(address)
+        if self._addresses.too_many(place, ""):
             raise too_often(60)
         with self._lock:
-            known = (address, account) in self._known
+            known = (place, account) in self._known
         if not known and self._accounts.too_many("", account):
             raise too_often(int(_ACCOUNT_WINDOW_SECONDS))
 
     def wrong(self, address: str, name: str) -> None:
         """Note a try that was wrong."""
-        self._addresses.failed(address, "")
-        self._accounts.failed("", folded(name))
+        self._addresses.failed(_place(address), "")
+        self._accounts.failed("", _account(name))
 
     def right(self, address: str, name: str) -> None:
         """Note who signed in from where, so that others' wrong tries do not keep them out."""
         with self._lock:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            self._known.add((address, folded(name)))
+            self._known.add((_place(address), _account(name)))
+
+
+def _account(name: str) -> str:
+    """What stands for a name where it is counted: short, however long a name somebody sends."""
+    return hashlib.sha256(folded(name).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _place(address: str) -> str:
+    """Where somebody comes from. Of IPv6 the network, in which one machine has as many addresses as it likes."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:64]
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(found)

@@ -414,6 +414,18 @@ def test_guessing_passwords_ends_soon_for_an_address_and_for_an_account(quick_ho
     assert quick_house.browser("10.0.0.7").log_in("Anna").status_code == 200
 
 
+def test_all_addresses_of_a_machine_are_one(quick_house):
+    statuses = [quick_house.browser(f"2001:db8:1:2:{n:x}::7").log_in(f"Nobody {n}", "x" * 12).status_code for n in range(11)]
+    assert statuses == [401] * 10 + [429]
+    assert quick_house.browser("2001:db8:1:3::7").log_in("Nobody", "x" * 12).status_code == 401
+
+
+def test_a_guesser_fills_no_memory(quick_house):
+    quick_house.browser("10.9.9.9").log_in("x" * 60_000, "x" * 12)
+    gate = quick_house.app.state.gate
+    assert all(len(part) <= 64 for counted in (gate._addresses, gate._accounts) for key in counted._failed for part in key)
+
+
 def test_guessing_invites_and_names_ends_as_well(quick_house):
     guesser = quick_house.browser("10.9.9.9")
     body = {"invite": "x" * 43, "name": "Eve", "password": PASSWORD}
