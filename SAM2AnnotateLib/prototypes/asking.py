@@ -22,9 +22,9 @@ _VOTES = 2
 _PLACE_WEIGHT = 0.3
 # A pixel is the object above this logit: asked without a prompt the model draws too little rather than too much.
 CUTOFF = -1.2
-# So many slices of the prototypes are asked about, to tell how reliable these are; of one prototype after slices at least so far off, in
+# So many slices of the prototypes are asked about, to tell how reliable they are; of one prototype after slices at least so far off, in
 # shares of the extent.
-_MOST_CHECKED, _LEAST_DISTANCE = 6, 0.12
+_MOST_CHECKED, _LEAST_DISTANCE = 12, 0.05
 # Bound for what is said of a pixel, before several say something of it.
 MOST_LOGIT = 6.0
 # Share of the learned decoder, which sees the slice alone, beside what follows from the slices of the prototypes.
@@ -90,9 +90,9 @@ class Asking:
         alone = self._as_learned(self._learned, position, Place(along) if 0 <= along <= 1 else None)
         return _joined((1 - _LEARNED_SHARE) * remembered + _LEARNED_SHARE * _bounded(alone), [*said, alone])
 
-    def reliability(self, likeness: np.ndarray) -> float:
-        """Mean DSC with which slices of the prototypes are found after those of the others, or, where there is one prototype, after its
-        slices farther off; 1 where there are none.
+    def checks(self, likeness: np.ndarray) -> list[tuple[float, float]]:
+        """(place, DSC) of some slices of the prototypes: where in the extent they lie, and how well they are found after slices of the
+        other prototypes, or, where there is one, after its slices farther off.
 
         Args:
             likeness: (supports, supports) cosines of the prototypes' slices with each other.
@@ -103,11 +103,12 @@ class Asking:
         for number in np.unique(np.rint(np.linspace(0, len(self._supports) - 1, _MOST_CHECKED)).astype(int)):
             one = self._supports[number]
             others = [index for index, other in enumerate(self._supports) if _tells(one, other, several)]
-            if others:
+            if others and one.place is not None:
                 known = [self._supports[index] for index in others]
-                said = self._remembered(one.embedding, known, alike[number, others], 0.0 if one.place is None else one.place)
-                found.append(overlap(np.mean([_bounded(answer) for answer in said], axis=0) > CUTOFF, one.mask))
-        return float(np.mean(found)) if found else 1.0
+                said = self._remembered(one.embedding, known, alike[number, others], one.place)
+                mask = np.mean([_bounded(answer) for answer in said], axis=0) > CUTOFF
+                found.append((one.place, overlap(mask, one.mask)))
+        return found
 
     def _remembered(self, embedding: Embedding, supports: Sequence[SupportSlice], alike: np.ndarray, along: float) -> list[SlicePrediction]:
         """What follows from the most alike of some supports, as several votes."""

@@ -13,8 +13,8 @@ import numpy as np
 
 from .prototype import Prototype
 
-# Prototypes that find one another's slices with this DSC are as reliable as can be told.
-_RELIABLE = 0.85
+# Prototypes that find one another's slices with this DSC are as reliable as can be told; checks count by how near their place is.
+_RELIABLE, _NEAR = 0.85, 0.07
 # An area that differs from the prototypes' at that place by less than this factor is as usual.
 _USUAL_FACTOR = 1.5
 # Above this a slice is doubted. Where that is half of the slices or more, all of them are: it is something else, and a part looks alike.
@@ -25,7 +25,11 @@ _BEYOND = 0.45
 
 
 def doubts_of(
-    trusts: Sequence[float], areas_mm2: Sequence[float], along: Sequence[float], prototypes: Sequence[Prototype], reliability: float
+    trusts: Sequence[float],
+    areas_mm2: Sequence[float],
+    along: Sequence[float],
+    prototypes: Sequence[Prototype],
+    checks: Sequence[tuple[float, float]] = (),
 ) -> list[float]:
     """Doubt of each slice, 0 (nothing speaks against it) to 1.
 
@@ -34,19 +38,29 @@ def doubts_of(
         areas_mm2: of the masks.
         along: where each slice lies in the likely extent: 0 on the first slice, 1 on the last; below and above beyond it.
         prototypes: of the object.
-        reliability: DSC with which the prototypes find their own slices; 1 if that was not asked.
+        checks: (place in the extent, DSC) of slices that the prototypes found of one another; empty if that was not asked.
     """
-    known = min(1.0, reliability / _RELIABLE)
     usual = usual_areas_mm2(prototypes, along)
     found = []
     for trust, area, expected, place in zip(trusts, areas_mm2, usual, along, strict=True):
         alike = min(area, expected) / max(area, expected, 1e-9)
         sized = min(1.0, _USUAL_FACTOR * alike)
+        known = min(1.0, reliability_at(place, checks) / _RELIABLE)
         inside = 1.0 if 0 <= place <= 1 else _BEYOND
         found.append(float(np.clip(1 - trust * known * sized * inside, 0, 1)))
     if np.mean([doubt > DOUBTED for doubt in found]) >= 0.5:
         return [_LEAST_OF_ALL + (1 - _LEAST_OF_ALL) * doubt for doubt in found]
     return found
+
+
+def reliability_at(place: float, checks: Sequence[tuple[float, float]]) -> float:
+    """DSC to be expected at a place of the extent by the checks near it; 1 where there are none, beyond the ends that of the end."""
+    if not checks:
+        return 1.0
+    places, scores = np.array(checks, dtype=float).T
+    distance = np.abs(places - min(max(place, 0.0), 1.0))
+    weights = np.exp(-0.5 * ((distance - distance.min()) / _NEAR) ** 2)
+    return float(weights @ scores / weights.sum())
 
 
 def usual_areas_mm2(prototypes: Sequence[Prototype], along: Sequence[float]) -> np.ndarray:

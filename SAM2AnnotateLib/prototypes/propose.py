@@ -39,6 +39,8 @@ _THINNEST, _THICKEST = 0.75, 1.25
 _LEAST_SHARE = 0.6
 # What a slice of one case resembles the most alike one of another by, as a cosine, where there is one prototype alone to tell.
 _USUAL_LIKENESS = 0.5
+# There, what resembles it less than this is doubted the more for it: parts of an abdomen resembled a heart by 0.42 and 0.47.
+_SURE_LIKENESS = 0.6
 
 
 def encoder_for(
@@ -143,6 +145,7 @@ class _Search:
         alike = np.stack([likeness.with_each(one) for one in features])
         along = self._along(alike, supports, thickness)
         usual = likeness.expected([one.prototype for one in supports])
+        sure = _SURE_LIKENESS if usual is None else usual
         usual = _USUAL_LIKENESS if usual is None else max(usual, 1e-3)
         found = resemblance(alike, along)
         if not ((along >= 0) & (along <= 1)).any():
@@ -151,12 +154,12 @@ class _Search:
             return self._not_found(f"what comes closest to it resembles it too little, {found:.2f} where {usual:.2f} is usual", found)
         asking = Asking(self._encoder, self._learned, place.crop, supports, self._options.neighbors, self._ask)
         # what was learned and what is remembered know different things: where they agree, that tells more
-        reliability = asking.reliability(likeness.among()) if self._learned is None else 1.0
+        checks = asking.checks(likeness.among()) if self._learned is None else []
         answers = []
         for index, position in enumerate(positions):
             answers.append(asking.about(position, alike[index], float(along[index])))
             yield Progress(index + 1, len(positions), "slices proposed")
-        return self._proposal(positions, place.crop, answers, along, found, min(1.0, found / usual), reliability)
+        return self._proposal(positions, place.crop, answers, along, found, min(1.0, found / max(sure, 1e-3)), checks)
 
     def _side_mm(self) -> float:
         stack = self._encoder.stack
@@ -207,7 +210,7 @@ class _Search:
         along: np.ndarray,
         likeness: float,
         share: float,
-        reliability: float,
+        checks: Sequence[tuple[float, float]],
     ) -> ProposedObject | NotFound:
         encoder = self._encoder
         found = settled(answers, along, list(self._used.values()), encoder.stack.spacing_src_mm)
@@ -222,7 +225,7 @@ class _Search:
         run = slice(found.run[0], found.run[1] + 1)
         pixel_mm2 = encoder.stack.spacing_src_mm[1] * encoder.stack.spacing_src_mm[2]
         areas_mm2 = [float(mask.sum()) * pixel_mm2 for mask in found.masks[run]]
-        doubts = dict(zip(results, doubts_of(trusts, areas_mm2, along[run].tolist(), list(self._used.values()), reliability), strict=True))
+        doubts = dict(zip(results, doubts_of(trusts, areas_mm2, along[run].tolist(), list(self._used.values()), checks), strict=True))
         middle = max(results, key=lambda position: int(results[position].mask.sum()))
         results[middle] = replace(results[middle], prompted=True)
         extent = Extent(positions[found.run[0]], positions[found.run[1]])

@@ -11,7 +11,7 @@ from SAM2AnnotateLib.engine import Embedding, ScriptedEngine
 from SAM2AnnotateLib.geometry import Box2D, Extent, Volume, VolumeGrid
 from SAM2AnnotateLib.prototypes import drained, encoder_for, propose, prototype_from
 from SAM2AnnotateLib.prototypes.asking import Asking
-from SAM2AnnotateLib.prototypes.doubts import doubts_of, usual_areas_mm2
+from SAM2AnnotateLib.prototypes.doubts import doubts_of, reliability_at, usual_areas_mm2
 from SAM2AnnotateLib.prototypes.views import SupportSlice
 
 
@@ -32,15 +32,15 @@ def test_the_usual_area_is_that_of_the_prototypes_at_the_same_place(prototype):
 def _among_sure_ones(prototype, trust: float, area_factor: float, place: float) -> float:
     """Doubt of one slice beside three of which nothing is doubted."""
     areas = usual_areas_mm2([prototype], [place, 0.5, 0.5, 0.5]) * [area_factor, 1, 1, 1]
-    one, *sure = doubts_of([trust, 1, 1, 1], areas.tolist(), [place, 0.5, 0.5, 0.5], [prototype], 1.0)
+    one, *sure = doubts_of([trust, 1, 1, 1], areas.tolist(), [place, 0.5, 0.5, 0.5], [prototype])
     assert sure == [0, 0, 0]
     return one
 
 
 def test_a_slice_as_large_as_usual_in_the_extent_is_trusted_as_its_answer_is(prototype):
     usual = usual_areas_mm2([prototype], [0.5])[0]
-    assert doubts_of([0.9], [usual], [0.5], [prototype], 1.0) == [pytest.approx(0.1)]
-    assert doubts_of([0.9], [1.4 * usual], [0.5], [prototype], 0.85) == [pytest.approx(0.1)]
+    assert doubts_of([0.9], [usual], [0.5], [prototype]) == [pytest.approx(0.1)]
+    assert doubts_of([0.9], [1.4 * usual], [0.5], [prototype], [(0.5, 0.85)]) == [pytest.approx(0.1)]
 
 
 @pytest.mark.parametrize("factor", [0.25, 4.0])
@@ -55,18 +55,18 @@ def test_beyond_the_likely_ends_a_slice_is_doubted(prototype, place):
 
 def test_prototypes_that_do_not_find_their_own_slices_are_doubted_everywhere(prototype):
     usual = usual_areas_mm2([prototype], [0.5])[0]
-    assert doubts_of([1.0], [usual], [0.5], [prototype], 0.68) == [pytest.approx(0.2)]
-    assert doubts_of([1.0], [usual], [0.5], [prototype], 0.34)[0] > 0.6
-    assert doubts_of([1.0], [usual], [0.5], [prototype], 0.0) == [1.0]
+    assert doubts_of([1.0], [usual], [0.5], [prototype], [(0.0, 0.68), (1.0, 0.68)]) == [pytest.approx(0.2)]
+    assert doubts_of([1.0], [usual], [0.5], [prototype], [(0.5, 0.34)])[0] > 0.6
+    assert doubts_of([1.0], [usual], [0.5], [prototype], [(0.5, 0.0)]) == [1.0]
 
 
 def test_where_half_of_the_slices_are_doubted_all_are(prototype):
     usual = usual_areas_mm2([prototype], [0.5])[0]
     trusts = [0.9, 0.8, 0.3, 0.2]
-    found = doubts_of(trusts, [usual] * 4, [0.5] * 4, [prototype], 1.0)
+    found = doubts_of(trusts, [usual] * 4, [0.5] * 4, [prototype])
     assert found == sorted(found) and 0.5 < found[0] < 0.6 and found[3] == pytest.approx(0.52 + 0.48 * 0.8)
-    assert doubts_of([1.0, 0.0], [usual] * 2, [0.5] * 2, [prototype], 1.0) == [pytest.approx(0.52), 1.0]
-    assert doubts_of(trusts[:3], [usual] * 3, [0.5] * 3, [prototype], 1.0) == pytest.approx([0.1, 0.2, 0.7])
+    assert doubts_of([1.0, 0.0], [usual] * 2, [0.5] * 2, [prototype]) == [pytest.approx(0.52), 1.0]
+    assert doubts_of(trusts[:3], [usual] * 3, [0.5] * 3, [prototype]) == pytest.approx([0.1, 0.2, 0.7])
 
 
 def _supports(grays, prototypes, size=16) -> list[SupportSlice]:
@@ -80,10 +80,18 @@ def _supports(grays, prototypes, size=16) -> list[SupportSlice]:
     return found
 
 
+def test_a_check_counts_near_its_place():
+    checks = [(0.0, 0.2), (0.5, 0.9), (1.0, 0.4)]
+    assert [round(reliability_at(place, checks), 2) for place in (-0.3, 0.0, 0.5, 1.0, 1.4)] == [0.2, 0.2, 0.9, 0.4, 0.4]
+    assert reliability_at(0.25, checks) == pytest.approx(0.55) and reliability_at(0.3, []) == 1.0
+
+
 def _reliability(supports) -> float:
     encoder = encoder_for(a_ball()[0], ScriptedEngine(), [prototype_from(*a_ball(), "ball", window=WINDOW)])
     asking = Asking(encoder, None, Box2D(0, 16, 0, 16), supports, 3, lambda: None)
-    return asking.reliability(np.ones((len(supports), len(supports))))
+    checks = asking.checks(np.ones((len(supports), len(supports))))
+    assert [place for place, _ in checks] == sorted(place for place, _ in checks)
+    return float(np.mean([score for _, score in checks])) if checks else 1.0
 
 
 def test_slices_that_follow_from_the_others_are_reliable_and_those_that_do_not_are_not():
