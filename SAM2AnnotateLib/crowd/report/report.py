@@ -86,14 +86,14 @@ def _findings(outcome: Outcome) -> list[str]:
         said.append(f"Answers without looking, or on the wrong side, by {', '.join(random)}: look at these people's answers first.")
     others = sorted(one.person for one in outcome.people.values() if one.words and not one.is_random)
     if others:
-        said.append(f"Something else stands out of {len(others)} people: {', '.join(others)}.")
+        said.append(f"Something else stands out with {len(others)} of them: {', '.join(others)}.")
     if not random and not others:
-        said.append("Nothing stands out of anybody.")
+        said.append("Nothing stands out with anybody.")
     for one in outcome.agreements:
         if not one.volume and not math.isnan(one.alpha.value):
             said.append(
-                f"On where '{one.object}' is people agree with an alpha of {one.alpha.text}; "
-                f"two people's boxes overlap by an IoU of {one.box_iou:.2f}."
+                f"Agreement on where '{one.object}' is: alpha {one.alpha.text}, of which 1 is perfect and 0 is chance. "
+                f"Two people's boxes overlap by an IoU of {one.box_iou:.2f} in the mean."
             )
     missing = sum(1 for one in outcome.consensus.values() if one.present and not one.boxes)
     if missing:
