@@ -21,6 +21,7 @@ export class Annotate {
     this._mine = null; // answered tasks, newest first, once asked for
     this._answered = []; // those of this visit, newest first
     this._done = 0; // answers that the server has, as far as it was told
+    this._practiced = false; // the last answer was practice
     this._busy = false;
     const does = {
       save: () => void this._save("box"),
@@ -73,7 +74,7 @@ export class Annotate {
 
   /** The tasks that the server need not give again: in hand, or with their answer under way. */
   get _have() {
-    return [...new Set([this._current?.id, ...this.app.outbox.tasks].filter(Boolean))];
+    return [...new Set([this._current?.id, ...this.app.outbox.tasks].filter(Boolean))].slice(0, 100);
   }
 
   _ask(have = this._have) {
@@ -147,7 +148,10 @@ export class Annotate {
       return `You answered this slice: ${what}. Change it and save, or go on.`;
     }
     if (draft?.boxes_rc?.length) return "Not saved yet: the boxes that you drew before.";
-    return task.training ? "Practice: you are told how it went." : "";
+    if (task.training) return "Practice: you are told how it went.";
+    const over = this._practiced;
+    this._practiced = false;
+    return over ? "Practice is over. From now on your answers count." : "";
   }
 
   _setNotice(text) {
@@ -266,6 +270,7 @@ export class Annotate {
     const words = feedback.text || (feedback.right ? "That is right." : "Not quite.");
     const known = feedback.boxes_rc?.length ? "The green dashed box is the known answer." : "The known answer: it is not on this slice.";
     const next = button("Next", () => void this._goOn(), { class: "main" });
+    this._practiced = true;
     this._feedback.className = `feedback ${feedback.right ? "right" : "wrong"}`;
     this._feedback.replaceChildren(make("h2", {}, feedback.right ? "\u2713 " : "\u2717 ", words), make("p", {}, known), next);
     this.editor.layers({ known: feedback.boxes_rc ?? [] });

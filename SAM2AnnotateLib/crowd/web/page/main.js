@@ -24,7 +24,7 @@ class App {
       else if (this.me) void this.open();
     });
     addEventListener("unhandledrejection", (event) => this._fault(event.reason));
-    addEventListener("error", (event) => this._fault(event.error ?? event.message));
+    addEventListener("error", (event) => event.error && this._fault(event.error)); // without one it is a browser's own remark
     addEventListener("beforeunload", (event) => {
       // Kept in the browser all the same; but who leaves for good should know.
       if (this.outbox?.count && !this.leaving) event.preventDefault();

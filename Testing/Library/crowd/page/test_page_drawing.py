@@ -218,6 +218,22 @@ def test_the_wheel_zooms_where_it_is_and_the_right_button_moves_the_picture(page
     assert max(picture.frame[2] - stage["width"], picture.frame[3] - stage["height"]) == pytest.approx(-4, abs=0.6)  # its frame is 2 wide
 
 
+def test_keys_zoom_and_move_the_picture_while_no_box_is_chosen(page, picture):
+    page.locator(".stage").focus()
+    whole = picture.frame
+    for _ in range(4):
+        page.keyboard.press("+")
+    assert picture.frame[2] / whole[2] == pytest.approx(1.25**4, rel=1e-3)  # browsers lay out in 64ths of a pixel
+    before = picture.at(0, 0)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    assert picture.at(0, 0) == pytest.approx((before[0] - 60, before[1] - 60), abs=0.1)  # what lies right of it and below is seen
+    page.keyboard.press("-")
+    page.keyboard.press("0")
+    assert picture.frame == pytest.approx(whole, abs=0.1)
+    assert boxes_of(page) == []
+
+
 def test_the_picture_is_moved_with_one_finger_or_button_if_asked(page, picture):
     for _ in range(4):
         page.get_by_role("button", name="Larger").click()

@@ -90,6 +90,11 @@ def test_practice_says_how_it_went_and_goes_on(crowd, site):
     page.keyboard.press("Enter" if boxes_of(page) else "a")
     expect(page.locator(".feedback")).to_have_class("feedback right")
     assert violations(page) == []
+    next_button.click()
+    wait_for_slice(page)
+    page.get_by_role("button", name="Not sure").click()
+    next_button.click()
+    expect(page.locator(".notice")).to_have_text("Practice is over. From now on your answers count.")
 
 
 def test_a_reviewer_accepts_changes_and_takes_away(crowd, site):
