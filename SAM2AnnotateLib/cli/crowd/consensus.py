@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"Answers without looking, or on the wrong side: {', '.join(found)}.")
     print(f"{len(queue)} slices are in doubt and wait for a reviewer in the page.")
     if came > 0:
-        print(f"{came} answers came meanwhile: run it again to count them.")
+        print(f"{came} answer{'' if came == 1 else 's'} came meanwhile: run it again to count them.")
     print(f"Report: {page}")
     return 0
 

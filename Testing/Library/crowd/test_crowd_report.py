@@ -125,6 +125,32 @@ def test_consensus_fills_the_reviewers_queue_and_writes_the_report(tmp_path, cap
     assert [row["source"] for row in rows].count("decision") == 1
 
 
+def test_answers_that_come_meanwhile_do_no_harm_and_are_told(tmp_path, capsys, monkeypatch):
+    from datetime import datetime, timezone
+
+    import numpy as np
+
+    from SAM2AnnotateLib.crowd import outcome
+    from SAM2AnnotateLib.crowd.assignment import next_task
+
+    project = a_crowd_project(tmp_path / "balls", volumes=1, people_per_slice=2)
+    answered(project, {"ann": Skill()})
+    make = outcome.make_outcome
+
+    def while_somebody_answers(*given, **named):
+        with CrowdRecords.open(project.folder / "crowd.sqlite", passwords=QUICK_PASSWORDS) as records:
+            person = records.add_member(project.key, "ben")
+            one = next_task(records, project, person, datetime(2026, 11, 2, tzinfo=timezone.utc), np.random.default_rng(1))
+            records.save_answer(person, one.id, "absent", (), 1.0)
+        return make(*given, **named)
+
+    monkeypatch.setattr(outcome, "make_outcome", while_somebody_answers)
+    assert main(["crowd", "consensus", str(project.folder), "--without-model"]) == 0
+    assert "1 answer came meanwhile" in capsys.readouterr().out
+    rows = read_outcome(project.folder).items("slices")
+    assert len(rows) == 8 and all(len(row["answers"]) == 1 for row in rows)
+
+
 @pytest.mark.slow
 def test_consensus_with_the_bundled_model_is_resumed(tmp_path, capsys):
     project = a_crowd_project(tmp_path / "balls", volumes=1, people_per_slice=1)
