@@ -173,7 +173,7 @@ export class Annotate {
 
   _drawn(boxes) {
     const task = this._shown;
-    if (!task) return;
+    if (!task || this._busy) return;
     this.app.keepDraft(task.id, boxes);
     this._showButtons(boxes);
   }
@@ -206,6 +206,7 @@ export class Annotate {
     }
     this._busy = true;
     this._showButtons();
+    this.editor.editable = false; // it is answered; what is drawn from here on belongs to the next slice
     const answer = { kind, boxes_rc: boxes };
     const body = { ...answer, seconds: this._clock.seconds, client_id: newId() };
     const { saved } = await this.app.outbox.put(`/api/tasks/${task.id}/answer`, body, task.id);
@@ -213,7 +214,6 @@ export class Annotate {
     const heard = saved.then((told) => { this._showLeft(told); return told; }, () => null);
     if (task.training && !this._back) {
       this._setNotice("Saving\u2026");
-      this.editor.editable = false;
       const told = await heard;
       this._setNotice("");
       if (told?.feedback) return this._showFeedback(told.feedback);

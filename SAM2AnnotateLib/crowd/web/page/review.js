@@ -108,10 +108,12 @@ export class Review {
   }
 
   _layers() {
+    if (!this._item) return;
     this.editor.layers({ outlines: this._showOutline.checked ? (this._item.outline ?? []) : [] });
   }
 
   _drawn(boxes) {
+    if (!this._item) return;
     this.app.keepDraft(this._item.id, boxes);
     this._showButtons(boxes);
   }
@@ -141,12 +143,14 @@ export class Review {
       return;
     }
     this._item = null;
+    this.editor.editable = false;
     this._decided.add(item.id);
     await this.app.outbox.put(`/api/review/${item.id}/decision`, { kind, boxes_rc: boxes, client_id: newId() }, item.id);
     await this._next();
   }
 
   _skip() {
+    if (!this._item) return;
     this._skipped.add(this._item.id);
     void this._next();
   }

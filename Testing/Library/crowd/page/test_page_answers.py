@@ -47,6 +47,26 @@ def test_what_is_done_never_goes_back(crowd):
     expect(page.locator(".left")).to_contain_text("2 done", timeout=1000)
 
 
+def test_nothing_is_drawn_on_a_slice_that_is_answered_while_the_next_is_awaited(crowd, site):
+    page = crowd.page()
+    page.wait_for_load_state("networkidle")
+    held = []
+    page.route("**/next", lambda route: held.append(route))
+    page.keyboard.press("a")
+    picture = wait_for_slice(page)
+    page.keyboard.press("a")
+    expect(page.locator(".left")).to_contain_text("2 done")
+    picture.draw(BOX)
+    page.keyboard.press("n")
+    page.keyboard.press("a")  # nor is it answered twice
+    assert boxes_of(page) == []
+    held[0].continue_()
+    wait_for_slice(page).draw(OTHER)
+    assert boxes_of(page) == [OTHER]
+    assert kept(page) == {"answers": 0, "drafts": 1}
+    assert site.answers(page) == [("absent", []), ("absent", [])]
+
+
 def test_an_answer_with_boxes_needs_one(crowd, site):
     page = crowd.page()
     page.get_by_role("button", name="Save, next").click(force=True)  # it looks disabled, and says what it needs
