@@ -22,8 +22,9 @@ def crowd_figure(table: Table, first_every: int, people: int) -> bytes:
             axes.plot(at, [row[f"volume_dsc_{way}"] for row in own], label=WAY_NAMES[way], **look)
         axes.set_xticks(list(at), [str(row[name]) for row in own])
         axes.grid(axis="y", **GRID)
-    panels[0].set(xlabel=f"People for each slice (every {first_every}. slice)", ylabel="Volume DSC (mean of cases)")
-    panels[1].set(xlabel=f"Every n-th slice ({people} for each)")
+    step = f" (one slice in {first_every})" if first_every > 1 else ""
+    panels[0].set(xlabel=f"People for each slice{step}", ylabel="Volume DSC (mean of cases)")
+    panels[1].set(xlabel=f"One slice in n is asked ({people} people for each)")
     panels[1].legend(frameon=False, fontsize=8, loc="lower left")
     return png_of(figure)
 

@@ -48,7 +48,7 @@ def crowd_section(study: Study, results: StudyResults, unfinished: Callable[[Stu
     skills = "; ".join(f"'{name}': {PEOPLE[name].described}" for name in dict.fromkeys(config.skills))
     remarks = (
         f"People: {skills}. They go through the real project, assignment and records; each way gets the same answers, and what was "
-        f"learned of the people on every {config.gold_every}. slice of a copy whose answers are known. {config.beyond} slices are asked "
+        f"learned of the people on one slice in {config.gold_every} of a copy whose answers are known. {config.beyond} slices are asked "
         "beyond each end of an object, too.",
     )
     return Section(title, tuple(sentences), tuple(sentences), notes, remarks, tuple(pictures), tuple(tables))
