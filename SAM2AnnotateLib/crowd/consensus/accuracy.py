@@ -16,6 +16,7 @@ import numpy as np
 from ..answers import Answer, GoldAnswer, Task
 from .consensus_boxes import Drawn, Edges, consensus_boxes, edges_iou, edges_of, match_edges, sides_of
 from .estimates import Estimate, shrunk_mean, shrunk_rate
+from .presence import evidence, probability
 
 # What is usual before anything is known of a crowd, and how many answers that counts as.
 _USUAL_SENSITIVITY, _USUAL_SPECIFICITY, _USUAL_PLACE = 0.9, 0.95, 0.95
@@ -132,7 +133,9 @@ def people_accuracy(answers: Iterable[Answer], gold: Mapping[Task, GoldAnswer] |
     }
 
 
-def _note(seen: _Seen, answer: Answer, is_present: float, right: list[Edges], weight: float, own: float) -> None:
+def _note(
+    seen: _Seen, answer: Answer, is_present: float, right: list[Edges], weight: float, own: float, may_be_absent: bool = True
+) -> None:
     """Note how one answer compares with what is right, or what others said.
 
     Args:
@@ -142,13 +145,14 @@ def _note(seen: _Seen, answer: Answer, is_present: float, right: list[Edges], we
         right: the boxes that are right.
         weight: of this observation.
         own: share of a squared error of an edge that is this person's own.
+        may_be_absent: whether it can count against their specificity.
     """
     if answer.kind == "unsure":
         return
     says = 1.0 if answer.kind == "box" else 0.0
     if is_present > 0:
         seen.present.append((weight * is_present, says))
-    if is_present < 1:
+    if is_present < 1 and may_be_absent:
         seen.absent.append((weight * (1 - is_present), 1 - says))
     if not says or not right or is_present <= 0:
         return
@@ -182,8 +186,7 @@ def _compare(there: list[Answer], beside: list[Edges], seen: dict[str, _Seen], c
 
     Args:
         there: their answers.
-        beside: boxes on the asked slices next to it. A box that overlaps one of them is not taken for invented though all others say that
-            nothing is there: objects are passed over more often than made up.
+        beside: boxes on the asked slices next to it. A box that overlaps one of them is not taken for invented, whatever others say.
         seen, counts: where to note it.
     """
     sure = [one for one in there if one.kind != "unsure"]
@@ -197,13 +200,13 @@ def _compare(there: list[Answer], beside: list[Edges], seen: dict[str, _Seen], c
             if other.kind == "box"
         }
         kept, _ = consensus_boxes(drawn)
-        # One other is as likely to be wrong as this one; of several the majority says something.
-        says = len(drawn) / len(others)
+        # As usual people's words have it, not by their majority: "not here" is said of more that is there than boxes are made up.
+        here, gone = (evidence(present, _USUAL_SENSITIVITY, _USUAL_SPECIFICITY) for present in (True, False))
+        says = probability(len(drawn) * here + (len(others) - len(drawn)) * gone)
         own = len(drawn) / (len(drawn) + 1) if drawn else 1.0
         counts[one.person][1] += 1
-        if one.kind == "box" and not drawn and match_edges([edges_of(box) for box in one.boxes_rc], beside):
-            continue
-        _note(seen[one.person], one, says, [box.edges_rc_px for box in kept], _AGREEMENT_SHARE, own)
+        fits = one.kind == "box" and bool(match_edges([edges_of(box) for box in one.boxes_rc], beside))
+        _note(seen[one.person], one, says, [box.edges_rc_px for box in kept], _AGREEMENT_SHARE, own, not fits)
 
 
 def _add(to: _Seen, more: _Seen) -> None:

@@ -146,7 +146,8 @@ def consensus_boxes(
         weight = sum(one.trust for one in group) / total
         people = tuple(sorted(one.person for one in group))
         found.append(ConsensusBox(edges, spread, people, min(1.0, weight), _best_iou(edges, expected), error))
-    found.sort(key=lambda one: (-round(one.weight, 9), -(one.expected_iou or 0.0), one.edges_rc_px))
+    # Of places that weigh about the same the one that the slices beside let expect.
+    found.sort(key=lambda one: (-round(one.weight, 1), -(one.expected_iou or 0.0), -round(one.weight, 9), one.edges_rc_px))
     kept: list[ConsensusBox] = []
     for one in found:
         clear, possible = one.weight > _MAJORITY + _ON_THE_EDGE, one.weight >= _MAJORITY - _ON_THE_EDGE

@@ -180,6 +180,16 @@ def test_one_of_three_who_draws_a_run_that_two_passed_over_is_no_inventor():
     assert all(found[Task("case", "ball", position)].present for position in range(5, 31))
 
 
+@pytest.mark.parametrize("count", [3, 5])
+def test_more_forgetful_people_find_more_not_less(count):
+    forgetful = Skill(edge_share=0.05, miss=0.02, forgets=0.3)
+    answers = answers_of(dict.fromkeys("abcde"[:count], forgetful), TRUTH, ALL)
+    assert min(one.specificity.value for one in people_accuracy(answers).values()) > 0.85
+    found = consensus_of_all(answers)
+    right = [one.present == bool(TRUTH.at(task.position)) for task, one in found.items()]
+    assert np.mean(right) > 0.97
+
+
 def test_several_who_say_no_are_believed_on_a_long_run():
     answers = answers_of({name: Skill() for name in "abc"}, TRUTH, ALL)
     gap = range(14, 19)
