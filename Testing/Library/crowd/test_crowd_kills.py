@@ -1,4 +1,7 @@
-"""The server killed at an answer: every answer that was called saved is there, none twice; on SQLite and PostgreSQL."""
+"""The server killed at an answer: every answer that was called saved is there, none twice; on SQLite and PostgreSQL.
+
+``SAM2ANNOTATE_CROWD_KILLS=50 pytest Testing/Library/crowd/test_crowd_kills.py`` for more kills at random moments.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from SAM2AnnotateLib.crowd.records import CrowdRecords
 from SAM2AnnotateLib.crowd.records.tables import AnswerRow
 from SAM2AnnotateLib.crowd.records.tokens import csrf_of
 
+RANDOM_KILLS = int(os.environ.get("SAM2ANNOTATE_CROWD_KILLS", "1"))
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
 
 
@@ -54,7 +58,7 @@ class Client:
 
 
 def test_whatever_was_called_saved_is_there_and_nothing_twice(tmp_path, database):
-    project = a_crowd_project(tmp_path / "balls", volumes=3, gold=1, people_per_slice=2, gold_share=0.2)
+    project = a_crowd_project(tmp_path / "balls", volumes=3, gold=1, depth=8 * RANDOM_KILLS, people_per_slice=2, gold_share=0.2)
     clients = []
     with CrowdRecords.open(database, passwords=QUICK_PASSWORDS) as records:
         records.add_project(project)
@@ -62,14 +66,14 @@ def test_whatever_was_called_saved_is_there_and_nothing_twice(tmp_path, database
             token = records.open_session(records.add_member("balls", name))
             clients.append(Client(name, token, csrf_of(token)))
     rng = np.random.default_rng(int.from_bytes(os.urandom(4), "little"))
-    deaths = [("before", 3), ("behind", 2), None, None]
+    deaths = [("before", 3), ("behind", 2), *[None] * RANDOM_KILLS, None]
     for number, dies in enumerate(deaths):
         log = tmp_path / f"log{number}.jsonl"
         with a_crowd_server(log, [project.folder], "--database", database, dies=dies) as (port, process):
-            threads = [threading.Thread(target=one.work, args=(port, 60 if number < 3 else 4)) for one in clients]
+            threads = [threading.Thread(target=one.work, args=(port, 60 if number < len(deaths) - 1 else 4)) for one in clients]
             for thread in threads:
                 thread.start()
-            if number == 2:  # at any moment
+            if dies is None and number < len(deaths) - 1:  # at any moment
                 time.sleep(float(rng.uniform(0.05, 0.6)))
                 process.kill()
             for thread in threads:
