@@ -238,3 +238,26 @@ def test_a_lesson_of_memory_is_always_told_its_place(an_engine, monkeypatch):
     for _ in range(5):
         run.step(0.0)
     assert told == [Place(0.25)] * 5
+
+
+def test_what_two_volumes_teach_carries_masks_from_slice_to_slice(an_engine, monkeypatch):
+    """All of it, and by half with the memory as it came, which is told of what was made of both."""
+    from SAM2AnnotateLib.engine.sam2_engine import Sam2Track
+    from SAM2AnnotateLib.geometry import Volume
+    from SAM2AnnotateLib.propagation import RegionPolicy, propagate
+
+    slices = slices_of(an_engine)
+    twin = Annotator(Volume(PHANTOM.volume.grid, PHANTOM.volume.array_kji + 3), an_engine, window="0,255").encoder_for(4, None)
+    slices += [AnnotatedSlice(twin, one.position, one.mask, one.extent) for one in slices]
+    adapter = learned(learn(slices, options=LearningOptions(steps=4, hold_out=False))).adapter
+    assert adapter.serves("memory") and adapter.card.volume_count == 2
+    remembered, remember = [], Sam2Track.remember
+    monkeypatch.setattr(Sam2Track, "remember", lambda track, *told: (remembered.append(told[0]), remember(track, *told))[1])
+    for share in (1.0, 0.5):
+        card = replace(adapter.card, blend={} if share == 1 else {"memory": share})
+        taught = twin.with_engine(an_engine.with_adapter(Adapter(adapter.tensors, card)))
+        prompts = {4: SlicePrompt(mask=PHANTOM.mask(4))}
+        masks = [{one.position: one.mask for one in propagate(taught, prompts, PHANTOM.extent, RegionPolicy(), locked=(4,))} for _ in "ab"]
+        assert sorted(masks[0]) == [position for position in PHANTOM.extent.indices if position != 4]
+        assert all(np.array_equal(masks[0][position], masks[1][position]) for position in masks[0])
+        assert bool(remembered) == (share < 1)
