@@ -49,7 +49,7 @@ def crowd_section(study: Study, results: StudyResults, unfinished: Callable[[Stu
     remarks = (
         f"People: {skills}. They go through the real project, assignment and records; each way gets the same answers, and what was "
         f"learned of the people on one slice in {config.gold_every} of a copy whose answers are known. {config.beyond} slices are asked "
-        "beyond each end of an object, too.",
+        "beyond each end of an object, too. The tests of this chapter are not corrected for the number of rows.",
     )
     return Section(title, tuple(sentences), tuple(sentences), notes, remarks, tuple(pictures), tuple(tables))
 
@@ -60,9 +60,10 @@ def _of_ways(table: Table, config: CrowdConfig) -> list[str]:
     for row in (dict(zip(names, values, strict=True)) for values in table.rows):
         if row["missing"] == NONE_MISSING and row["every"] == config.every[0] and row["people"] in (config.people[0], config.people[-1]):
             found.append(
-                f"{row['people']} for each slice, {row['boxes']:,} boxes: volume DSC {score_text(row['volume_dsc_best_scored'])} in study "
-                f"C's way and {score_text(row['volume_dsc_memory'])} in ours ({row['cases']} cases, p {_p(row['p'])}); slice DSC "
-                f"{score_text(row['slice_dsc_best_scored'])} and {score_text(row['slice_dsc_memory'])}."
+                f"{_people(row['people'])} for each slice, {row['boxes']:,} boxes: volume DSC "
+                f"{score_text(row['volume_dsc_best_scored'])} in study C's way and {score_text(row['volume_dsc_memory'])} in ours "
+                f"({row['cases']} cases, p {_p(row['p'])}); slice DSC {score_text(row['slice_dsc_best_scored'])} and "
+                f"{score_text(row['slice_dsc_memory'])}."
             )
     return found
 
@@ -70,11 +71,15 @@ def _of_ways(table: Table, config: CrowdConfig) -> list[str]:
 def _of_losses(table: Table) -> list[str]:
     names = [column.name for column in table.columns]
     return [
-        f"With boxes missing {row['missing']}, {row['people']} for each slice, study C's way loses "
+        f"With boxes missing {row['missing']}, {_people(row['people'])} for each slice, study C's way loses "
         f"{score_text(row['lost_best_scored'])} of the volume DSC, shapes between {score_text(row['lost_interpolated'])}, ours "
         f"{score_text(row['lost_memory'])} (against study C's: p {_p(row['p'])})."
         for row in (dict(zip(names, values, strict=True)) for values in table.rows)
     ]
+
+
+def _people(number: int) -> str:
+    return "1 person" if number == 1 else f"{number} people"
 
 
 def _p(value: float) -> str:
