@@ -88,7 +88,7 @@ class Skill:
 
 # A trained hand: study A's bound of 5 % of a side, as a standard deviation of half of that, and a pixel of the mouse.
 CAREFUL = Skill(edge_px=0.5, edge_share=0.025, miss=0.005, miss_small=0.05, beyond=0.05, overlooks=0.02, seconds=5.0)
-# Study C's non-experts: its speed; its slice Dice of 0.88 asks for about this noise (measured, see README.md); the rest is assumed.
+# Meant as study C's non-experts. Their speed is known; how far their edges lie is not told, and is assumed like the rest.
 TYPICAL = Skill(
     edge_px=1.0, edge_share=0.05, outward_share=0.02, miss=0.02, miss_small=0.2, beyond=0.2, merges=0.1, overlooks=0.1, unsure=0.02
 )
