@@ -64,6 +64,7 @@ export class Review {
   async _next() {
     try {
       if (!this._items.some((item) => this._isOpen(item))) {
+        for (const id of this.app.outbox.tasks) this._decided.add(id); // decided before a reload, and not saved yet
         const limit = LOADED + this._decided.size + this._skipped.size;
         this._items = await this.app.api.get(`/api/projects/${this.app.project.id}/review?limit=${limit}`);
       }

@@ -108,10 +108,15 @@ def test_a_reviewer_accepts_changes_and_takes_away(crowd, site):
     page.get_by_role("button", name="Accept").click()
     picture = wait_for_slice_with(page, proposals[1])
     picture.draw([1, 6, 1, 6])
+    expect(page.locator(".saving")).to_have_text("All saved")
+    page.route("**/decision", lambda route: route.abort())
     page.get_by_role("button", name="Save my boxes").click()
     picture = wait_for_slice_with(page, proposals[2])
-    page.reload()  # the queue is asked for anew, the decisions are there
+    page.on("dialog", lambda dialog: dialog.accept())  # the browser asks whether to leave, as something is not saved
+    page.reload()  # the queue is asked for anew: what was decided and is not saved yet is not asked again
     wait_for_slice_with(page, proposals[2])
+    expect(page.locator(".saving")).to_contain_text("Not saved: 1 answer.")
+    page.unroute("**/decision")
     page.get_by_role("button", name="Leave for later").click()
     wait_for_slice_with(page, proposals[3])
     page.get_by_role("button", name="Not on this slice").click()
