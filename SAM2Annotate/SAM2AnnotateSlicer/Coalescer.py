@@ -20,7 +20,7 @@ class Coalescer:
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(milliseconds)
-        self._timer.connect("timeout()", self._work)
+        self._timer.connect("timeout()", self._do)
 
     def ask(self) -> None:
         """Wish for the work; while one wish waits, more change nothing."""
@@ -41,3 +41,6 @@ class Coalescer:
     def stop(self) -> None:
         """Forget the wish."""
         self._timer.stop()
+
+    def _do(self) -> None:
+        self._work()

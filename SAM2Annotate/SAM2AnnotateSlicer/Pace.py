@@ -1,18 +1,17 @@
-"""Pace: a piece of work that is asked for many times a second, done so often that the mouse still gets its turn. Imports qt and Turns."""
+"""Pace: work that is asked for many times a second, done so often that the mouse still gets its turn. Imports Coalescer and Turns."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-import qt
-
+from .Coalescer import Coalescer
 from .Turns import forget, inTurn
 
 _REST = 2  # times as long as work and rendering took
 
 
-class Pace:
+class Pace(Coalescer):
     """Does the work a while after it was asked for, once for all wishes until then.
 
     Args:
@@ -22,27 +21,13 @@ class Pace:
     """
 
     def __init__(self, work: Callable[[], None], milliseconds: int, clock: Callable[[], float] = time.monotonic):
-        self._work, self._least, self._clock = work, milliseconds, clock
+        super().__init__(work, milliseconds)
+        self._least, self._clock = milliseconds, clock
         self._begun = 0.0
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(milliseconds)
-        self._timer.connect("timeout()", self._do)
-
-    def ask(self) -> None:
-        """Wish for the work; while one wish waits, more change nothing."""
-        if not self._timer.isActive():
-            self._timer.start()
-
-    def now(self) -> None:
-        """Do the work at once, if it was wished for."""
-        if self._timer.isActive():
-            self._timer.stop()
-            self._work()
 
     def stop(self) -> None:
         """Forget the wish."""
-        self._timer.stop()
+        super().stop()
         forget(self._follows)
         forget(self._rest)
 

@@ -1,4 +1,4 @@
-"""What both engines give to a SAM 2 and take from it: pictures, points, masks, predictions, and what a memory forgets. Imports torch.
+"""What both engines are, give to a SAM 2 and take from it: pictures, points, masks, predictions, what a memory forgets. Imports torch.
 
 (x, y) pixels start here.
 """
@@ -14,10 +14,60 @@ import torch.nn.functional as F
 from PIL import Image
 
 from ..prompts import SlicePrompt
+from .compute import Compute
 from .engine import SlicePrediction
 
 # The bound that SAM2VideoPredictor sets for a mask that goes back into the decoder together with points.
 SKETCH_LOGIT_BOUND = 32.0
+Rgb = tuple[float, float, float]
+
+
+class LoadedModel:
+    """A model in evaluation mode on its device.
+
+    Args:
+        model: has `image_size` and `num_maskmem`, as SAM 2 has in every package.
+        name: of the checkpoint.
+        weights_sha256: of its file.
+        compute: where and how.
+        architecture: its name, for the record.
+        mean, std: of the pictures that it was trained with, by channel.
+    """
+
+    def __init__(self, model: Any, name: str, weights_sha256: str, compute: Compute, architecture: str, mean: Rgb, std: Rgb):
+        self._model, self.compute = model, compute
+        self._name, self._weights_sha256, self._architecture = name, weights_sha256, architecture
+        self._positions: list[torch.Tensor] | None = None
+        self._mean = torch.tensor(mean)[:, None, None]
+        self._std = torch.tensor(std)[:, None, None]
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+        return self._name
+
+    @property
+    def image_size(self) -> int:
+        """Pixels per side that frames are resampled to."""
+        return int(self._model.image_size)
+
+    @property
+    def architecture(self) -> str:
+        """The architecture's name."""
+        return self._architecture
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of the weights as they came."""
+        return self._weights_sha256
+
+    @property
+    def memory_reach(self) -> int:
+        """Preceding slices whose mask memories a step reads."""
+        return int(self._model.num_maskmem) - 1
+
+    def _picture(self, frame: np.ndarray) -> torch.Tensor:
+        return picture_of(frame, self.image_size, self._mean, self._std, self.compute.device)
 
 
 def picture_of(frame: np.ndarray, size: int, mean: torch.Tensor, std: torch.Tensor, device: str) -> torch.Tensor:

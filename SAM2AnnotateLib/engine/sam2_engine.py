@@ -23,7 +23,7 @@ from .blending import blended
 from .compute import Compute, computing
 from .engine import Embedding, SlicePrediction
 from .learning import LearningSettings, Lesson, Place, Recollection, require_lessons
-from .model_inputs import SKETCH_LOGIT_BOUND, forget, given_back, marks_of, mask_of, picture_of, prediction_of, settle_due
+from .model_inputs import SKETCH_LOGIT_BOUND, LoadedModel, forget, given_back, marks_of, mask_of, prediction_of, settle_due
 from .sam2_heads import LearnedHeads
 from .sam2_learning import Sam2LearningRun
 
@@ -33,7 +33,7 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _ABSENT_LOGIT = -1024.0
 
 
-class Sam2Engine:
+class Sam2Engine(LoadedModel):
     """A loaded SAM 2 model. Made by `load_engine`.
 
     Args:
@@ -45,43 +45,14 @@ class Sam2Engine:
     """
 
     def __init__(self, model: torch.nn.Module, name: str, weights_sha256: str, compute: Compute, architecture: str = ""):
-        self._model, self._name, self._weights_sha256, self.compute = model, name, weights_sha256, compute
-        self._architecture = architecture
+        super().__init__(model, name, weights_sha256, compute, architecture, _MEAN, _STD)
         self._adapter: Adapter | None = None
         self._heads: LearnedHeads | None = None
-        self._positions: list[torch.Tensor] | None = None
-        self._mean = torch.tensor(_MEAN)[:, None, None]
-        self._std = torch.tensor(_STD)[:, None, None]
-
-    @property
-    def name(self) -> str:
-        """The checkpoint's name."""
-        return self._name
-
-    @property
-    def image_size(self) -> int:
-        """Pixels per side that frames are resampled to."""
-        return int(self._model.image_size)
-
-    @property
-    def architecture(self) -> str:
-        """The architecture's name."""
-        return self._architecture
-
-    @property
-    def weights_sha256(self) -> str:
-        """Of the weights as they came."""
-        return self._weights_sha256
 
     @property
     def adapter(self) -> Adapter | None:
         """What was learned and is used here."""
         return self._adapter
-
-    @property
-    def memory_reach(self) -> int:
-        """Preceding slices whose mask memories a step reads."""
-        return int(self._model.num_maskmem) - 1
 
     @property
     def fingerprint(self) -> str:
@@ -171,7 +142,7 @@ class Sam2Engine:
 
     def encode(self, frame: np.ndarray) -> Embedding:
         """Resample one uint8 frame (rows, cols) to the model's size and encode it."""
-        picture = picture_of(frame, self.image_size, self._mean, self._std, self.compute.device)
+        picture = self._picture(frame)
         with self._running():
             encoded = self._model.forward_image(picture)
             levels = encoded["backbone_fpn"][-self._model.num_feature_levels :]

@@ -15,6 +15,7 @@ from .learning import LESSON_KINDS, LearningSettings, Lesson
 from .lesson_prompts import LessonPrompts
 from .sam2_heads import LearnedHeads
 
+# SAM 2 replaces the mask by -1024 where it says "no object"; without a bound one such slice would drown the batch.
 _LOGIT_BOUND = 20.0
 _LAST_RATE = 0.05
 _WARM_UP_STEPS = 8
@@ -142,6 +143,39 @@ def _chances_by_kind(lessons: Sequence[Lesson]) -> dict[str, np.ndarray]:
     return chances
 
 
+@dataclass(frozen=True, eq=False)
+class MaskTerms:
+    """Of each slice of a batch, (B,) each.
+
+    Args:
+        cross_entropy: mean over the cells.
+        dice_loss: 1 less the soft Dice coefficient.
+        both, hard, hard_truth: cells of the intersection, the mask and the truth.
+        true_iou: of the mask with the truth.
+    """
+
+    cross_entropy: torch.Tensor
+    dice_loss: torch.Tensor
+    both: torch.Tensor
+    hard: torch.Tensor
+    hard_truth: torch.Tensor
+    true_iou: torch.Tensor
+
+
+def mask_terms(logits: torch.Tensor, truth: torch.Tensor) -> MaskTerms:
+    """Compare (B, 1, h, w) logits with the share of each cell that is the object."""
+    logits = logits.float().clamp(-_LOGIT_BOUND, _LOGIT_BOUND)
+    probability = logits.sigmoid()
+    cross_entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(dim=(1, 2, 3))
+    overlap = 2 * (probability * truth).sum(dim=(1, 2, 3))
+    dice = 1 - (overlap + 1) / (probability.sum(dim=(1, 2, 3)) + truth.sum(dim=(1, 2, 3)) + 1)
+    with torch.no_grad():
+        hard, hard_truth = logits > 0, truth > 0.5
+        both, either = (hard & hard_truth).sum(dim=(1, 2, 3)), (hard | hard_truth).sum(dim=(1, 2, 3))
+        true_iou = both / either.clamp(min=1)
+    return MaskTerms(cross_entropy, dice, both, hard.sum(dim=(1, 2, 3)), hard_truth.sum(dim=(1, 2, 3)), true_iou)
+
+
 def decoder_loss(logits: torch.Tensor, ious: torch.Tensor, objects: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """Cross entropy and Dice at the decoder's resolution, error of the predicted IoU, and whether the object is there.
 
@@ -151,16 +185,8 @@ def decoder_loss(logits: torch.Tensor, ious: torch.Tensor, objects: torch.Tensor
         objects: (B, 1) logit that the object is there.
         truth: (B, 1, h, w) share of each cell that is the object; all 0 where it is absent.
     """
-    logits = logits.float().clamp(-_LOGIT_BOUND, _LOGIT_BOUND)
+    terms = mask_terms(logits, truth)
     present = (truth.flatten(1).amax(dim=1) > 0).float()
-    probability = logits.sigmoid()
-    cross_entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(dim=(1, 2, 3))
-    overlap = 2 * (probability * truth).sum(dim=(1, 2, 3))
-    dice = 1 - (overlap + 1) / (probability.sum(dim=(1, 2, 3)) + truth.sum(dim=(1, 2, 3)) + 1)
-    with torch.no_grad():
-        hard, hard_truth = logits > 0, truth > 0.5
-        both, either = (hard & hard_truth).sum(dim=(1, 2, 3)), (hard | hard_truth).sum(dim=(1, 2, 3))
-        true_iou = both / either.clamp(min=1)
     there = F.binary_cross_entropy_with_logits(objects[:, 0].float(), present, reduction="none")
-    losses = cross_entropy + present * (dice + 0.1 * (ious[:, 0].float() - true_iou).abs()) + 0.1 * there
+    losses = terms.cross_entropy + present * (terms.dice_loss + 0.1 * (ious[:, 0].float() - terms.true_iou).abs()) + 0.1 * there
     return losses.mean()

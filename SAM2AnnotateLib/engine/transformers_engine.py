@@ -23,7 +23,7 @@ from .adapter import Adapter
 from .compute import Compute, computing
 from .engine import Embedding, SlicePrediction
 from .learning import LearningRun, LearningSettings, Lesson, Place, Recollection, require_lessons
-from .model_inputs import SKETCH_LOGIT_BOUND, forget, given_back, marks_of, mask_of, picture_of, prediction_of, settle_due
+from .model_inputs import SKETCH_LOGIT_BOUND, LoadedModel, forget, given_back, marks_of, mask_of, prediction_of, settle_due
 from .transformers_models import Shape
 
 _CANNOT_LEARN = "Models that run on the package transformers cannot learn an object yet, nor use what was learned."
@@ -31,7 +31,7 @@ _LEARN_INSTEAD = "Choose the bundled model or a SAM 2 checkpoint with the packag
 _ONE_OBJECT = 0
 
 
-class TransformersEngine:
+class TransformersEngine(LoadedModel):
     """A loaded video model of `transformers`. Made by `load_engine`.
 
     Args:
@@ -46,36 +46,8 @@ class TransformersEngine:
     adapter: Adapter | None = None
 
     def __init__(self, model: Any, shape: Shape, name: str, weights_sha256: str, compute: Compute, architecture: str):
-        self.model, self.shape, self.compute = model, shape, compute
-        self._name, self._weights_sha256, self._architecture = name, weights_sha256, architecture
-        self._positions: list[torch.Tensor] | None = None
-        self._mean = torch.tensor(shape.family.mean)[:, None, None]
-        self._std = torch.tensor(shape.family.std)[:, None, None]
-
-    @property
-    def name(self) -> str:
-        """The checkpoint's name."""
-        return self._name
-
-    @property
-    def image_size(self) -> int:
-        """Pixels per side that frames are resampled to."""
-        return int(self.model.image_size)
-
-    @property
-    def architecture(self) -> str:
-        """The architecture's name."""
-        return self._architecture
-
-    @property
-    def weights_sha256(self) -> str:
-        """Of the weights as they came."""
-        return self._weights_sha256
-
-    @property
-    def memory_reach(self) -> int:
-        """Preceding slices whose mask memories a step reads."""
-        return int(self.model.num_maskmem) - 1
+        super().__init__(model, name, weights_sha256, compute, architecture, shape.family.mean, shape.family.std)
+        self.model, self.shape = model, shape
 
     @property
     def fingerprint(self) -> str:
@@ -105,7 +77,7 @@ class TransformersEngine:
 
     def encode(self, frame: np.ndarray) -> Embedding:
         """Resample one uint8 frame (rows, cols) to the model's size, as `Sam2Engine` does, and encode it."""
-        picture = picture_of(frame, self.image_size, self._mean, self._std, self.compute.device)
+        picture = self._picture(frame)
         with self.running():
             encoded = self.model.get_image_features(picture, return_dict=True)
             if self._positions is None:  # the same for every frame
