@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from ...atomic_files import write_text_atomically
 from ...errors import InputError, OutputError
 from ...file_names import is_reserved
 from ...volume_io import VOLUME_SUFFIXES
+from .gold import gold_answers
 from .project import CrowdProject
-from .read import PROJECT_FILE, project_from_text
+from .read import PREPARED_FOLDER, PROJECT_FILE, project_from_text
 
 _TEXT = """\
 # A crowd project: many people draw boxes in a browser. Check it with: sam2annotate crowd status {folder}
@@ -92,6 +94,7 @@ def write_project(
     strange = [image for image in gold if image not in volumes]
     if strange:
         raise InputError(f"There are known answers for '{strange[0]}', which is none of the volumes.")
+    was_there = [one for one in (folder, folder / PREPARED_FOLDER) if one.exists()]
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
@@ -125,7 +128,19 @@ def write_project(
         objects="\n".join(object_lines),
         volumes="\n".join(lines),
     )
-    project = project_from_text(folder, text, say)
+    try:
+        project = project_from_text(folder, text, say)
+        known = gold_answers(project)  # read now: a label map that does not fit is told before there is a project
+        if len(known) < project.training_count:
+            raise InputError(
+                f"The training round has {project.training_count} slices, but only {len(known)} answers are known.",
+                "Give label maps by --gold, or a smaller --training.",
+            )
+    except BaseException:
+        for one in (folder / PREPARED_FOLDER, folder):
+            if one not in was_there:
+                shutil.rmtree(one, ignore_errors=True)
+        raise
     write_text_atomically(path, text)
     return project
 

@@ -229,6 +229,24 @@ def test_init_writes_over_nothing_and_leaves_nothing_wrong(tmp_path):
     assert not (tmp_path / "b" / "project.yaml").exists()
 
 
+def test_init_with_a_label_map_that_does_not_fit_leaves_nothing_and_can_be_done_again(tmp_path):
+    image, label = a_crowd_volume(tmp_path, "p0")
+    elsewhere = tmp_path / "elsewhere.nii.gz"
+    write_volume(Volume(VolumeGrid((8, 32, 36), np.eye(4)), np.zeros((8, 32, 36), dtype=np.uint8)), elsewhere)
+    folder = tmp_path / "balls"
+    for gold, training in ((elsewhere, 0), (tmp_path / "gone.nii.gz", 0), (label, 9)):
+        with pytest.raises(InputError, match="elsewhere|gone|only 8 answers are known"):
+            write_project(folder, [image], {"Ball": "x"}, gold={image: gold}, training=training)
+        assert not folder.exists()
+    assert len(gold_answers(write_project(folder, [image], {"Ball": "x"}, gold={image: label}))) == 8
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "mine.txt").write_text("of somebody")
+    with pytest.raises(InputError, match="elsewhere"):
+        write_project(kept, [image], {"Ball": "x"}, gold={image: elsewhere})
+    assert [one.name for one in kept.iterdir()] == ["mine.txt"]
+
+
 def test_every_nth_slice_begins_with_the_first():
     class Upright:
         shape_src = (10, 4, 4)
