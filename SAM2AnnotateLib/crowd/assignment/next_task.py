@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import case, func, select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
 from ...errors import InputError
@@ -84,7 +84,8 @@ def next_task(
         if row is None or session.get(MembershipRow, (person.id, row.id)) is None:
             raise InputError(f"This person is not in the project '{project.key}'.")
         promote_waiting(session, row.id, now)
-        held = _held(session, row.id, person.id, now)
+        here = _known_here(project, row.id)
+        held = _held(session, here, person.id, now)
         wanted = next((one for one in held if one.public_id not in have), None)
         if wanted is not None:
             wanted.expires = expires
@@ -92,46 +93,48 @@ def next_task(
         left = remaining_in(session, project, row.id, person.id)
         if len(held) >= MOST_HELD:
             return Done(_TOO_MANY_HELD, left)
-        task = _known(session, row.id, person.id, "training", rng, have)
+        task = _known(session, here, person.id, "training", rng, have)
         if task is None:
-            real = _real(session, row.id, person.id, now, rng, have)
-            known = (
-                _known(session, row.id, person.id, "gold", rng, have) if real is not None and rng.random() < project.gold_share else None
-            )
+            real = _real(session, here, person.id, now, rng, have)
+            known = _known(session, here, person.id, "gold", rng, have) if real is not None and rng.random() < project.gold_share else None
             task = known or real
         if task is None:
             return Done(_HELD_BY_OTHERS if left.left else _ALL_DONE, left)
         return Reservation(turn_from(give(session, task, person.id, now, expires)), left)
 
 
-def _held(session: Session, project_id: int, person_id: int, now: datetime) -> Sequence[AssignmentRow]:
+def _known_here(project: CrowdProject, project_id: int) -> tuple[ColumnElement[bool], ...]:
+    """What makes a task one that is asked and that can be shown here: another server with a newer project.yaml may have added others."""
+    volumes, objects = [one.key for one in project.volumes], [one.key for one in project.objects]
+    return TaskRow.project_id == project_id, TaskRow.active.is_(True), TaskRow.volume.in_(volumes), TaskRow.object.in_(objects)
+
+
+def _held(session: Session, here: Sequence[ColumnElement[bool]], person_id: int, now: datetime) -> Sequence[AssignmentRow]:
     """What a person holds, oldest first."""
     return session.scalars(
         select(AssignmentRow)
         .join(TaskRow, TaskRow.id == AssignmentRow.task_id)
         .where(
-            TaskRow.project_id == project_id, TaskRow.active, AssignmentRow.person_id == person_id, AssignmentRow.state == "open",
-            AssignmentRow.expires > now,
+            *here, AssignmentRow.person_id == person_id, AssignmentRow.state == "open", AssignmentRow.expires > now,
         )
         .order_by(AssignmentRow.id)
     ).all()  # fmt: skip
 
 
-def _known(session: Session, project_id: int, person_id: int, kind: str, rng: np.random.Generator, have: Collection[str]) -> TaskRow | None:
+def _known(
+    session: Session, here: Sequence[ColumnElement[bool]], person_id: int, kind: str, rng: np.random.Generator, have: Collection[str]
+) -> TaskRow | None:
     """A task of this kind that the person has neither answered nor before them, by chance."""
     done = AssignmentRow.state.in_(ANSWERED) | AssignmentRow.public_id.in_(have)
     mine = select(AssignmentRow.task_id).where(AssignmentRow.person_id == person_id, done)
-    ids = session.scalars(
-        select(TaskRow.id)
-        .where(TaskRow.project_id == project_id, TaskRow.active, TaskRow.kind == kind, TaskRow.id.not_in(mine))
-        .order_by(TaskRow.id)
-    ).all()
+    ids = session.scalars(select(TaskRow.id).where(*here, TaskRow.kind == kind, TaskRow.id.not_in(mine)).order_by(TaskRow.id)).all()
     return session.get(TaskRow, ids[int(rng.integers(len(ids)))]) if ids else None
 
 
 def _real(
-    session: Session, project_id: int, person_id: int, now: datetime, rng: np.random.Generator, have: Collection[str]
-) -> TaskRow | None:
+    session: Session, known_here: Sequence[ColumnElement[bool]], person_id: int, now: datetime, rng: np.random.Generator,
+    have: Collection[str],
+) -> TaskRow | None:  # fmt: skip
     held = (
         select(AssignmentRow.task_id, func.count().label("count"))
         .where(AssignmentRow.state == "open", AssignmentRow.expires > now)
@@ -142,7 +145,7 @@ def _real(
     turns = select(AssignmentRow.task_id, AssignmentRow.state).where(mine).subquery()
     before = select(AssignmentRow.task_id).where(mine, AssignmentRow.public_id.in_(have))
     taken = TaskRow.answered + func.coalesce(held.c.count, 0)
-    here = (TaskRow.project_id == project_id, TaskRow.active, TaskRow.kind == "real")
+    here = (*known_here, TaskRow.kind == "real")
     released = case((turns.c.state == "released", 1), else_=0)
     free = (*here, TaskRow.id.not_in(before), taken < TaskRow.wanted, turns.c.state.is_(None) | turns.c.state.not_in(ANSWERED))
 

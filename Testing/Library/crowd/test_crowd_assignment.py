@@ -231,3 +231,14 @@ def test_nobody_holds_more_than_a_few_whatever_their_page_has(records, tmp_path,
     late = NOW + timedelta(days=1)  # what expired in the page's hands is not given to it again, but another one is
     again = next_task(records, project, person, late, rng, have)
     assert again.id not in have
+
+
+def test_a_server_gives_nothing_that_only_a_newer_project_file_names(records, tmp_path):
+    older, people = a_crowd(records, tmp_path / "older", 1, volumes=1, gold=0, people_per_slice=1)
+    newer = a_crowd_project(tmp_path / "newer" / "balls", volumes=2, gold=0, people_per_slice=1)
+    assert newer.key == older.key
+    records.add_project(newer)
+    given = work(records, older, people[0], np.random.default_rng(3))
+    assert {one.turn.task for one in given} == set(older.tasks())
+    rest = work(records, newer, people[0], np.random.default_rng(3))
+    assert {one.turn.task for one in rest} == set(newer.tasks()) - set(older.tasks()) != set()
