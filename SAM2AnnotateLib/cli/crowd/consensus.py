@@ -78,7 +78,9 @@ def run(options: argparse.Namespace) -> int:
     found = sorted(one.person for one in outcome.people.values() if one.is_random)
     if found:
         print(f"Answers without looking, or on the wrong side: {', '.join(found)}.")
-    print(f"{len(queue)} slices are in doubt and wait for a reviewer in the page.")
+    for note in outcome.notes:
+        print(note)
+    print("1 slice is" if len(queue) == 1 else f"{len(queue)} slices are", "in doubt, for a reviewer in the page.")
     if came > 0:
         print(f"{came} answer{'' if came == 1 else 's'} came meanwhile: run it again to count them.")
     print(f"Report: {page}")
@@ -95,15 +97,19 @@ def said_in(records: CrowdRecords, project: CrowdProject):
 
 def _teller() -> Callable[[Progress], None]:
     """Tells on standard error how far it is and about how long it will take, every few seconds."""
-    started = last = time.monotonic()
+    last = time.monotonic()
+    first: tuple[float, int] | None = None  # when the model's first step was done, so that loading it counts for nothing
 
     def tell(progress: Progress) -> None:
-        nonlocal last
+        nonlocal last, first
         now = time.monotonic()
-        if not progress.total or not progress.done or now - last < _SECONDS_BETWEEN:
+        if not progress.total or not progress.done:
+            return
+        first = first or (now, progress.done)
+        if now - last < _SECONDS_BETWEEN or progress.done == first[1]:
             return
         last = now
-        left = (now - started) * (progress.total - progress.done) / progress.done
+        left = (now - first[0]) * (progress.total - progress.done) / (progress.done - first[1])
         print(f"{progress.done / progress.total:.0%}, about {left:.0f} s left", file=sys.stderr, flush=True)
 
     return tell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from .options import add_command, add_project_options, aligned, open_records, read
@@ -22,10 +23,15 @@ def add_parser(commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
+    from ...crowd.outcome import strays
+
     project = read(options.folder)
     with open_records([project], options.database) as records:
         progress = records.progress(project.key)
+        left_out = strays(project, records.answers(project.key))
     print(json.dumps(progress.to_json(), indent=1) if options.json else table_of(progress))
+    for sentence in left_out:
+        print(sentence, file=sys.stderr if options.json else sys.stdout)
     return 0
 
 

@@ -52,7 +52,8 @@ def write_proposals(kept: KeptOutcome, say: Callable[[str], None] = lambda _: No
         objects = _objects(kept, volume)
         target = path.with_name(f"{name}{PROPOSAL_SUFFIX}")
         write_text_atomically(target, json.dumps(_content(kept, volume, objects)) + "\n")
-        say(f"{target}: {len(objects)} objects" + (f", doubt {objects[0]['doubt']:.2f}" if objects else ", nothing found"))
+        count = f"{len(objects)} object{'' if len(objects) == 1 else 's'}"
+        say(f"{target}: {count}" + (f", doubt {objects[0]['doubt']:.2f}" if objects else ", nothing found"))
         written.append(target)
     return written
 

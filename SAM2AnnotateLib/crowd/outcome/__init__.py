@@ -5,12 +5,12 @@ made from, and is made anew only where that has changed. So work that was stoppe
 """
 
 from .files import CONSENSUS_FOLDER, StoredRun, read_outcome, read_run
-from .make import WAYS, Said, make_outcome
+from .make import WAYS, Said, make_outcome, strays
 from .outcome import Outcome, RunKey
 from .outline import outline_of
 from .queue import doubtful_slices
 
 __all__ = [
     "CONSENSUS_FOLDER", "WAYS", "Outcome", "RunKey", "Said", "StoredRun",
-    "doubtful_slices", "make_outcome", "outline_of", "read_outcome", "read_run",
+    "doubtful_slices", "make_outcome", "outline_of", "read_outcome", "read_run", "strays",
 ]  # fmt: skip

@@ -105,7 +105,8 @@ def make_outcome(
     outcome = Outcome(
         project.key, said.digest, datetime.now(timezone.utc), way if engine is not None else "",
         None if engine is None else engine.describe(), tuple(real), consensus, people, tuple(agreements(real)), masks,
-        doubts(consensus, real, people, results), len(decisions), _notes(accuracies, len(said.gold)),
+        doubts(consensus, real, people, results), len(decisions), (*strays(project, said.answers), *_notes(accuracies, len(said.gold))),
+        frozenset(said.gold),
     )  # fmt: skip
     write_outcome(project.folder, outcome)
     return outcome
@@ -116,6 +117,21 @@ def _is_of(project: CrowdProject, task: Task) -> bool:
     return any(one.key == task.volume for one in project.volumes) and any(one.key == task.object for one in project.objects)
 
 
+def strays(project: CrowdProject, answers: Sequence[Answer]) -> tuple[str, ...]:
+    """A sentence on answers that count no more because project.yaml names their volume or object no more, as after a renaming."""
+    strays = [one.task for one in answers if not _is_of(project, one.task)]
+    if not strays:
+        return ()
+    volumes = sorted({one.volume for one in strays} - {one.key for one in project.volumes})
+    objects = sorted({one.object for one in strays} - {one.key for one in project.objects})
+    gone = [f"{what} {', '.join(keys)}" for what, keys in (("volume", volumes), ("object", objects)) if keys]
+    is_one = len(strays) == 1
+    return (
+        f"{len(strays)} answer{' is' if is_one else 's are'} left out: project.yaml names {' and '.join(gone)} no more. "
+        "They are kept; give the key back to count them.",
+    )
+
+
 def _notes(accuracies: Mapping[str, PersonAccuracy], known: int) -> tuple[str, ...]:
     notes = []
     if not known:
@@ -123,7 +139,8 @@ def _notes(accuracies: Mapping[str, PersonAccuracy], known: int) -> tuple[str, .
         notes.append(f"No slice with a known answer: {alone}.")
     few = [person for person, one in accuracies.items() if one.by == "nothing"]
     if few:
-        notes.append(f"Of {len(few)} people nothing is known yet; they count as usual ones do.")
+        who = "one person" if len(few) == 1 else f"{len(few)} people"
+        notes.append(f"Of {who} nothing is known yet; they count as usual ones do.")
     return tuple(notes)
 
 

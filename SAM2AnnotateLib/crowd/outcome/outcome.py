@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from ..answers import Answer, Task
@@ -37,6 +37,8 @@ class Outcome:
         masks: by object and volume, then by position; empty without a model.
         doubts: by task.
         decided: slices that a reviewer decided.
+        notes: what a reader should know of it, a sentence each.
+        known: tasks whose answer was known from the start; they are not asked for labels.
     """
 
     project: str
@@ -51,7 +53,8 @@ class Outcome:
     masks: Mapping[RunKey, Mapping[int, MaskedSlice]]
     doubts: Mapping[Task, SliceDoubt]
     decided: int = 0
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    known: frozenset[Task] = frozenset()
 
     def result_of(self, task: Task) -> MaskedSlice | None:
         """The mask of a task's slice, if there is one."""

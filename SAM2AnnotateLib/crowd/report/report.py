@@ -44,7 +44,7 @@ def write_report(project: CrowdProject, outcome: Outcome) -> Path:
     page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         title=project.title,
         lead=_lead(project, outcome),
-        findings=_findings(outcome),
+        findings=_findings(project, outcome),
         notes=outcome.notes,
         tables={table.name: table for table in tables},
         strips=strips_of(project, outcome),
@@ -64,40 +64,43 @@ def write_report(project: CrowdProject, outcome: Outcome) -> Path:
 
 
 def _lead(project: CrowdProject, outcome: Outcome) -> str:
-    tasks = len(project.tasks())
-    answers, slices = _counted(len(outcome.answers), "answer"), _counted(tasks, "slice")
+    asked = [task for task in project.tasks() if task not in outcome.known]
+    answered = sum(task not in outcome.known for task in outcome.consensus)
+    answers, slices = _counted(len(outcome.answers), "answer"), _counted(len(asked), "slice")
+    people = "1 person" if len(outcome.people) == 1 else f"{len(outcome.people)} people"
     objects, volumes = _counted(len(project.objects), "object"), _counted(len(project.volumes), "volume")
-    return (
-        f"{answers} by {len(outcome.people)} people on {len(outcome.consensus)} of {slices}, {objects} on {volumes}. "
-        f"Masks: {_WAYS[outcome.way]}."
-    )
+    return f"{answers} by {people} on {answered} of {slices}, {objects} on {volumes}. Masks: {_WAYS[outcome.way]}."
 
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def _findings(outcome: Outcome) -> list[str]:
+def _findings(project: CrowdProject, outcome: Outcome) -> list[str]:
     """What a reader should know first."""
     open_doubts = [task for task, one in outcome.doubts.items() if one.value >= DOUBTFUL]
-    said = [f"{len(open_doubts)} slices are in doubt and wait for a reviewer; {outcome.decided} are decided."]
+    waiting = "1 slice is in doubt and waits" if len(open_doubts) == 1 else f"{len(open_doubts)} slices are in doubt and wait"
+    said = [f"{waiting} for a reviewer; {outcome.decided} {'is' if outcome.decided == 1 else 'are'} decided."]
     random = sorted(one.person for one in outcome.people.values() if one.is_random)
     if random:
         said.append(f"Answers without looking, or on the wrong side, by {', '.join(random)}: look at these people's answers first.")
     others = sorted(one.person for one in outcome.people.values() if one.words and not one.is_random)
     if others:
-        said.append(f"Something else stands out with {len(others)} of them: {', '.join(others)}.")
+        said.append(f"Something {'else ' if random else ''}stands out with {', '.join(others)}: see the table of people.")
     if not random and not others:
         said.append("Nothing stands out with anybody.")
+    names = {one.key: one.name for one in project.objects}
     for one in outcome.agreements:
         if not one.volume and not math.isnan(one.alpha.value):
             said.append(
-                f"Agreement on where '{one.object}' is: alpha {one.alpha.text}, of which 1 is perfect and 0 is chance. "
+                f"Agreement on where '{names.get(one.object, one.object)}' is: alpha {one.alpha.text}, "
+                "of which 1 is perfect and 0 is chance. "
                 f"Two people's boxes overlap by an IoU of {one.box_iou:.2f} in the mean."
             )
     missing = sum(1 for one in outcome.consensus.values() if one.present and not one.boxes)
     if missing:
-        said.append(f"{missing} slices show an object, by those beside, that nobody drew there.")
+        shown = "1 slice shows" if missing == 1 else f"{missing} slices show"
+        said.append(f"{shown} an object, by those beside, that nobody drew there.")
     return said
 
 

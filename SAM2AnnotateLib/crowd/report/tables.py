@@ -182,6 +182,8 @@ def volume_table(project: CrowdProject, outcome: Outcome) -> Table:
     """A row for each object on each volume."""
     asked: dict[tuple[str, str], int] = {}
     for task in project.tasks():
+        if task in outcome.known:
+            continue
         asked[task.volume, task.object] = asked.get((task.volume, task.object), 0) + 1
     names = {one.key: one.name for one in project.objects}
     rows = []
@@ -192,7 +194,8 @@ def volume_table(project: CrowdProject, outcome: Outcome) -> Table:
         voxel_ml = float(np.prod(project.volume(volume).stack.spacing_src_mm)) / 1000
         rows.append(
             (
-                volume, names.get(name, name), asked.get((volume, name), 0), len(run), sum(one.present for _, one in run),
+                volume, names.get(name, name), asked.get((volume, name), 0), sum(task not in outcome.known for task, _ in run),
+                sum(one.present for _, one in run),
                 sum(one.present and not one.boxes for _, one in run), sum(one.source == "decision" for _, one in run),
                 sum(doubt >= DOUBTFUL for doubt in doubts), float(np.mean(doubts)) if doubts else None,
                 sum(int(one.mask.sum()) for one in masks) * voxel_ml if masks else None,

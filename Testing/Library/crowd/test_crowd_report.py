@@ -8,6 +8,7 @@ import io
 from dataclasses import replace
 
 import pytest
+import yaml
 from crowd_cases import QUICK_PASSWORDS, a_crowd_project
 from crowd_outcomes import model, said_by
 
@@ -83,6 +84,17 @@ def test_the_same_outcome_gives_the_same_page(project):
     page = write_report(project, outcome)
     first = page.read_bytes()
     assert write_report(project, outcome).read_bytes() == first
+
+
+def test_slices_with_a_known_answer_are_not_counted_as_asked(tmp_path):
+    project = a_crowd_project(tmp_path / "balls", volumes=2, gold=1)
+    said = said_by(project, {"a": Skill()})
+    asked = {task for task in project.tasks() if task not in said.gold}
+    assert asked and asked != set(project.tasks())
+    page = write_report(project, make_outcome(project, said, None))
+    assert f"by 1 person on {len(asked)} of {len(asked)} slices" in Page(page.read_text(encoding="utf-8")).text
+    rows = list(csv.DictReader(io.StringIO((page.parent / "volumes.csv").read_text(encoding="utf-8"))))
+    assert sum(int(row["asked"]) for row in rows) == sum(int(row["answered"]) for row in rows) == len(asked)
 
 
 # -- the command ------------------------------------------------------------------------------------------------------------------
@@ -173,3 +185,20 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path, capsys):
 def test_the_command_knows_every_way():
     assert command._WAYS == WAYS
     assert read_project  # the same project is read by every command
+
+
+def test_answers_on_a_renamed_volume_are_told_not_dropped_in_silence(tmp_path, capsys):
+    project = a_crowd_project(tmp_path / "balls", volumes=2, people_per_slice=1)
+    answered(project, {"ann": Skill()})
+    with CrowdRecords.open(project.folder / "crowd.sqlite", passwords=QUICK_PASSWORDS) as records:
+        gone = sum(one.task.volume == "p1" for one in records.answers(project.key))
+    file = project.folder / "project.yaml"
+    entries = yaml.safe_load(file.read_text(encoding="utf-8"))
+    entries["volumes"][1]["key"] = "second"
+    file.write_text(yaml.safe_dump(entries), encoding="utf-8")
+    assert {one.key for one in read_project(project.folder).volumes} >= {"p0", "second"}
+    for command_line in (["consensus", str(project.folder), "--without-model"], ["status", str(project.folder)]):
+        assert main(["crowd", *command_line]) == 0
+        said = capsys.readouterr().out
+        assert f"{gone} answers are left out: project.yaml names volume p1 no more" in said, said
+    assert "left out" in (project.folder / "consensus" / "report.html").read_text(encoding="utf-8")
