@@ -17,6 +17,9 @@ examples:
   sam2annotate crowd init livers --volumes scans/*.nii.gz --object Liver --gold scans/p07.nii.gz=experts/p07.nii.gz
 """
 
+# A pixel so many times longer than wide says that slices were cut across those that were acquired.
+_LONGEST_PIXEL = 3
+
 
 def add_parser(commands) -> None:
     """Register the command."""
@@ -66,8 +69,24 @@ def run(options: argparse.Namespace) -> int:
         tasks = sum(one.tasks for one in records.progress(project.key).volumes)
     what = f"{tasks} tasks for {options.people} people each, {known} with a known answer"
     print(f"'{project.title}': {what}, on {len(project.volumes)} volumes.")
+    for warning in _coarse_slices(project):
+        print(warning)
     print(f"Answers are kept in {where}.")
     print(f"Next: edit {options.folder / 'project.yaml'}, then")
     print(f"  sam2annotate crowd invite {options.folder} --role owner")
     print(f"  sam2annotate crowd serve {options.folder}")
     return 0
+
+
+def _coarse_slices(project) -> list[str]:
+    """A line for each volume whose slices have pixels much longer than wide: it was most likely acquired along another axis."""
+    lines = []
+    for volume in project.volumes:
+        spacing_mm = volume.stack.frame_spacing_rc_mm
+        if max(spacing_mm) > _LONGEST_PIXEL * min(spacing_mm):
+            rows, columns = volume.stack.frame_shape_rc
+            lines.append(
+                f"'{volume.key}': {volume.stack.shape_src[0]} slices of {rows} x {columns} pixels, each {spacing_mm[0]:.3g} mm high and "
+                f"{spacing_mm[1]:.3g} mm wide. It was probably acquired along another axis: see 'axis' in project.yaml (k: the file's)."
+            )
+    return lines

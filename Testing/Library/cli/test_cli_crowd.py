@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import urllib.request
 
+import numpy as np
 import pytest
 
 for _package in ("fastapi", "uvicorn", "sqlalchemy"):
@@ -21,6 +22,8 @@ from SAM2AnnotateLib.cli.crowd import serve as command  # noqa: E402
 from SAM2AnnotateLib.cli.main import main  # noqa: E402
 from SAM2AnnotateLib.crowd.records import CrowdRecords  # noqa: E402
 from SAM2AnnotateLib.crowd.web.run import DEFAULT_PORT  # noqa: E402
+from SAM2AnnotateLib.geometry import Volume, VolumeGrid  # noqa: E402
+from SAM2AnnotateLib.volume_io import write_volume  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -190,3 +193,13 @@ def test_a_project_that_is_changed_counts_from_the_next_start(tmp_path, capsys):
     capsys.readouterr()
     assert main(["crowd", "status", str(project.folder)]) == 0
     assert "Changed: 0 of 2 answers" in capsys.readouterr().out
+
+
+def test_slices_across_the_acquired_ones_are_told(tmp_path, capsys):
+    voxels = np.random.default_rng(2).integers(0, 90, (6, 20, 24)).astype(np.int16)
+    ijk_to_ras = np.array([[0, 0, 8.0, 0], [1.2, 0, 0, 0], [0, 1.2, 0, 0], [0, 0, 0, 1]])  # sagittal slices, 8 mm apart
+    write_volume(Volume(VolumeGrid(voxels.shape, ijk_to_ras), voxels), tmp_path / "heart.nii.gz")
+    for axis, told in (("axial", True), ("k", False)):
+        options = ("--volumes", tmp_path / "heart.nii.gz", "--object", "Heart=Beats.", "--axis", axis)
+        assert main(["crowd", "init", str(tmp_path / axis), *map(str, options)]) == 0
+        assert ("acquired along another axis" in capsys.readouterr().out) == told
