@@ -188,22 +188,26 @@ def volume_table(project: CrowdProject, outcome: Outcome) -> Table:
     names = {one.key: one.name for one in project.objects}
     rows = []
     for volume, name in sorted({(task.volume, task.object) for task in outcome.consensus}):
-        run = [(task, one) for task, one in outcome.consensus.items() if (task.volume, task.object) == (volume, name)]
-        doubts = [outcome.doubts[task].value for task, one in run if not one.final]
+        run = {task: one for task, one in outcome.consensus.items() if (task.volume, task.object) == (volume, name)}
+        answered = [one for task, one in run.items() if task not in outcome.known]
+        doubts = [
+            doubt.value
+            for task, doubt in outcome.doubts.items()
+            if (task.volume, task.object) == (volume, name) and not (task in run and run[task].final)
+        ]
         masks = [one for key, found in outcome.masks.items() if (key.volume, key.object) == (volume, name) for one in found.values()]
         voxel_ml = float(np.prod(project.volume(volume).stack.spacing_src_mm)) / 1000
         rows.append(
             (
-                volume, names.get(name, name), asked.get((volume, name), 0), sum(task not in outcome.known for task, _ in run),
-                sum(one.present for _, one in run),
-                sum(one.present and not one.boxes for _, one in run), sum(one.source == "decision" for _, one in run),
+                volume, names.get(name, name), asked.get((volume, name), 0), len(answered), sum(one.present for one in answered),
+                sum(one.present and not one.boxes for one in answered), sum(one.source == "decision" for one in run.values()),
                 sum(doubt >= DOUBTFUL for doubt in doubts), float(np.mean(doubts)) if doubts else None,
                 sum(int(one.mask.sum()) for one in masks) * voxel_ml if masks else None,
             )
         )  # fmt: skip
     return Table(
         "volumes",
-        f"Each object on each volume. In doubt: slices whose doubt is {DOUBTFUL:g} or more, not yet decided by a reviewer.",
+        f"Each object on each volume. In doubt: slices whose doubt is {DOUBTFUL:g} or more, between those asked too, not yet decided.",
         (
             Column("volume", "Volume", is_number=False), Column("object", "Object", is_number=False), Column("asked", "Slices asked"),
             Column("answered", "Answered"), Column("present", "With the object"), Column("without_box", "Of these without a box"),

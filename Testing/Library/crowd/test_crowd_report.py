@@ -15,6 +15,7 @@ from crowd_outcomes import model, said_by
 from SAM2AnnotateLib.cli.crowd import consensus as command
 from SAM2AnnotateLib.cli.main import main
 from SAM2AnnotateLib.crowd.outcome import WAYS, make_outcome, read_outcome
+from SAM2AnnotateLib.crowd.outcome.queue import DOUBTFUL
 from SAM2AnnotateLib.crowd.project import read_project
 from SAM2AnnotateLib.crowd.records import CrowdRecords
 from SAM2AnnotateLib.crowd.report import write_report
@@ -84,6 +85,17 @@ def test_the_same_outcome_gives_the_same_page(project):
     page = write_report(project, outcome)
     first = page.read_bytes()
     assert write_report(project, outcome).read_bytes() == first
+
+
+def test_every_slice_in_doubt_is_in_the_table_of_volumes_too(tmp_path):
+    project = a_crowd_project(tmp_path / "balls", depth=12, slices={"every": 3})
+    outcome = make_outcome(project, said_by(project, {"a": Skill(), "b": Skill(miss=0.5)}), model)
+    page = write_report(project, outcome)
+    rows = list(csv.DictReader(io.StringIO((page.parent / "volumes.csv").read_text(encoding="utf-8"))))
+    doubtful = sum(one.value >= DOUBTFUL for one in outcome.doubts.values())
+    assert sum(int(row["in_doubt"]) for row in rows) == doubtful > 0
+    assert f"{doubtful} slice" in Page(page.read_text(encoding="utf-8")).text
+    assert any(task not in outcome.consensus for task in outcome.doubts)
 
 
 def test_slices_with_a_known_answer_are_not_counted_as_asked(tmp_path):

@@ -1,4 +1,4 @@
-"""The README's pictures of the crowd's page: the demo's project, with masks of the real model, in Chromium. Imports playwright and PIL.
+"""The README's pictures of the crowd's page and report: the demo's project, masks by the real model. Imports playwright, PIL.
 
 .venv/bin/python Testing/Library/crowd/page/make_crowd_pictures.py          writes Resources/Screenshots/crowd-*.png
 """
@@ -20,8 +20,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from processes import started
 
 from SAM2AnnotateLib.cli.crowd.demo_project import truth_of
+from SAM2AnnotateLib.crowd.outcome import CONSENSUS_FOLDER
 from SAM2AnnotateLib.crowd.project import CrowdProject, read_project
 from SAM2AnnotateLib.crowd.records import DATABASE_FILE, CrowdRecords
+from SAM2AnnotateLib.crowd.report.report import REPORT_FILE
 
 FOLDER = Path(__file__).resolve().parents[4] / "Resources" / "Screenshots"
 PROGRAM = [sys.executable, "-m", "SAM2AnnotateLib"]
@@ -51,6 +53,12 @@ class Demo:
             page.get_by_role("button", name="Start").click()
         return page
 
+    def report(self) -> Page:
+        """What `crowd consensus` wrote, as a file."""
+        page = self._browser.new_context(viewport={"width": 1100, "height": 820}).new_page()
+        page.goto((self.project.folder / CONSENSUS_FOLDER / REPORT_FILE).as_uri())
+        return page
+
     def boxes_on(self, page: Page) -> list[list[int]]:
         """The right boxes on the slice that a page shows."""
         csrf = page.context.request.get(f"{self._address}api/me").json()
@@ -67,7 +75,7 @@ class Demo:
         while True:
             picture = wait_for_slice(page)
             boxes = self.boxes_on(page)
-            practice = page.locator(".notice").is_visible()
+            practice = page.locator(".notice", has_text="Practice: ").is_visible()
             if boxes and not practice:
                 return picture
             for box in boxes:
@@ -87,7 +95,10 @@ def save(page: Page, name: str) -> None:
 
 
 def take(demo: Demo) -> None:
-    """All four."""
+    """All five."""
+    page = demo.report()
+    save(page, "report")
+
     page = demo.page("annotator")
     picture = demo.after_practice(page)
     [box] = demo.boxes_on(page)
