@@ -53,6 +53,9 @@ export class Editor {
   }
 
   close() {
+    this._gestures.cancel();
+    this.editable = false;
+    this._slice = null; // a picture that is on its way will not be shown
     this.stage.close();
   }
 
@@ -129,6 +132,7 @@ export class Editor {
       if (this._slice === slice) say(`This slice cannot be shown. ${problem.message}`);
       if (this._slice === slice && offset !== 0) return this.neighbor(-offset);
     }
+    if (this._slice !== slice) return undefined;
     this._showState();
     say(this.offset ? this.stage.banner.textContent : "Back at your slice.");
     return undefined;
@@ -235,7 +239,7 @@ export class Editor {
   }
 
   _key(event) {
-    if (!this.stage.view || event.target !== this.stage.element) return;
+    if (!this._slice || !this.stage.view || event.target !== this.stage.element) return;
     const action = asked(event);
     if (!action) return;
     event.preventDefault();

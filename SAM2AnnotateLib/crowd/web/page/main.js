@@ -59,25 +59,31 @@ class App {
     const { projects } = this.me;
     const id = wanted.get("project") ?? (projects.length === 1 ? projects[0].id : null);
     const entry = projects.find((project) => project.id === id);
-    this.view?.close();
-    this.view = null;
     if (!entry) {
+      this._closeView();
       this._chooseProject();
       return;
     }
     try {
       this.project = { id, ...(await this.api.get(`/api/projects/${id}`)) };
     } catch (problem) {
+      this._closeView();
       this._trouble(problem, () => this.open());
       return;
     }
     const may = MAY[entry.role ?? this.me.role] ?? MAY.annotator;
     const name = may.includes(wanted.get("view")) ? wanted.get("view") : "annotate";
     document.title = this.project.title;
+    this._closeView(); // not before the other one is there: till then it is seen
     this.view = new VIEWS[name][1](this);
     this.place.replaceChildren(this._header(may, name), this.view.element);
     if (name === "annotate") await this._firstTime();
     await this.view.start();
+  }
+
+  _closeView() {
+    this.view?.close();
+    this.view = null;
   }
 
   /** Keep what is drawn, and say so if the browser does not. */

@@ -16,7 +16,8 @@ export class Review {
     this._items = [];
     this._skipped = new Set();
     this._decided = new Set();
-    const does = { save: () => void this._decide("box"), absent: () => void this._decide("absent"), help: () => void keys() };
+    this._busy = true; // no slice is shown, or the one shown is decided
+    const does = { save: () => void this._accept(), absent: () => void this._decide("absent"), help: () => void keys() };
     this.editor = new Editor(does, (boxes) => this._drawn(boxes));
     this._build();
   }
@@ -39,11 +40,12 @@ export class Review {
     this._notice = make("p", { class: "notice", hidden: true });
     this._showOutline = make("input", { type: "checkbox", checked: true, on: { change: () => this._layers() } });
     this._outlineLabel = make("label", { class: "check" }, this._showOutline, make("span", {}, "Show the proposed outline"));
-    this._accept = button("Accept", () => void this._decide("box"), { class: "main" });
-    this._absent = button("Not on this slice", () => void this._decide("absent"));
-    const later = button("Leave for later", () => this._skip(), {});
+    this._acceptButton = button("Accept", () => void this._accept(), { class: "main" });
+    this._absentButton = button("Not on this slice", () => void this._decide("absent"));
+    this._laterButton = button("Leave for later", () => this._skip(), {});
     this._count = make("p", { class: "left" });
-    const answers = make("div", { class: "answers", role: "group", "aria-label": "Your decision" }, this._absent, later, this._accept);
+    const buttons = [this._absentButton, this._laterButton, this._acceptButton];
+    const answers = make("div", { class: "answers", role: "group", "aria-label": "Your decision" }, ...buttons);
     this._work = make(
       "div", { class: "work" },
       make("div", { class: "asked" }, this._title, this._where, this._notice), this.editor.element,
@@ -62,6 +64,8 @@ export class Review {
   }
 
   async _next() {
+    this._busy = true; // until the next one is there: what is seen and drawn still belongs to the one before
+    this._showButtons();
     try {
       if (!this._items.some((item) => this._isOpen(item))) {
         for (const id of this.app.outbox.tasks) this._decided.add(id); // decided before a reload, and not saved yet
@@ -104,6 +108,7 @@ export class Review {
     await this.editor.show(slice, draft?.boxes_rc ?? item.boxes_rc);
     if (this._item !== item) return;
     this._layers();
+    this._busy = false;
     this._showButtons();
     this.editor.focus();
   }
@@ -114,14 +119,18 @@ export class Review {
   }
 
   _drawn(boxes) {
-    if (!this._item) return;
+    if (!this._item || this._busy) return;
     this.app.keepDraft(this._item.id, boxes);
     this._showButtons(boxes);
   }
 
   _showButtons(boxes = this.editor.boxes) {
-    this._accept.setAttribute("aria-disabled", String(boxes.length === 0));
-    this._accept.textContent = sameBoxes(boxes, this._item.boxes_rc) ? "Accept" : "Save my boxes";
+    for (const one of [this._absentButton, this._laterButton, this._acceptButton]) one.disabled = this._busy;
+    if (this._busy) return;
+    const asProposed = sameBoxes(boxes, this._item.boxes_rc);
+    this._acceptButton.setAttribute("aria-disabled", String(!boxes.length && !asProposed));
+    const accept = boxes.length ? "Accept" : "Accept: not on this slice";
+    this._acceptButton.textContent = asProposed ? accept : "Save my boxes";
   }
 
   _setNotice(text) {
@@ -130,9 +139,15 @@ export class Review {
     if (text) say(text);
   }
 
+  /** The boxes as they are. Where none is proposed and none is drawn: that it is not on this slice, as proposed. */
+  async _accept() {
+    const nothing = !this.editor.boxes.length && !this._item?.boxes_rc.length;
+    await this._decide(nothing ? "absent" : "box");
+  }
+
   async _decide(kind) {
     const item = this._item;
-    if (!item || this._work.hidden) return;
+    if (!item || this._busy || this._work.hidden) return;
     if (this.editor.offset) {
       await this.editor.neighbor(-this.editor.offset);
       this._setNotice("You were at a neighbor. This is the slice in question: decide for this one.");
@@ -144,6 +159,8 @@ export class Review {
       return;
     }
     this._item = null;
+    this._busy = true;
+    this._showButtons();
     this.editor.editable = false;
     this._decided.add(item.id);
     await this.app.outbox.put(`/api/review/${item.id}/decision`, { kind, boxes_rc: boxes, client_id: newId() }, item.id);
@@ -151,7 +168,7 @@ export class Review {
   }
 
   _skip() {
-    if (!this._item) return;
+    if (!this._item || this._busy) return;
     this._skipped.add(this._item.id);
     void this._next();
   }

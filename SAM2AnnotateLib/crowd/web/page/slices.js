@@ -6,10 +6,12 @@ export class Slices {
   constructor(api) {
     this._api = api;
     this._tasks = new Map();
+    this._closed = false;
   }
 
   /** A promise of the address of a task's slice, or of a neighbor of it. */
   picture(task, offset = 0) {
+    if (this._closed) return new Promise(() => {}); // nobody is there who would look at it
     const pictures = this._tasks.get(task.id) ?? new Map();
     this._tasks.delete(task.id);
     this._tasks.set(task.id, pictures); // used last
@@ -22,7 +24,9 @@ export class Slices {
     return pictures.get(offset);
   }
 
+  /** Give all addresses back. Whoever shows one of them has been closed before: a picture that still loads would be in error. */
   close() {
+    this._closed = true;
     for (const id of [...this._tasks.keys()]) this._drop(id);
   }
 

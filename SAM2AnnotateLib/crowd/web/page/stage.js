@@ -43,6 +43,7 @@ export class Stage {
 
   close() {
     this._watch.disconnect();
+    this.slice.removeAttribute("src"); // its address will be given back, and it may still be loading
   }
 
   /** Show a slice. What is seen of it stays if the slice before had the same shape and `keepView` is set. */

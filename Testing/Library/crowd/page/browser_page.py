@@ -39,12 +39,13 @@ class Watch:
 
     def _page(self, page: Page) -> None:
         page.on("pageerror", lambda error: self.faults.append(f"error in {page.url}: {error}"))
-        page.on("console", lambda message: self._console(message.type, message.text))
+        page.on("console", lambda message: self._console(message.type, message.text, message.location["url"]))
 
-    def _console(self, kind: str, text: str) -> None:
-        # What the server refused is told on the page, and Chromium notes it too.
-        if kind in ("error", "warning") and not text.startswith("Failed to load resource"):
-            self.faults.append(f"{kind}: {text}")
+    def _console(self, kind: str, text: str, url: str) -> None:
+        # What the server refused is told on the page, and Chromium notes it too. No server is asked for a blob: that is the page's own.
+        refused = text.startswith("Failed to load resource") and not url.startswith("blob:")
+        if kind in ("error", "warning") and not refused:
+            self.faults.append(f"{kind}: {text} {url}")
 
     def _request(self, request) -> None:
         if not request.url.startswith((self.address + "/", f"blob:{self.address}/", "data:")):

@@ -184,20 +184,30 @@ class CrowdSite:
     def fill_review_queue(self) -> list[list[list[int]]]:
         """Four doubtful slices; returns their proposals, most doubtful first."""
         proposals = [[[20, 40, 30, 60]], [[50, 70, 80, 99], [10, 14, 20, 22]], [[5, 9, 5, 9]], [[30, 50, 60, 90]]]
+        self.propose(self.plain, proposals)
+        return proposals
+
+    def propose(self, project: CrowdProject, proposals: list[list[list[int]]], skipped: int = 0) -> None:
+        """Fill a project's queue with slices for which these boxes are proposed (none: not on this slice), the most doubtful first.
+
+        Args:
+            project: whose queue.
+            proposals: boxes of each slice.
+            skipped: number of slices before the first of them.
+        """
         outline = (((22.0, 35.0), (38.0, 32.0), (36.0, 55.0)),)
         doubtful = [
             Doubtful(
                 Task("thigh", "sarcoma", position), 0.9 - 0.1 * number, ("Two of five people say that it is not here.",),
                 tuple(Box2D(*box) for box in boxes), outline if number == 0 else None,
             )
-            for number, (position, boxes) in enumerate(zip(self.plain.volume("thigh").positions, proposals, strict=False))
+            for number, (position, boxes) in enumerate(zip(project.volume("thigh").positions[skipped:], proposals, strict=False))
         ]  # fmt: skip
-        self.records.set_doubtful(self.plain.key, doubtful)
-        return proposals
+        self.records.set_doubtful(project.key, doubtful)
 
-    def decisions(self) -> list[tuple[str, list[list[int]]]]:
-        """What reviewers decided, as it came."""
-        found = sorted(self.records.decisions(self.plain.key).values(), key=lambda decision: decision.when)
+    def decisions(self, project: CrowdProject | None = None) -> list[tuple[str, list[list[int]]]]:
+        """What reviewers decided, as it came, in the project without practice unless another is named."""
+        found = sorted(self.records.decisions((project or self.plain).key).values(), key=lambda decision: decision.when)
         return [(decision.kind, _lists(decision.boxes_rc)) for decision in found]
 
 

@@ -140,6 +140,67 @@ def test_a_reviewer_accepts_changes_and_takes_away(crowd, site):
     ]
 
 
+def test_a_reviewer_accepts_that_it_is_not_on_the_slice_or_draws_it(crowd, site):
+    drawn, kept_box, wrong = [20, 31, 40, 62], [50, 70, 80, 99], [5, 9, 5, 9]
+    site.propose(site.practice, [[], [], [], [kept_box], [wrong]])
+    page = crowd.page("reviewer", "review", practice=True)
+    wait_for_slice_with(page, [])
+    accept = page.locator(".answers button.main")
+    expect(page.get_by_text("Proposed: not on this slice.")).to_be_visible()
+    expect(accept).to_have_text("Accept: not on this slice")
+    expect(accept).to_have_attribute("aria-disabled", "false")
+    assert violations(page) == []
+    accept.click()
+    expect(page.locator(".left")).to_have_text("4 slices to review")
+
+    wait_for_slice_with(page, []).draw(drawn)
+    expect(accept).to_have_text("Save my boxes")
+    page.keyboard.press("Delete")
+    expect(accept).to_have_text("Accept: not on this slice")
+    page.keyboard.press("z")
+    accept.click()
+    expect(page.locator(".left")).to_have_text("3 slices to review")
+
+    wait_for_slice_with(page, [])
+    page.keyboard.press("Enter")
+    wait_for_slice_with(page, [kept_box])
+    expect(accept).to_have_text("Accept")
+    page.keyboard.press("Enter")
+    wait_for_slice_with(page, [wrong])
+    page.keyboard.press("Delete")  # boxes were proposed: to take them away is no answer yet
+    expect(accept).to_have_attribute("aria-disabled", "true")
+    accept.click(force=True)
+    expect(page.locator(".notice")).to_contain_text("There is no box.")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Not on this slice", exact=True).click()
+    expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
+    all_saved(page)
+    assert site.decisions(site.practice) == [("absent", []), ("box", [drawn]), ("absent", []), ("box", [kept_box]), ("absent", [])]
+
+
+def test_nothing_is_decided_for_a_slice_that_is_not_shown_yet(crowd, site):
+    before, first, second = len(site.decisions(site.practice)), [[20, 40, 30, 60]], [[50, 70, 80, 99]]
+    site.propose(site.practice, [first, second], skipped=5)
+    page = crowd.context().new_page()
+    site.sign_in(page.context, "reviewer", practice=True)
+    pictures = []  # only the first of them comes at once
+    page.route("**/image", lambda route: pictures.append(route) or (len(pictures) == 1 and route.continue_()))
+    page.goto(site.page_of("review"))
+    wait_for_slice_with(page, first)
+    page.keyboard.press("Enter")
+    expect(page.locator(".left")).to_have_text("1 slice to review")
+    page.keyboard.press("Enter")
+    page.keyboard.press("a")
+    page.locator(".answers button.main").click(force=True)
+    for route in pictures[1:]:
+        route.continue_()
+    wait_for_slice_with(page, second)
+    page.get_by_role("button", name="Not on this slice", exact=True).click()
+    expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
+    all_saved(page)
+    assert site.decisions(site.practice)[before:] == [("box", first), ("absent", [])]
+
+
 def wait_for_slice_with(page, boxes):
     """The next slice of the queue, known by its proposal."""
     expect(page.locator(".numbers fieldset")).to_have_count(len(boxes))
@@ -207,6 +268,23 @@ def test_with_several_projects_one_chooses(crowd):
     wait_for_slice(page)
     page.get_by_role("link", name="Projects").click()
     expect(page.get_by_role("heading", name="Your projects")).to_be_visible()
+
+
+@pytest.mark.parametrize("late", ["neighbor", "slice"])
+def test_a_picture_that_comes_after_its_view_is_gone_is_no_error(crowd, late):
+    page = crowd.page("reviewer")
+    held = []
+    page.route("**/image*", lambda route: held.append(route))
+    with page.expect_request("**/image*"):
+        page.keyboard.press(".") if late == "neighbor" else page.reload()
+    page.get_by_role("link", name="Review").click()
+    expect(page.get_by_role("link", name="Review")).to_have_attribute("aria-current", "page")
+    for route in held:
+        route.continue_()
+    page.unroute("**/image*")
+    page.wait_for_timeout(500)  # for what the page does with it; what goes wrong is found at the end
+    page.get_by_role("link", name="Annotate").click()
+    wait_for_slice(page)
 
 
 def test_nothing_moves_by_itself(crowd, site):
