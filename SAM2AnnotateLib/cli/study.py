@@ -31,6 +31,7 @@ _INIT_EXAMPLES = """\
 presets:
   mini-hippocampus   small MR volumes, every step of a study in hours on a CPU
   learning           what learning saves: corrections, prompts, whole volumes
+  crowd              boxes from many people, simulated: study C against consensus through memory
   misera-femur       study A on knee MR, with the paper's settings
   misera-liver       study A on liver tumors in CT, with the paper's settings
   comparison         workflows side by side at the same rules of acceptance

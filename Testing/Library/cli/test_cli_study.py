@@ -89,7 +89,7 @@ def test_init_without_data_says_where_to_put_them(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--preset", "mini"], "Unknown preset 'mini': expected one of comparison, learning, mini-hippocampus"),
+        (["--preset", "mini"], "Unknown preset 'mini': expected one of comparison, crowd, learning, mini-hippocampus"),
         (["--images", "one/ct"], "Give --labels for each --images; got 1 of images and 0 of labels"),
         (["--images", "one/ct", "--labels", "one/seg", "--table", "t.csv"], "Give either --table, or --images and --labels"),
         (["--images", "one/ct", "--labels", "two/seg"], "no file of the same name in"),
