@@ -441,7 +441,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
 # Steps of the installation that a command can do without; all others need them all.
 NOT_NEEDED = {"gpu-check": ("slicer-tests", "nnunet", "cluster")}
 
-WITH_BROWSER = ("setup", "test")
+# A program of the system: only who runs the tests gets it.
+WITH_BROWSER = ("test",)
 
 
 def run_command(name: str, arguments: Sequence[str], setup: Setup, call: Callable[..., int] = subprocess.call) -> int:

@@ -461,8 +461,8 @@ def test_nothing_of_the_system_is_touched_by_who_may_not(dev, a_project, program
     assert "apt-get install chromium" in line
 
 
-@pytest.mark.parametrize(("command", "asked"), [("setup", 1), ("test", 1), ("lint", 0), ("demo", 0)])
-def test_only_tests_and_setup_ask_for_a_browser(dev, a_project, monkeypatch, command, asked):
+@pytest.mark.parametrize(("command", "asked"), [("test", 1), ("setup", 0), ("lint", 0), ("demo", 0)])
+def test_only_tests_ask_for_a_browser(dev, a_project, monkeypatch, command, asked):
     setup = FakeMachine(a_project).setup(dev)
     calls = []
     monkeypatch.setattr(dev, "Setup", lambda *_: setup)
