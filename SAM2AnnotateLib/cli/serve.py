@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .engine_options import add_engine_options, engine_wishes
+from .server.address import add_address_options
 
 _PORT = 8765  # server.address.DEFAULT_PORT, which is imported only to serve; a test compares them
 
@@ -29,17 +30,7 @@ def add_parser(subparsers) -> None:
         metavar="FILE",
         help="tokens of those who may (see 'serve token add'); it does not start without",
     )
-    add("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, this machine alone)")
-    add("--port", type=int, default=_PORT, help=f"port to listen at (default: {_PORT})")
-    add("--certificate", type=Path, metavar="PEM", help="the server's certificate, for TLS")
-    add("--key", type=Path, metavar="PEM", help="the certificate's key")
-    add(
-        "--behind-proxy",
-        nargs="?",
-        const="127.0.0.1",
-        metavar="ADDRESS",
-        help="a proxy at this address (default: 127.0.0.1) has TLS and says where requests come from",
-    )
+    add_address_options(group, _PORT)
     add("--also", action="append", default=[], metavar="NAME|PATH", help="lend another model besides --checkpoint; may be repeated")
     add("--ray", metavar="ADDRESS", help="compute on a Ray cluster, one device an actor: its address, or 'local' for this machine")
     add("--devices", type=int, default=1, metavar="N", help="with --ray: how many devices (default: 1)")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import functools
-from pathlib import Path
 
+from ..server.address import add_address_options
 from .options import add_command, add_project_options, open_records, read
 
 _PORT = 8780  # crowd.web.run.DEFAULT_PORT, which is imported only to serve; a test compares them
@@ -25,18 +25,7 @@ def add_parser(commands) -> None:
     parser = add_command(commands, "serve", "serve the page to everybody who was invited", _EXAMPLES)
     parser.set_defaults(run=run)
     add_project_options(parser, several=True)
-    add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, this machine alone)")
-    add("--port", type=int, default=_PORT, help=f"port to listen at (default: {_PORT})")
-    add("--certificate", type=Path, metavar="PEM", help="the server's certificate, for TLS")
-    add("--key", type=Path, metavar="PEM", help="the certificate's key")
-    add(
-        "--behind-proxy",
-        nargs="?",
-        const="127.0.0.1",
-        metavar="ADDRESS",
-        help="a proxy at this address (default: 127.0.0.1) has TLS and says where requests come from",
-    )
+    add_address_options(parser, _PORT)
 
 
 def run(options: argparse.Namespace) -> int:

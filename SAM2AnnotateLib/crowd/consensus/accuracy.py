@@ -291,16 +291,6 @@ def _deviation(seen: _Seen, bias: tuple[float, ...], usual: float, strength: flo
     return float(np.sqrt(squares / total))
 
 
-def iou_of_answer(answer: Answer, right: Iterable[Edges]) -> float:
-    """Mean IoU of the boxes of an answer with the right ones, parts that either lacks count as 0; 1 where both have none."""
-    wanted, boxes = list(right), [edges_of(box) for box in answer.boxes_rc]
-    if not wanted and not boxes:
-        return 1.0
-    if not wanted or not boxes:
-        return 0.0
-    return sum(iou for _, _, iou in match_edges(boxes, wanted, least_iou=1e-9)) / max(len(boxes), len(wanted))
-
-
 def union_iou(ones: Iterable[Edges], others: Iterable[Edges]) -> float:
     """IoU of what two sets of boxes cover together; 1 where both have none."""
     a, b = list(ones), list(others)

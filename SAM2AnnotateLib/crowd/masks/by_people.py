@@ -13,7 +13,7 @@ from ...propagation import RegionPolicy, SliceEncoder
 from ..answers import Answer
 from .by_slice import mask_of_boxes
 from .masked_slice import MaskedSlice
-from .several import joined_mask
+from .several import joined_mask, pairwise_dice
 
 
 def masks_by_people(
@@ -63,7 +63,7 @@ def masks_by_people(
             float(np.mean([one.predicted_iou for one in drawn.values()])) if drawn else 1.0,
             float(np.mean([one.object_score for one in drawn.values()])) if drawn else 0.0,
             crop, tuple(box for one in sure for box in one.boxes_rc), 1.0,
-            seconds=sum(one.seconds for one in drawn.values()), words=words,
+            seconds=sum(one.seconds for one in drawn.values()), words=words, people_dice=pairwise_dice(masks) if len(masks) > 1 else None,
         )  # fmt: skip
         if progress is not None:
             progress(Progress(done, len(run), "slices"))

@@ -27,6 +27,7 @@ class MaskedSlice:
         disagreement: 1 - DSC of what the two directions carried; None where only one came by.
         seconds: that the model took.
         words: what else is to be said, such as that majority and STAPLE differ.
+        people_dice: mean DSC of two people's own masks; None where they were not made, or by one alone.
     """
 
     position: int
@@ -41,6 +42,7 @@ class MaskedSlice:
     disagreement: float | None = None
     seconds: float = 0.0
     words: str = ""
+    people_dice: float | None = None
 
     def __post_init__(self) -> None:
         self.mask.setflags(write=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -119,3 +120,16 @@ def _require(masks: Sequence[np.ndarray]) -> None:
     shapes = sorted({mask.shape for mask in masks})
     if len(shapes) != 1:
         raise InputError(f"Expected masks of one shape to join, got {', '.join(map(str, shapes)) or 'none'}.")
+
+
+def pairwise_dice(masks: Mapping[str, np.ndarray]) -> float:
+    """Mean DSC over pairs of people's masks of one slice or volume; pairs of empty ones count as 1; NaN for fewer than two people.
+
+    Args:
+        masks: bool arrays of one shape by pseudonym.
+    """
+    found = []
+    for a, b in combinations([masks[person] for person in sorted(masks)], 2):
+        total = int(a.sum()) + int(b.sum())
+        found.append(1.0 if total == 0 else 2 * int((a & b).sum()) / total)
+    return float(np.mean(found)) if found else float("nan")

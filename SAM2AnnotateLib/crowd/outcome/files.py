@@ -76,6 +76,7 @@ def _slice_to_json(one: MaskedSlice) -> dict:
         "position": one.position, "mask": mask_to_runs(one.mask), "presence": one.presence, "predicted_iou": one.predicted_iou,
         "object_score": one.object_score, "crop": _box(one.crop), "boxes_rc": [_box(box) for box in one.boxes_rc],
         "box_share": one.box_share, "agreement": one.agreement, "disagreement": one.disagreement, "words": one.words,
+        "people_dice": one.people_dice,
     }  # fmt: skip
 
 

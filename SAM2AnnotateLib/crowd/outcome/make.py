@@ -25,7 +25,7 @@ from .outcome import Outcome, RunKey
 
 # From boxes to masks: ours, study C's on the consensus and on each person's best box, and people's own masks joined.
 WAYS = ("memory", "slice", "best", "majority", "staple")
-_VERSION = 1  # of how masks are made: raised where the same answers give others
+_VERSION = 2  # of how masks are made: raised where the same answers give others
 
 
 @dataclass(frozen=True, eq=False)

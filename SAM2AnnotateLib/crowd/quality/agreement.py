@@ -1,4 +1,4 @@
-"""How far people agree: where the object is, how their boxes lie, and how alike the masks are. Imports answers, consensus and numpy."""
+"""How far people agree: where the object is, and how their boxes lie. Imports answers, consensus and numpy."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Agreement:
         pairs: of people on the same slice, over all slices.
         alpha: Krippendorff's of "here" and "not here", "not sure" left out.
         box_iou: mean IoU of what two people marked, over pairs in which both drew; NaN without any.
+        box_dice: mean Dice of the same.
         same_presence: share of pairs that say the same of whether it is here.
     """
 
@@ -35,6 +36,7 @@ class Agreement:
     pairs: int
     alpha: Estimate
     box_iou: float
+    box_dice: float
     same_presence: float
 
 
@@ -62,21 +64,9 @@ def _agreement(volume: str, name: str, by_task: Mapping[Task, list[Answer]]) -> 
             same.append(a.kind == b.kind)
             if a.kind == b.kind == "box":
                 ious.append(union_iou(map(edges_of, a.boxes_rc), map(edges_of, b.boxes_rc)))
-    return Agreement(volume, name, slices, len(same), krippendorff_alpha(units), _mean(ious), _mean(same))
+    dice = [2 * iou / (1 + iou) for iou in ious]
+    return Agreement(volume, name, slices, len(same), krippendorff_alpha(units), _mean(ious), _mean(dice), _mean(same))
 
 
 def _mean(values: list) -> float:
     return float(np.mean(values)) if values else float("nan")
-
-
-def pairwise_dice(masks: Mapping[str, np.ndarray]) -> float:
-    """Mean DSC over pairs of people's masks of one slice or volume; pairs of empty ones count as 1; NaN for fewer than two people.
-
-    Args:
-        masks: bool arrays of one shape by pseudonym.
-    """
-    found = []
-    for a, b in combinations([masks[person] for person in sorted(masks)], 2):
-        total = int(a.sum()) + int(b.sum())
-        found.append(1.0 if total == 0 else 2 * int((a & b).sum()) / total)
-    return _mean(found)

@@ -16,7 +16,7 @@ from ..consensus import Estimate
 from ..outcome import Outcome
 from ..outcome.queue import DOUBTFUL
 from ..project import CrowdProject
-from ..quality import PersonReport
+from ..quality import Agreement, PersonReport
 
 NOTHING = "\N{EN DASH}"
 
@@ -162,20 +162,43 @@ def agreement_table(project: CrowdProject, outcome: Outcome) -> Table:
     """A row for each object on all volumes and on each."""
     names = {one.key: one.name for one in project.objects}
     rows = [
-        (names.get(one.object, one.object), one.volume or "all", one.slices, one.alpha, one.box_iou, one.same_presence)
+        (
+            names.get(one.object, one.object),
+            one.volume or "all",
+            one.slices,
+            one.alpha,
+            one.box_iou,
+            one.box_dice,
+            _masks_dice(outcome, one),
+            one.same_presence,
+        )
         for one in outcome.agreements
     ]
     return Table(
         "agreement",
-        "How far people agree: Krippendorff's alpha of 'here' and 'not here' (1 perfect, 0 chance), mean IoU of two people's boxes.",
+        "How far people agree: Krippendorff's alpha of 'here' and 'not here' (1 perfect, 0 chance), mean IoU and Dice of boxes, "
+        "and DSC of people's own masks where the way makes such.",
         (
             Column("object", "Object", is_number=False), Column("volume", "Volume", is_number=False),
             Column("slices", "Slices by two or more"),
             Column("alpha", "Alpha of presence", estimate), Column("box_iou", "IoU of boxes", score),
+            Column("box_dice", "Dice of boxes", score), Column("mask_dice", "DSC of people's masks", score),
             Column("same_presence", "Same on presence", percent),
         ),
         tuple(rows),
     )  # fmt: skip
+
+
+def _masks_dice(outcome: Outcome, where: Agreement) -> float | None:
+    """Mean DSC of two people's own masks over the slices of an agreement; None where no way made such masks."""
+    found = [
+        one.people_dice
+        for key, run in outcome.masks.items()
+        if key.object == where.object and where.volume in ("", key.volume)
+        for one in run.values()
+        if one.people_dice is not None
+    ]
+    return float(np.mean(found)) if found else None
 
 
 def volume_table(project: CrowdProject, outcome: Outcome) -> Table:

@@ -9,7 +9,7 @@ import pytest
 
 from SAM2AnnotateLib.crowd.answers import Answer, Task
 from SAM2AnnotateLib.crowd.consensus import ConsensusSlice, consensus_of_all
-from SAM2AnnotateLib.crowd.masks import joined_mask, majority_mask, masks_by_people, masks_by_slice, masks_through_memory
+from SAM2AnnotateLib.crowd.masks import joined_mask, majority_mask, masks_by_people, masks_by_slice, masks_through_memory, pairwise_dice
 from SAM2AnnotateLib.engine import ScriptedEngine
 from SAM2AnnotateLib.errors import Cancelled, InputError
 from SAM2AnnotateLib.geometry import Box2D, SliceStack, Volume, VolumeGrid
@@ -133,9 +133,9 @@ def test_peoples_own_masks_are_joined_by_majority_or_staple():
         assert np.array_equal(found.mask, masks[9]) and found.presence == pytest.approx(2 / 3) and not found.words
     two = [Answer(task, "a", "box", (right,)), Answer(task, "b", "box", (half,))]
     (heavy,) = masks_by_people(encoder, POLICY, {9: two}, weights={"a": 2.0, "b": 1.0})
-    assert np.array_equal(heavy.mask, masks[9])
+    assert np.array_equal(heavy.mask, masks[9]) and 0.5 < heavy.people_dice < 1
     (nothing,) = masks_by_people(encoder, POLICY, {9: [Answer(task, "d", "unsure")]})
-    assert not nothing.mask.any() and nothing.presence == 0
+    assert not nothing.mask.any() and nothing.presence == 0 and nothing.people_dice is None
 
 
 def test_progress_comes_to_its_end_and_cancel_stops():
@@ -205,3 +205,13 @@ def test_an_even_half_goes_by_weight_and_two_have_no_staple():
         joined_mask({"a": empty, "b": masks["a"]})
     with pytest.raises(InputError, match="weight"):
         majority_mask([empty], [0.0])
+
+
+def test_pairwise_dice_of_masks():
+    one = np.zeros((4, 4), dtype=bool)
+    one[:2] = True
+    half = np.zeros_like(one)
+    half[0] = True
+    assert pairwise_dice({"a": one, "b": one}) == 1
+    assert pairwise_dice({"a": one, "b": half, "c": one}) == pytest.approx((1 + 2 * 2 / 3) / 3)
+    assert pairwise_dice({"a": ~one & one, "b": ~one & one}) == 1 and np.isnan(pairwise_dice({"a": one}))

@@ -10,7 +10,7 @@ from crowd_people import answers_of, gold_of, leaning_truth
 
 from SAM2AnnotateLib.crowd.answers import Answer, Task
 from SAM2AnnotateLib.crowd.consensus import consensus_of_all, people_accuracy
-from SAM2AnnotateLib.crowd.quality import agreements, doubts, krippendorff_alpha, missing, pairwise_dice, people_report
+from SAM2AnnotateLib.crowd.quality import agreements, doubts, krippendorff_alpha, missing, people_report
 from SAM2AnnotateLib.crowd.quality.people import binomial_tail
 from SAM2AnnotateLib.crowd.simulated import PEOPLE, Skill
 from SAM2AnnotateLib.geometry import Box2D
@@ -59,19 +59,10 @@ def test_agreement_on_each_object_and_volume():
     whole, case, other = agreements(answers)
     assert (whole.volume, case.volume, other.volume) == ("", "case", "other")
     assert case.alpha.value > 0.95 > other.alpha.value and 0.6 < case.box_iou < 0.98 and other.box_iou == 1
+    assert case.box_iou < case.box_dice < 1 and other.box_dice == 1
     assert whole.pairs == case.pairs + other.pairs == 3 * 36 + 36
     unsure = [Answer(at(1), "a", "unsure"), Answer(at(1), "b", "absent")]
     assert agreements(unsure)[0].pairs == 0 and np.isnan(agreements(unsure)[0].box_iou)
-
-
-def test_pairwise_dice_of_masks():
-    one = np.zeros((4, 4), dtype=bool)
-    one[:2] = True
-    half = np.zeros_like(one)
-    half[0] = True
-    assert pairwise_dice({"a": one, "b": one}) == 1
-    assert pairwise_dice({"a": one, "b": half, "c": one}) == pytest.approx((1 + 2 * 2 / 3) / 3)
-    assert pairwise_dice({"a": ~one & one, "b": ~one & one}) == 1 and np.isnan(pairwise_dice({"a": one}))
 
 
 # -- people -----------------------------------------------------------------------------------------------------------------------

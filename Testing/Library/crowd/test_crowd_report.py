@@ -98,6 +98,16 @@ def test_every_slice_in_doubt_is_in_the_table_of_volumes_too(tmp_path):
     assert any(task not in outcome.consensus for task in outcome.doubts)
 
 
+@pytest.mark.parametrize("way", ["majority", "slice"])
+def test_agreement_tells_dice_of_boxes_and_of_peoples_masks_where_there_are_such(project, way):
+    pytest.importorskip("SimpleITK")
+    said = said_by(project, {"a": Skill(), "b": PEOPLE["too_large"]})
+    page = write_report(project, make_outcome(project, said, model, way))
+    rows = list(csv.DictReader(io.StringIO((page.parent / "agreement.csv").read_text(encoding="utf-8"))))
+    assert all(float(row["box_iou"]) < float(row["box_dice"]) <= 1 for row in rows)
+    assert [bool(row["mask_dice"]) for row in rows] == [way == "majority"] * len(rows)
+
+
 def test_slices_with_a_known_answer_are_not_counted_as_asked(tmp_path):
     project = a_crowd_project(tmp_path / "balls", volumes=2, gold=1)
     said = said_by(project, {"a": Skill()})
