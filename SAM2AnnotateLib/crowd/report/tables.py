@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ...csv_cells import safe_cell
-from ..consensus import Estimate
-from ..outcome import Outcome
+from ..answers import Task
+from ..consensus import ConsensusSlice, Estimate
+from ..outcome import Outcome, RunKey
 from ..outcome.queue import DOUBTFUL
 from ..project import CrowdProject
 from ..quality import Agreement, PersonReport
@@ -203,26 +205,24 @@ def _masks_dice(outcome: Outcome, where: Agreement) -> float | None:
 
 def volume_table(project: CrowdProject, outcome: Outcome) -> Table:
     """A row for each object on each volume."""
-    asked: dict[tuple[str, str], int] = {}
-    for task in project.tasks():
-        if task in outcome.known:
-            continue
-        asked[task.volume, task.object] = asked.get((task.volume, task.object), 0) + 1
+    asked = Counter((task.volume, task.object) for task in project.tasks() if task not in outcome.known)
+    runs: dict[tuple[str, str], dict[Task, ConsensusSlice]] = defaultdict(dict)
+    for task, one in outcome.consensus.items():
+        runs[task.volume, task.object][task] = one
+    open_doubts: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for task, doubt in outcome.doubts.items():
+        if task not in outcome.consensus or not outcome.consensus[task].final:
+            open_doubts[task.volume, task.object].append(doubt.value)
     names = {one.key: one.name for one in project.objects}
     rows = []
-    for volume, name in sorted({(task.volume, task.object) for task in outcome.consensus}):
-        run = {task: one for task, one in outcome.consensus.items() if (task.volume, task.object) == (volume, name)}
+    for (volume, name), run in sorted(runs.items()):
         answered = [one for task, one in run.items() if task not in outcome.known]
-        doubts = [
-            doubt.value
-            for task, doubt in outcome.doubts.items()
-            if (task.volume, task.object) == (volume, name) and not (task in run and run[task].final)
-        ]
-        masks = [one for key, found in outcome.masks.items() if (key.volume, key.object) == (volume, name) for one in found.values()]
+        doubts = open_doubts[volume, name]
+        masks = list(outcome.masks.get(RunKey(volume, name), {}).values())
         voxel_ml = float(np.prod(project.volume(volume).stack.spacing_src_mm)) / 1000
         rows.append(
             (
-                volume, names.get(name, name), asked.get((volume, name), 0), len(answered), sum(one.present for one in answered),
+                volume, names.get(name, name), asked[volume, name], len(answered), sum(one.present for one in answered),
                 sum(one.present and not one.boxes for one in answered), sum(one.source == "decision" for one in run.values()),
                 sum(doubt >= DOUBTFUL for doubt in doubts), float(np.mean(doubts)) if doubts else None,
                 sum(int(one.mask.sum()) for one in masks) * voxel_ml if masks else None,
