@@ -21,8 +21,8 @@ import torch
 
 from ..engine import Embedding, LearningSettings, Lesson, SegmentationEngine, SlicePrediction, load_engine
 from ..engine.compute import Compute
-from ..engine.model_configs import ARCHITECTURES
-from ..engine.sam2_names import to_transformers
+from ..engine.models.model_configs import ARCHITECTURES
+from ..engine.models.sam2_names import to_transformers
 from ..errors import EngineError
 from ..geometry import Box2D
 from ..optional_imports import import_for
@@ -213,8 +213,8 @@ def _difference(some: list[SlicePrediction], others: list[SlicePrediction]) -> d
 
 
 def _by_transformers(architecture: str, size: int, weights: dict[str, torch.Tensor], device: str) -> SegmentationEngine:
+    from ..engine.models.transformers_models import build_model, sam2_shape
     from ..engine.transformers_engine import TransformersEngine
-    from ..engine.transformers_models import build_model, sam2_shape
 
     shape = sam2_shape(ARCHITECTURES[architecture], size)
     model = build_model(shape)

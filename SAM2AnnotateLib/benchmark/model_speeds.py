@@ -13,8 +13,8 @@ import torch
 
 from ..engine import Embedding, SegmentationEngine, load_engine
 from ..engine.compute import Compute
+from ..engine.models.transformers_models import build_model, released_shape, settle
 from ..engine.transformers_engine import TransformersEngine
-from ..engine.transformers_models import build_model, released_shape, settle
 from ..geometry import Box2D
 from ..prompts import SlicePrompt
 from .parts import engine_of, random_weights

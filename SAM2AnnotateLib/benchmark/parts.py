@@ -20,8 +20,8 @@ from ..annotator import Annotator
 from ..engine import load_engine
 from ..engine.compute import Compute
 from ..engine.loading import _choose_bf16
-from ..engine.model_configs import ARCHITECTURES, model_config
-from ..engine.position_codes import keep_hiera_codes
+from ..engine.models.model_configs import ARCHITECTURES, model_config
+from ..engine.models.position_codes import keep_hiera_codes
 from ..engine.sam2_engine import Sam2Engine
 from .phantom import Phantom, make_phantom
 from .stock import StockPredictor, write_frames

@@ -12,7 +12,7 @@ import torch
 from hydra.utils import instantiate
 from PIL import Image
 
-from ..engine.model_configs import ARCHITECTURES, model_config
+from ..engine.models.model_configs import ARCHITECTURES, model_config
 from ..geometry import Box2D
 
 _PREDICTOR = "sam2.sam2_video_predictor.SAM2VideoPredictor"

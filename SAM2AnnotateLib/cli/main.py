@@ -9,10 +9,11 @@ import sys
 from .. import __version__
 from ..errors import Cancelled, SAM2AnnotateError
 from ..processors import wait_patiently
-from . import benchmark, demo, dicom_seg, dicom_seg_job, models, nnunet, offline_folder, score, segment, self_check, serve, study
+from . import benchmark, demo, dicom_seg, dicom_seg_job, models, offline_folder, score, segment, self_check, serve, study
 from .crowd import crowd
 from .json_lines import say_failed
 from .learning import adapt
+from .nnunet import nnunet
 from .one_line_parser import ERROR_PREFIX, OneLineParser
 from .prototypes import propose, prototype
 from .server import check as server_check

@@ -16,7 +16,7 @@ from .json_lines import cancelled_with_input, say, say_progress
 from .values import progress_bar
 
 if TYPE_CHECKING:
-    from ..engine.checkpoints import Checkpoint
+    from ..engine.models.checkpoints import Checkpoint
 
 _EXAMPLES = """examples:
   sam2annotate models                                 list the models
@@ -41,8 +41,8 @@ def add_parser(subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
-    from ..engine.checkpoints import CHECKPOINTS, cache_folder, find_checkpoint, local_file
-    from ..engine.download import download_checkpoint
+    from ..engine.models.checkpoints import CHECKPOINTS, cache_folder, find_checkpoint, local_file
+    from ..engine.models.download import download_checkpoint
     from ..errors import InputError
     from ..setup_plan import OfflineFolder
 
@@ -81,7 +81,7 @@ def _require_agreement(checkpoint: Checkpoint, options: argparse.Namespace) -> N
     Raises:
         InputError: if nobody agreed.
     """
-    from ..engine.checkpoints import local_file
+    from ..engine.models.checkpoints import local_file
     from ..errors import InputError
 
     if checkpoint.url is None or local_file(checkpoint) is not None:

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     import re
 
-    from ..engine.checkpoints import find_checkpoint
+    from ..engine.models.checkpoints import find_checkpoint
     from ..errors import InputError
     from ..setup_plan import OfflineFolder
     from ..setup_plan.collect import collect_offline_folder

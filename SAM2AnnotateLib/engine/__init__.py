@@ -3,11 +3,11 @@ imported once a model is loaded."""
 
 from .adapter import PROMPT_KINDS, Adapter, AdapterCard
 from .blending import blended
-from .checkpoints import CHECKPOINTS, Checkpoint, find_checkpoint
 from .embedding_store import EmbeddingStore
 from .engine import Embedding, SegmentationEngine, SlicePrediction, Track
 from .learning import LearningRun, LearningSettings, Lesson, Place, Recollection
 from .loading import load_engine
+from .models.checkpoints import CHECKPOINTS, Checkpoint, find_checkpoint
 from .scripted_engine import ScriptedEngine
 
 __all__ = [

@@ -13,13 +13,13 @@ from ..errors import CheckpointError, EngineError, InputError
 from ..optional_imports import import_for
 from ..processors import cores_here, wait_patiently
 from .adapter import Adapter
-from .checkpoints import Checkpoint, file_sha256, find_checkpoint, require_local_file, verify_file
 from .engine import SegmentationEngine
-from .model_configs import ARCHITECTURE_NAMES, ARCHITECTURES, Architecture, model_config, native_image_size
-from .position_codes import keep_hiera_codes
-from .sam2_names import is_edgetam, is_sam3_tracker, is_transformers_layout, sam3_tracker_of, to_transformers
-from .transformers_models import INSTALL_HINT as TRANSFORMERS_HINT
-from .transformers_models import Family, build_model, family_of, released_shape, require_size, settle
+from .models.checkpoints import Checkpoint, file_sha256, find_checkpoint, require_local_file, verify_file
+from .models.model_configs import ARCHITECTURE_NAMES, ARCHITECTURES, Architecture, model_config, native_image_size
+from .models.position_codes import keep_hiera_codes
+from .models.sam2_names import is_edgetam, is_sam3_tracker, is_transformers_layout, sam3_tracker_of, to_transformers
+from .models.transformers_models import INSTALL_HINT as TRANSFORMERS_HINT
+from .models.transformers_models import Family, build_model, family_of, released_shape, require_size, settle
 
 INSTALL_HINT = "pip install torch safetensors Pillow hydra-core iopath tqdm && pip install --no-deps rf-sam-2"
 DEVICES = ("auto", "cuda", "mps", "cpu")

@@ -24,7 +24,7 @@ from .compute import Compute, computing
 from .engine import Embedding, SlicePrediction
 from .learning import LearningRun, LearningSettings, Lesson, Place, Recollection, require_lessons
 from .model_inputs import SKETCH_LOGIT_BOUND, LoadedModel, forget, given_back, marks_of, mask_of, prediction_of, settle_due
-from .transformers_models import Shape
+from .models.transformers_models import Shape
 
 _CANNOT_LEARN = "Models that run on the package transformers cannot learn an object yet, nor use what was learned."
 _LEARN_INSTEAD = "Choose the bundled model or a SAM 2 checkpoint with the package sam2 installed."

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..engine.checkpoints import Checkpoint
-from ..engine.download import download_checkpoint
-from ..engine.transformers_models import ONLY_HERE
+from ..engine.models.checkpoints import Checkpoint
+from ..engine.models.download import download_checkpoint
+from ..engine.models.transformers_models import ONLY_HERE
 from ..errors import DownloadError, InputError, MissingPackageError, OutputError
 from ..progress import CancelToken, ProgressCallback
 from .install_plan import COMMON_VARIABLES

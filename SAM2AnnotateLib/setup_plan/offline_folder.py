@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..atomic_files import replaced_atomically, write_text_atomically
-from ..engine.checkpoints import CHECKPOINTS, Checkpoint, cache_folder, file_sha256
+from ..engine.models.checkpoints import CHECKPOINTS, Checkpoint, cache_folder, file_sha256
 from ..errors import CheckpointError, InputError, OutputError
 from ..file_names import is_plain_name
 from ..json_input import Fields, read_json

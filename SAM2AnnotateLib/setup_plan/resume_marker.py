@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..atomic_files import write_text_atomically
-from ..engine.checkpoints import cache_folder
+from ..engine.models.checkpoints import cache_folder
 from ..errors import InputError, OutputError
 from ..json_input import Fields, read_json
 from .packages import InstalledPackage

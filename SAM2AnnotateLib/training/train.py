@@ -18,7 +18,7 @@ import torch
 from hydra.utils import instantiate
 
 from ..atomic_files import replaced_atomically
-from ..engine.model_configs import ARCHITECTURES, model_config
+from ..engine.models.model_configs import ARCHITECTURES, model_config
 from .clips import draw_clip
 from .labeled_volume import LabeledVolume
 from .losses import slice_loss

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import CalledProcessError
 
-from SAM2AnnotateLib.engine.checkpoints import CHECKPOINTS, cache_folder, local_file
-from SAM2AnnotateLib.engine.model_configs import NATIVE_SIZES_ELSEWHERE
+from SAM2AnnotateLib.engine.models.checkpoints import CHECKPOINTS, cache_folder, local_file
+from SAM2AnnotateLib.engine.models.model_configs import NATIVE_SIZES_ELSEWHERE
 from SAM2AnnotateLib.errors import InputError, MissingPackageError, OutputError, SAM2AnnotateError
 from SAM2AnnotateLib.progress import Progress, ProgressCallback
 from SAM2AnnotateLib.setup_plan import (

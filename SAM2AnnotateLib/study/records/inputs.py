@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...crowd.simulated import PEOPLE
-from ...engine.checkpoints import find_checkpoint
+from ...engine.models.checkpoints import find_checkpoint
 from ...errors import InputError
 from ...nnunet.cases.splits import TRAIN
 from ...review.expected_dsc import expected_dsc

@@ -11,7 +11,7 @@ from datetime import datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from ...engine.checkpoints import file_sha256, find_checkpoint, local_file
+from ...engine.models.checkpoints import file_sha256, find_checkpoint, local_file
 from ..records.results import StudyResults
 from .tables import MOST_SHOWN_ROWS, Column, Table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ...engine import SegmentationEngine, load_engine
-from ...engine.checkpoints import find_checkpoint
+from ...engine.models.checkpoints import find_checkpoint
 from ...errors import InputError
 from ..configuration.config_parts import ModelConfig
 

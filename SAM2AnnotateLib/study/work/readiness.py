@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 
-from ...engine.checkpoints import find_checkpoint, require_local_file
 from ...engine.loading import INSTALL_HINT, package_for
+from ...engine.models.checkpoints import find_checkpoint, require_local_file
 from ...errors import MissingPackageError
 from ...nnunet.runs.process import INSTALL_HINT as NNUNET_HINT
 from ..records.folder import Study

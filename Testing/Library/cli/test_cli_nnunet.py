@@ -10,7 +10,7 @@ import pytest
 from nnunet_cases import a_plan
 from patients import an_anisotropic_volume, names_in
 
-from SAM2AnnotateLib.cli import nnunet
+from SAM2AnnotateLib.cli.nnunet import nnunet
 from SAM2AnnotateLib.errors import InputError, SAM2AnnotateError, VolumeError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.nnunet import DataSet, SplitRule

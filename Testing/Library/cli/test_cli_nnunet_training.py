@@ -9,7 +9,7 @@ import nnunet_stand_in
 import numpy as np
 import pytest
 
-from SAM2AnnotateLib.cli.nnunet_training import add_parsers, parse_folds, parse_window
+from SAM2AnnotateLib.cli.nnunet.training import add_parsers, parse_folds, parse_window
 from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.volume_io import read_volume, write_volume

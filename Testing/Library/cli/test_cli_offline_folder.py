@@ -13,7 +13,7 @@ import pytest
 from patients import names_in
 
 from SAM2AnnotateLib.cli.main import main
-from SAM2AnnotateLib.engine.checkpoints import CHECKPOINTS
+from SAM2AnnotateLib.engine.models.checkpoints import CHECKPOINTS
 from SAM2AnnotateLib.errors import DownloadError, InputError
 from SAM2AnnotateLib.setup_plan import OfflineFolder, collect, offline_folder
 from SAM2AnnotateLib.setup_plan.collect import collect_offline_folder

@@ -217,7 +217,7 @@ def test_a_mask_on_another_grid_is_refused(an_image, tmp_path, capsys):
 
 
 def test_weights_that_were_tampered_with_or_cut_off_are_refused(an_image, tmp_path, capsys):
-    from SAM2AnnotateLib.engine.checkpoints import find_checkpoint, require_local_file
+    from SAM2AnnotateLib.engine.models.checkpoints import find_checkpoint, require_local_file
 
     content = require_local_file(find_checkpoint("bundled")).read_bytes()
     for name, damaged in {
@@ -346,7 +346,7 @@ def test_models_lists_what_is_known_and_what_is_here(capsys, monkeypatch, tmp_pa
 def test_a_license_that_is_not_permissive_is_shown_and_agreed_to_before_a_download(capsys, monkeypatch, tmp_path):
     from dataclasses import replace
 
-    from SAM2AnnotateLib.engine import checkpoints
+    from SAM2AnnotateLib.engine.models import checkpoints
 
     monkeypatch.setenv("SAM2ANNOTATE_CACHE", str(tmp_path))
     gone = replace(checkpoints.CHECKPOINTS["medsam2"], url="http://127.0.0.1:9/MedSAM2_latest.pt")
@@ -363,7 +363,7 @@ def test_a_license_that_is_not_permissive_is_shown_and_agreed_to_before_a_downlo
 def test_downloading_without_internet_says_how_to_install_by_hand(capsys, monkeypatch, tmp_path):
     from dataclasses import replace
 
-    from SAM2AnnotateLib.engine import checkpoints
+    from SAM2AnnotateLib.engine.models import checkpoints
 
     monkeypatch.setenv("SAM2ANNOTATE_CACHE", str(tmp_path))
     gone = replace(checkpoints.CHECKPOINTS["sam2.1_hiera_tiny"], url="http://127.0.0.1:9/sam2.1_hiera_tiny.pt")

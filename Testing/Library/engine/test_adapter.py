@@ -12,7 +12,7 @@ import pytest
 
 from SAM2AnnotateLib.engine import Adapter, AdapterCard, ScriptedEngine
 from SAM2AnnotateLib.engine.adapter_file import pack_tensors
-from SAM2AnnotateLib.engine.checkpoints import CHECKPOINTS
+from SAM2AnnotateLib.engine.models.checkpoints import CHECKPOINTS
 from SAM2AnnotateLib.errors import CheckpointError, InputError
 
 CARD = AdapterCard(

@@ -14,7 +14,7 @@ import SAM2AnnotateLib
 from SAM2AnnotateLib.annotator import Annotator
 from SAM2AnnotateLib.cli.main import main
 from SAM2AnnotateLib.engine import load_engine
-from SAM2AnnotateLib.engine.checkpoints import CHECKPOINTS, file_sha256, require_local_file
+from SAM2AnnotateLib.engine.models.checkpoints import CHECKPOINTS, file_sha256, require_local_file
 from SAM2AnnotateLib.metrics import Scores
 from SAM2AnnotateLib.simulation import gestures_from_truth
 from SAM2AnnotateLib.volume_io import read_volume

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from SAM2AnnotateLib.engine import checkpoints
-from SAM2AnnotateLib.engine.checkpoints import (
+from SAM2AnnotateLib import engine
+from SAM2AnnotateLib.engine.models import checkpoints
+from SAM2AnnotateLib.engine.models.checkpoints import (
     CHECKPOINTS,
     cache_folder,
     file_sha256,
@@ -22,7 +23,7 @@ from SAM2AnnotateLib.engine.checkpoints import (
     require_local_file,
     verify_file,
 )
-from SAM2AnnotateLib.engine.model_configs import native_image_size
+from SAM2AnnotateLib.engine.models.model_configs import native_image_size
 from SAM2AnnotateLib.errors import Cancelled, CheckpointError
 from SAM2AnnotateLib.progress import CancelToken
 
@@ -81,8 +82,8 @@ def test_the_license_of_medsam2_names_its_restriction():
 
 
 def test_the_bundled_weights_belong_inside_the_package():
-    package = Path(checkpoints.__file__).resolve().parent
-    assert Path(CHECKPOINTS["bundled"].file_name) == package / "weights" / "compact.safetensors"
+    room = Path(engine.__file__).resolve().parent
+    assert Path(CHECKPOINTS["bundled"].file_name) == room / "weights" / "compact.safetensors"
 
 
 # --- finding one
@@ -286,10 +287,10 @@ def test_the_hash_alone_and_the_size_alone_are_checked_too(tmp_path):
 
 def test_importing_the_registry_and_the_download_pulls_in_neither_torch_nor_sam2():
     code = (
-        "import sys, SAM2AnnotateLib.engine.checkpoints, SAM2AnnotateLib.engine.download\n"
+        "import sys, SAM2AnnotateLib.engine.models.checkpoints, SAM2AnnotateLib.engine.models.download\n"
         "print([name for name in ('torch', 'sam2', 'safetensors', 'SimpleITK') if name in sys.modules])"
     )
-    root = Path(checkpoints.__file__).resolve().parents[2]
+    root = Path(checkpoints.__file__).resolve().parents[3]
     result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == "[]"

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from SAM2AnnotateLib.engine import compute as computing_room
 from SAM2AnnotateLib.engine import load_engine, loading
 from SAM2AnnotateLib.engine.compute import Compute, computing
-from SAM2AnnotateLib.engine.position_codes import Kept
-from SAM2AnnotateLib.engine.repvit import RepVitBackbone
+from SAM2AnnotateLib.engine.models.position_codes import Kept
+from SAM2AnnotateLib.engine.models.repvit import RepVitBackbone
 from SAM2AnnotateLib.geometry import Box2D
 from SAM2AnnotateLib.prompts import SlicePrompt
 

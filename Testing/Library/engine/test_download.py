@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from SAM2AnnotateLib.engine import download
-from SAM2AnnotateLib.engine.checkpoints import CHECKPOINTS, Checkpoint
-from SAM2AnnotateLib.engine.download import download_checkpoint
+from SAM2AnnotateLib.engine.models import download
+from SAM2AnnotateLib.engine.models.checkpoints import CHECKPOINTS, Checkpoint
+from SAM2AnnotateLib.engine.models.download import download_checkpoint
 from SAM2AnnotateLib.errors import Cancelled, CheckpointError, DownloadError, OutputError
 from SAM2AnnotateLib.progress import CancelToken
 
@@ -509,11 +509,11 @@ def test_a_read_only_folder_is_an_output_error(host, a_checkpoint, tmp_path):
 def test_a_second_process_is_turned_away_and_a_dead_one_leaves_no_lock(host, a_checkpoint, tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
-        "from SAM2AnnotateLib.engine.checkpoints import CHECKPOINTS; from SAM2AnnotateLib.engine.download import _Transfer\n"
+        "from SAM2AnnotateLib.engine.models.checkpoints import CHECKPOINTS; from SAM2AnnotateLib.engine.models.download import _Transfer\n"
         "with _Transfer(CHECKPOINTS['medsam2'], '', Path(sys.argv[1])).one_process_only():\n"
         "    print('held', flush=True); sys.stdin.read()"
     )
-    root = Path(download.__file__).resolve().parents[2]
+    root = Path(download.__file__).resolve().parents[3]
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / NAME)], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -23,7 +23,7 @@ TINY = ("sam2.1_hiera_tiny", 512)
 def weights():
     """Bundled weights, and random ones of hiera tiny whose object score says "present"."""
     bundled = load_engine("bundled", device="cpu")
-    from SAM2AnnotateLib.engine.checkpoints import find_checkpoint, require_local_file
+    from SAM2AnnotateLib.engine.models.checkpoints import find_checkpoint, require_local_file
 
     tensors = _read_tensors(torch, require_local_file(find_checkpoint("bundled")))
     assert bundled.image_size == BUNDLED[1]

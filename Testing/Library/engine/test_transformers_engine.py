@@ -15,9 +15,8 @@ torch = pytest.importorskip("torch", reason="the extra engine-transformers is no
 transformers = pytest.importorskip("transformers", reason="the extra engine-transformers is not installed (transformers)")
 
 from SAM2AnnotateLib.engine.compute import Compute  # noqa: E402
-from SAM2AnnotateLib.engine.model_configs import Architecture  # noqa: E402
-from SAM2AnnotateLib.engine.transformers_engine import TransformersEngine  # noqa: E402
-from SAM2AnnotateLib.engine.transformers_models import (  # noqa: E402
+from SAM2AnnotateLib.engine.models.model_configs import Architecture  # noqa: E402
+from SAM2AnnotateLib.engine.models.transformers_models import (  # noqa: E402
     EDGETAM,
     SAM2,
     SAM3_TRACKER,
@@ -28,6 +27,7 @@ from SAM2AnnotateLib.engine.transformers_models import (  # noqa: E402
     require_size,
     sam2_shape,
 )
+from SAM2AnnotateLib.engine.transformers_engine import TransformersEngine  # noqa: E402
 
 # Without a direction of its own `transformers` would answer as `sam2` does; against its own session it must not.
 AS_TRANSFORMERS = Family(SAM2.name, SAM2.model_class, SAM2.config_class, SAM2.size_step, SAM2.native_image_size)

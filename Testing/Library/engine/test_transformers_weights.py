@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from SAM2AnnotateLib.engine import load_engine
-from SAM2AnnotateLib.engine.sam2_names import is_edgetam, sam3_tracker_of, to_transformers
+from SAM2AnnotateLib.engine.models.sam2_names import is_edgetam, sam3_tracker_of, to_transformers
 from SAM2AnnotateLib.errors import CheckpointError, EngineError, InputError, MissingPackageError
 from SAM2AnnotateLib.geometry import Box2D
 from SAM2AnnotateLib.prompts import Point, SlicePrompt
@@ -17,8 +17,8 @@ pytest.importorskip("safetensors", reason="the extra engine-transformers is not 
 
 from safetensors.torch import save_file  # noqa: E402
 
-from SAM2AnnotateLib.engine.repvit import RepVitBackbone  # noqa: E402
-from SAM2AnnotateLib.engine.transformers_models import build_model, edgetam_shape, released_shape  # noqa: E402
+from SAM2AnnotateLib.engine.models.repvit import RepVitBackbone  # noqa: E402
+from SAM2AnnotateLib.engine.models.transformers_models import build_model, edgetam_shape, released_shape  # noqa: E402
 
 SHAPE_RC = (90, 120)
 # The two packages compute position codes and attention in other orders: logits of some tens differ in the last bits of float32. Over a
@@ -76,7 +76,7 @@ def test_random_weights_of_metas_layout_agree_at_the_real_figures(name, tmp_path
     """Hiera tiny as released, 256 pixels, two steps; SAM 2.0 lacks what 2.1 added."""
     instantiate = pytest.importorskip("hydra.utils").instantiate
     pytest.importorskip("sam2")
-    from SAM2AnnotateLib.engine.model_configs import ARCHITECTURES, model_config
+    from SAM2AnnotateLib.engine.models.model_configs import ARCHITECTURES, model_config
 
     torch.manual_seed(0)
     model = instantiate(model_config(ARCHITECTURES[name], 256))

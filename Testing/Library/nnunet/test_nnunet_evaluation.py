@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from patients import names_in
 
-from SAM2AnnotateLib.cli import nnunet_evaluation
+from SAM2AnnotateLib.cli.nnunet import evaluation as evaluation_command
 from SAM2AnnotateLib.errors import GridMismatchError, InputError, OutputError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.metrics import Scores
@@ -211,7 +211,7 @@ def a_study(tmp_path):
 
 def evaluate(*arguments):
     parser = argparse.ArgumentParser()
-    nnunet_evaluation.add_parser(parser.add_subparsers())
+    evaluation_command.add_parser(parser.add_subparsers())
     options = parser.parse_args(["evaluate", *map(str, arguments)])
     return options.run(options)
 

@@ -10,7 +10,7 @@ import pytest
 from nnunet_cases import a_case, a_plan, a_review, reviewed
 from patients import an_anisotropic_volume
 
-from SAM2AnnotateLib.cli import nnunet
+from SAM2AnnotateLib.cli.nnunet import nnunet
 from SAM2AnnotateLib.errors import InputError, OutputError
 from SAM2AnnotateLib.nnunet import DataSet
 from SAM2AnnotateLib.nnunet.data_sets.job import ExportJob, JobImage, JobSegment, read_job, write_job

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from patients import ROOT, names_in, run_python
 
-from SAM2AnnotateLib.engine.checkpoints import CHECKPOINTS
+from SAM2AnnotateLib.engine.models.checkpoints import CHECKPOINTS
 from SAM2AnnotateLib.errors import Cancelled, CheckpointError, InputError, MissingPackageError
 from SAM2AnnotateLib.progress import CancelToken
 from SAM2AnnotateLib.setup_plan import (

@@ -11,8 +11,8 @@ pytest.importorskip("sam2")
 from SAM2AnnotateLib.benchmark.parts import engine_of  # noqa: E402
 from SAM2AnnotateLib.benchmark.phantom import make_phantom  # noqa: E402
 from SAM2AnnotateLib.benchmark.stock import StockPredictor, write_frames  # noqa: E402
-from SAM2AnnotateLib.engine.checkpoints import find_checkpoint, require_local_file  # noqa: E402
 from SAM2AnnotateLib.engine.loading import _read_tensors  # noqa: E402
+from SAM2AnnotateLib.engine.models.checkpoints import find_checkpoint, require_local_file  # noqa: E402
 from SAM2AnnotateLib.simulation.acceptance import Acceptance, SliceScore  # noqa: E402
 from SAM2AnnotateLib.simulation.bench import Bench  # noqa: E402
 from SAM2AnnotateLib.simulation.correction import correct_by_hand  # noqa: E402

@@ -12,7 +12,7 @@ from panel_bench import makeBench, settle
 from worlds import waitFor
 
 import SAM2AnnotateLib
-from SAM2AnnotateLib.engine.checkpoints import CHECKPOINTS, require_local_file
+from SAM2AnnotateLib.engine.models.checkpoints import CHECKPOINTS, require_local_file
 from SAM2AnnotateLib.errors import CheckpointError, EngineError, MissingPackageError, VolumeError
 from SAM2AnnotateLib.optional_imports import import_for
 from SAM2AnnotateSlicer.Model.CommandProcess import CommandProcess

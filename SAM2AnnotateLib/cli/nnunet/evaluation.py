@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..errors import InputError, OutputError
-from .values import progress_bar
+from ...errors import InputError, OutputError
+from ..values import progress_bar
 
 _EPILOG = """\
 DSC, NSD and HD95 are computed in 3-D for every case and label, and as their mean over the labels of a case. With several models each is
@@ -43,12 +43,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score, compare, print the table, write the files. Returns 0; library errors propagate."""
-    from ..atomic_files import replaced_together, sole_writer
-    from ..nnunet.data_sets.transaction import settle_around
-    from ..nnunet.scores.box_plots import write_box_plots
-    from ..nnunet.scores.comparison import compare
-    from ..nnunet.scores.evaluation import evaluate_folder, read_labels
-    from ..nnunet.scores.evaluation_tables import read_scores_csv, summary_markdown, write_markdown, write_scores_csv, write_summary_csv
+    from ...atomic_files import replaced_together, sole_writer
+    from ...nnunet.data_sets.transaction import settle_around
+    from ...nnunet.scores.box_plots import write_box_plots
+    from ...nnunet.scores.comparison import compare
+    from ...nnunet.scores.evaluation import evaluate_folder, read_labels
+    from ...nnunet.scores.evaluation_tables import read_scores_csv, summary_markdown, write_markdown, write_scores_csv, write_summary_csv
 
     settle_around(options.data_set)
     table = read_labels(options.data_set / "dataset.json")

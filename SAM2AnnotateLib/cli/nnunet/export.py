@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError
-from .values import add_series_options, add_untilt_option, parse_names, show_notes
+from ...errors import InputError
+from ..values import add_series_options, add_untilt_option, parse_names, show_notes
 
 _EXAMPLES = """examples:
   sam2annotate nnunet export nnUNet_raw/Dataset007_Liver --case p01 --image ct.nii.gz --segmentation seg.seg.nrrd \\
@@ -78,7 +78,7 @@ def add_parser(subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
-    from ..nnunet import DataSet
+    from ...nnunet import DataSet
 
     rows = _rows(options)
     names = {**_names_beside(options.labels), **parse_names(options.name)}
@@ -105,9 +105,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _cases(rows: list[_Row], plan, names: dict[int, str], options: argparse.Namespace) -> Iterator:
     """The cases one after another, so that one at a time is in memory."""
-    from ..nnunet import ExportCase
-    from ..nnunet.data_sets.transaction import settle_around
-    from ..nnunet.sources import read_image, read_segments
+    from ...nnunet import ExportCase
+    from ...nnunet.data_sets.transaction import settle_around
+    from ...nnunet.sources import read_image, read_segments
 
     for row in rows:
         for path in (*row.images, row.segmentation):
@@ -141,8 +141,8 @@ def _rows(options: argparse.Namespace) -> list[_Row]:
 
 
 def _rows_of_folders(options: argparse.Namespace) -> list[_Row]:
-    from ..nnunet.cases.layout import paired_files
-    from ..nnunet.data_sets.transaction import settle_around
+    from ...nnunet.cases.layout import paired_files
+    from ...nnunet.data_sets.transaction import settle_around
 
     if options.images is None or options.labels is None or options.cases or options.case or options.image or options.segmentation:
         raise InputError("Give --images FOLDER and --labels FOLDER together, and no other cases beside them.")
@@ -157,7 +157,7 @@ def _rows_of_folders(options: argparse.Namespace) -> list[_Row]:
 
 def _names_beside(labels: str | None) -> dict[int, str]:
     """What a data set's description says of the values of its labels; nothing without one."""
-    from ..nnunet.runs.folders import DataSetDescription
+    from ...nnunet.runs.folders import DataSetDescription
 
     path = None if labels is None else Path(labels).parent / "dataset.json"
     if path is None or not path.is_file():
@@ -186,8 +186,8 @@ def _rows_of_table(path: Path, part: str) -> list[_Row]:
 
 def _new_plan(options: argparse.Namespace, folder: Path):
     """The plan that the options state; None if they state none."""
-    from ..nnunet import DataSetPlan, LabelRule, SplitRule
-    from ..nnunet.cases.plan import read_plan
+    from ...nnunet import DataSetPlan, LabelRule, SplitRule
+    from ...nnunet.cases.plan import read_plan
 
     if options.plan is None and not options.channel and not options.label:
         return None

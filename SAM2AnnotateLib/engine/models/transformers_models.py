@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import CheckpointError, InputError
-from ..optional_imports import import_for
+from ...errors import CheckpointError, InputError
+from ...optional_imports import import_for
 from .model_configs import ARCHITECTURE_NAMES, ARCHITECTURES, NATIVE_SIZES_ELSEWHERE, Architecture
 from .position_codes import keep_hiera_codes, keep_sine_codes
 

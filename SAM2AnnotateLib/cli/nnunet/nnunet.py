@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import nnunet_export, nnunet_job, nnunet_training, nnunet_verify
+from . import export, job, training, verify
 
 
 def add_parser(subparsers) -> None:
@@ -12,7 +12,7 @@ def add_parser(subparsers) -> None:
         description="Write, check and use nnU-Net data sets.",
     )  # fmt: skip
     commands = parser.add_subparsers(dest="nnunet_command", metavar="COMMAND", required=True)
-    nnunet_export.add_parser(commands)
-    nnunet_job.add_parser(commands)
-    nnunet_verify.add_parser(commands)
-    nnunet_training.add_parsers(commands)
+    export.add_parser(commands)
+    job.add_parser(commands)
+    verify.add_parser(commands)
+    training.add_parsers(commands)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ..errors import MissingPackageError
-from .json_lines import cancelled_with_input, say
+from ...errors import MissingPackageError
+from ..json_lines import cancelled_with_input, say
 
 
 def add_parser(subparsers) -> None:
@@ -30,9 +30,9 @@ def add_parser(subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns 0 if all is well, 1 if there are problems."""
-    from ..nnunet import DataSet
-    from ..nnunet.runs.process import NnunetRunner
-    from ..nnunet.runs.verify import verify, verify_files
+    from ...nnunet import DataSet
+    from ...nnunet.runs.process import NnunetRunner
+    from ...nnunet.runs.verify import verify, verify_files
 
     data_set = DataSet.open(options.data_set)
     if options.json_lines:
@@ -49,8 +49,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _answer(options: argparse.Namespace, data_set) -> int:
-    from ..nnunet.runs.process import NnunetRunner
-    from ..nnunet.runs.verify import verify, verify_files
+    from ...nnunet.runs.process import NnunetRunner
+    from ...nnunet.runs.verify import verify, verify_files
 
     missing = "not asked for" if options.without_nnunet else ""
     found = None

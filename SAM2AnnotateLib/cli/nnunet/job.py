@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from .json_lines import say
+from ..json_lines import say
 
 
 def add_parser(subparsers) -> None:
@@ -25,7 +25,7 @@ def add_parser(subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
-    from ..nnunet.data_sets.job import read_job
+    from ...nnunet.data_sets.job import read_job
 
     say("progress", done=0, total=None, what="reading the case")
     job = read_job(options.job)

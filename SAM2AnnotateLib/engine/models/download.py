@@ -24,10 +24,10 @@ from email.message import Message
 from pathlib import Path
 from typing import IO
 
-from .. import __version__
-from ..atomic_files import write_text_atomically
-from ..errors import CheckpointError, DownloadError, OutputError
-from ..progress import CancelToken, Progress, ProgressCallback
+from ... import __version__
+from ...atomic_files import write_text_atomically
+from ...errors import CheckpointError, DownloadError, OutputError
+from ...progress import CancelToken, Progress, ProgressCallback
 from .checkpoints import Checkpoint, cache_folder, require_local_file, verify_file
 
 if sys.platform == "win32":

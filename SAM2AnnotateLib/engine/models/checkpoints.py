@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import CheckpointError, OutputError
+from ...errors import CheckpointError, OutputError
 from .model_configs import ARCHITECTURE_NAMES, ARCHITECTURES, native_image_size
 
 SUFFIXES = (".pt", ".safetensors")
@@ -74,7 +74,7 @@ _ALL = (
     Checkpoint(
         name="bundled",
         architecture="compact",
-        file_name=str(Path(__file__).resolve().parent / "weights" / "compact.safetensors"),
+        file_name=str(Path(__file__).resolve().parents[1] / "weights" / "compact.safetensors"),
         url=None,
         size_bytes=8361468,
         sha256="701c81597d07b8e88c3ac0688b04fa3d83706c9dee9be7a5af191b1104b77f16",

@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..errors import InputError
-from . import nnunet_evaluation
+from ...errors import InputError
+from . import evaluation
 
 _TRAIN_EXAMPLES = """\
 what is finished is not done again, and an interrupted fold goes on from its last checkpoint: give the same command once more.
@@ -33,7 +33,7 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     """Register train, predict and evaluate."""
     _add_train(subparsers)
     _add_predict(subparsers)
-    nnunet_evaluation.add_parser(subparsers)
+    evaluation.add_parser(subparsers)
 
 
 def _add_train(subparsers: argparse._SubParsersAction) -> None:
@@ -90,10 +90,10 @@ def _add_predict(subparsers: argparse._SubParsersAction) -> None:
 
 def run_train(options: argparse.Namespace) -> int:
     """Train; returns 0. Library errors propagate."""
-    from ..nnunet.runs.folders import NnunetFolders
-    from ..nnunet.runs.preparation import Preparation
-    from ..nnunet.runs.training import train
-    from ..nnunet.runs.training_options import TrainingOptions
+    from ...nnunet.runs.folders import NnunetFolders
+    from ...nnunet.runs.preparation import Preparation
+    from ...nnunet.runs.training import train
+    from ...nnunet.runs.training_options import TrainingOptions
 
     names = (
         "configuration", "epochs", "iterations_per_epoch", "validation_iterations", "batch_size", "trainer", "device", "mirroring", "seed",
@@ -118,7 +118,7 @@ def run_train(options: argparse.Namespace) -> int:
 
 def run_predict(options: argparse.Namespace) -> int:
     """Predict; returns 0. Library errors propagate."""
-    from ..nnunet.runs.prediction import predict
+    from ...nnunet.runs.prediction import predict
 
     cases = predict(
         options.model,
