@@ -20,7 +20,7 @@ from .database import BUSY_SECONDS, Database
 from .passwords import Passwords
 from .progress import Progress, progress_of
 from .tables import MembershipRow, PersonRow, ProjectRow, TaskRow
-from .turns import find_turn, lock_project_of, turn_from
+from .turns import find_turn, give_up_held, lock_project_of, turn_from
 from .upgrade import upgrade
 from .values import Decision, Doubtful, Member, Person, ReviewItem, Role, Saved, Turn
 
@@ -211,10 +211,18 @@ class CrowdRecords:
             row = tokens.session_person(session, token, now or utc_now())
             return None if row is None else people.person_from(row)
 
-    def end_session(self, token: str) -> None:
-        """Sign out."""
+    def end_session(self, token: str, successor: Person | None = None, now: datetime | None = None) -> None:
+        """Sign out: what the person held is there for others at once.
+
+        Args:
+            token: of the session; one that is none changes nothing.
+            successor: who signs in instead, in the same browser; somebody who signs in anew keeps what they hold.
+            now: by default this moment.
+        """
         with self.database.write() as session:
-            tokens.end_session(session, token)
+            person_id = tokens.end_session(session, token)
+            if person_id is not None and (successor is None or successor.id != person_id):
+                give_up_held(session, person_id, now or utc_now())
 
     def memberships(self, person: Person) -> list[Member]:
         """All projects that a person is in."""
@@ -231,12 +239,18 @@ class CrowdRecords:
         with self.database.read() as session:
             return {people.person_from(row) for row in people.rows_of(session, answers.project_row(session, project).id) if row.disabled}
 
-    def set_disabled(self, project: str, name: str, disabled: bool) -> None:
-        """Shut somebody of a project out of the database, at once, or let them in again. Raises InputError if nobody has this name."""
+    def set_disabled(self, project: str, name: str, disabled: bool, now: datetime | None = None) -> None:
+        """Shut somebody of a project out of the database, or let them in again; others get at once what they held.
+
+        Raises:
+            InputError: if nobody has this name.
+        """
         with self.database.write() as session:
             row = people.member_named(session, answers.project_row(session, project).id, name)
             row.disabled = disabled
             tokens.end_sessions(session, row.id)
+            if disabled:
+                give_up_held(session, row.id, now or utc_now())
 
     def new_password(self, project: str, name: str) -> str:
         """Give somebody of a project a new password, told this once, and sign them out. Raises InputError if nobody has this name."""

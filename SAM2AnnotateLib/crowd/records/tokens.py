@@ -94,9 +94,12 @@ def session_person(session: Session, token: str, now: datetime) -> PersonRow | N
     )
 
 
-def end_session(session: Session, token: str) -> None:
-    """Sign out."""
-    session.execute(delete(SessionRow).where(SessionRow.token_hash == hash_of(token)))
+def end_session(session: Session, token: str) -> int | None:
+    """Sign out; whose session it was, or None if it is none."""
+    here = SessionRow.token_hash == hash_of(token)
+    person_id = session.scalar(select(SessionRow.person_id).where(here))
+    session.execute(delete(SessionRow).where(here))
+    return person_id
 
 
 def end_sessions(session: Session, person_id: int) -> None:

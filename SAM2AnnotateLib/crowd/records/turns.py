@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from ..answers import Task
@@ -58,6 +58,12 @@ def give(session: Session, task: TaskRow, person_id: int, now: datetime, expires
 def find_turn(session: Session, public_id: str, person_id: int) -> AssignmentRow | None:
     """A person's own turn by its id; None if it is not theirs or there is none."""
     return session.scalar(select(AssignmentRow).where(AssignmentRow.public_id == public_id, AssignmentRow.person_id == person_id))
+
+
+def give_up_held(session: Session, person_id: int, now: datetime) -> None:
+    """Let others have at once what a person holds, as if its time were over: the person did not give it back, and may get it again."""
+    held = (AssignmentRow.person_id == person_id, AssignmentRow.state == "open", AssignmentRow.expires > now)
+    session.execute(update(AssignmentRow).where(*held).values(expires=now))
 
 
 def open_count(session: Session, task_id: int, now: datetime, but: int = 0) -> int:

@@ -45,7 +45,7 @@ def join(call: Call) -> Reply:
 
 
 def log_out(call: Call) -> Reply:
-    """``POST /api/logout``."""
+    """``POST /api/logout``: others may have at once what this person holds."""
     visitor = call.visitor()
     call.service.records.end_session(visitor.token)
     return Reply({"signed_out": True}, cookie="")
@@ -61,7 +61,7 @@ def _signed_in(call: Call, person: Person) -> Reply:
     hours = max((one.project.rules.session_hours for one in call.service.projects), default=12.0)
     old = call.cookies.get(call.gate.cookie, "")
     if old:
-        call.service.records.end_session(old)
+        call.service.records.end_session(old, successor=person)
     token = call.service.records.open_session(person, hours)
     event("signed_in", person=person.pseudonym, address=call.address)
     visitor = Visitor(person, token)

@@ -188,6 +188,22 @@ def test_signing_out_ends_the_session(house):
     assert anna.log_in("Anna").status_code == 200 and anna.get("/api/me").status_code == 200
 
 
+def test_who_signs_out_gives_up_what_they_hold_and_who_signs_in_anew_keeps_it(house):
+    anna = house.person("Anna")
+    while (task := anna.next()["task"])["training"]:
+        anna.answer(task["id"])
+
+    def held() -> list[int]:
+        return [one.holds for one in house.records.progress("balls").people]
+
+    assert anna.log_in("Anna").status_code == 200 and anna.next()["task"]["id"] == task["id"] and held() == [1]
+    ben = house.person("Ben")
+    assert anna.post("/api/logout").status_code == 200 and held() == [0, 0]
+    assert ben.next()["task"] and held() == [0, 1]
+    assert ben.log_in("Anna").status_code == 200 and held() == [0, 0]  # in Ben's browser: he is gone
+    assert ben.answer(task["id"]).json()["saved"]
+
+
 def test_one_server_serves_several_projects(quick_house):
     anna = quick_house.person("Anna")
     anna.join(quick_house.records.make_invite("two"), "Anna")

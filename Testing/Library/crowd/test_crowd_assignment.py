@@ -81,6 +81,31 @@ def test_a_reservation_that_expired_is_given_to_the_next(records, tmp_path):
     assert isinstance(later, Reservation) and later.turn.task == first.turn.task and later.id != first.id
 
 
+def test_what_somebody_held_who_signs_out_or_is_shut_out_is_given_to_the_next_at_once(records, tmp_path):
+    project, people = a_crowd(records, tmp_path, 3, volumes=1, gold=0, people_per_slice=1, slices={"first": 3, "last": 3})
+    rng = np.random.default_rng(7)
+    first = next_task(records, project, people[0], NOW, rng)
+    assert isinstance(next_task(records, project, people[1], NOW, rng), Done)
+    records.end_session(records.open_session(people[0], now=NOW), now=NOW)
+    second = next_task(records, project, people[1], NOW, rng)
+    assert isinstance(second, Reservation) and second.turn.task == first.turn.task
+    records.set_disabled("balls", "Person 1", True, now=NOW)
+    assert isinstance(next_task(records, project, people[2], NOW, rng), Reservation)
+    # What they drew is taken all the same: aside, as somebody else has the slice, and it counts once that one has given up.
+    assert records.save_answer(people[0], first.id, "box", [BOX], now=NOW).counted is False
+
+
+def test_what_was_held_at_sign_out_is_not_taken_for_given_back(records, tmp_path):
+    project, (person,) = a_crowd(records, tmp_path, 1, volumes=1, gold=0)
+    rng = np.random.default_rng(8)
+    declined = next_task(records, project, person, NOW, rng)
+    records.release(person, declined.id)
+    held = next_task(records, project, person, NOW, rng)
+    records.end_session(records.open_session(person, now=NOW), now=NOW)
+    turns = [one.id for one in work(records, project, person, rng)]
+    assert len(turns) == 8 and turns[-1] == declined.id and held.id in turns[:-1]
+
+
 def test_a_late_answer_counts_if_it_is_needed_and_is_kept_aside_if_not(records, tmp_path):
     project, (late, other) = a_crowd(records, tmp_path, 2, volumes=1, gold=0, people_per_slice=1, slices={"first": 3, "last": 4})
     rng = np.random.default_rng(5)
