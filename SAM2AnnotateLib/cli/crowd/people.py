@@ -1,16 +1,20 @@
-"""``sam2annotate crowd people``: who is who, a new password, shutting somebody out. Imports the library inside functions."""
+"""``sam2annotate crowd people``: who is who, invites, a new password, shutting somebody out. Imports the library inside functions."""
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from .options import add_command, add_project_options, aligned, open_records, read
+
+if TYPE_CHECKING:
+    from ...crowd.records import Invite
 
 _EXAMPLES = """\
 it works on a running server, too: who is shut out, or has a new password, is signed out at once. Answers stay.
 
 examples:
-  sam2annotate crowd people livers                          who is who; give the list to nobody
+  sam2annotate crowd people livers                          who is who, and the invites; give the list to nobody
   sam2annotate crowd people livers --new-password "Anna B"  prints it, this once
   sam2annotate crowd people livers --shut-out "Anna B"
 """
@@ -44,4 +48,15 @@ def run(options: argparse.Namespace) -> int:
                 state = "shut out" if member.person in shut_out else ""
                 rows.append((member.person.name, member.person.pseudonym, member.role, state))
             print("\n".join(aligned(rows)))
+            if invites := records.invites(project.key):
+                print("\n" + "\n".join(_table_of(invites)))
     return 0
+
+
+def _table_of(invites: list[Invite]) -> list[str]:
+    rows: list[tuple[str, ...]] = [("invite", "role", "made", "until", "uses left", "", "note")]
+    for one in invites:
+        state = one.state if one.revoked is None else f"revoked {one.revoked.astimezone():%Y-%m-%d %H:%M}"
+        days = (f"{when.astimezone():%Y-%m-%d}" for when in (one.created, one.expires))
+        rows.append((str(one.number), one.role, *days, str(one.uses_left), state, one.note))
+    return aligned(rows)

@@ -4,7 +4,7 @@ from .database import Database
 from .passwords import Passwords
 from .progress import PersonProgress, Progress, VolumeProgress
 from .records import DATABASE_FILE, CrowdRecords
-from .values import ROLES, Decision, Doubtful, Member, Person, ReviewItem, Role, Saved, Turn
+from .values import ROLES, Decision, Doubtful, Invite, Member, Person, ReviewItem, Role, Saved, Turn
 
 __all__ = [
     "DATABASE_FILE",
@@ -13,6 +13,7 @@ __all__ = [
     "Database",
     "Decision",
     "Doubtful",
+    "Invite",
     "Member",
     "Passwords",
     "Person",

@@ -14,7 +14,7 @@ from ...errors import InputError
 from ...geometry import Box2D
 from ..answers import Answer, GoldAnswer, Task, check_boxes
 from ..project import CrowdProject, gold_answers
-from . import answers, people, projects, reviews, tokens
+from . import answers, invites, people, projects, reviews, tokens
 from .columns import utc_now
 from .database import BUSY_SECONDS, Database
 from .passwords import Passwords
@@ -22,7 +22,7 @@ from .progress import Progress, progress_of
 from .tables import MembershipRow, PersonRow, ProjectRow, TaskRow
 from .turns import find_turn, give_up_held, lock_project_of, turn_from
 from .upgrade import upgrade
-from .values import Decision, Doubtful, Member, Person, ReviewItem, Role, Saved, Turn
+from .values import Decision, Doubtful, Invite, Member, Person, ReviewItem, Role, Saved, Turn
 
 DATABASE_FILE = "crowd.sqlite"
 
@@ -162,7 +162,26 @@ class CrowdRecords:
         """
         with self.database.write() as session:
             row = answers.project_row(session, project)
-            return tokens.add_invite(session, row.id, role, days, uses, note, None if by is None else by.id, now or utc_now())
+            return invites.add_invite(session, row.id, role, days, uses, note, None if by is None else by.id, now or utc_now())
+
+    def invites(self, project: str, now: datetime | None = None) -> list[Invite]:
+        """All invites that were ever made, the first one first. Raises InputError if there is no project of this key."""
+        with self.database.read() as session:
+            return invites.invites_of(session, answers.project_row(session, project).id, now or utc_now())
+
+    def revoke_invite(self, project: str, invite: int | str, now: datetime | None = None) -> Invite:
+        """Let nobody in by an invite any more, at once; who joined by it stays, and so does what is known of it.
+
+        Args:
+            project: its key.
+            invite: number, as `invites` has it, or token.
+            now: by default this moment.
+
+        Raises:
+            InputError: if there is no such project, or it has no such invite.
+        """
+        with self.database.write() as session:
+            return invites.revoke_invite(session, answers.project_row(session, project).id, invite, now or utc_now())
 
     def join(self, invite: str, name: str, password: str, now: datetime | None = None) -> Person | None:
         """Take an invite: with a new account, or with one's own.
@@ -175,7 +194,7 @@ class CrowdRecords:
         """
         now, name = now or utc_now(), people.checked_name(name)
         with self.database.read() as session:
-            if not tokens.is_open(session, invite, now):  # first: without an invite nobody learns which names there are
+            if not invites.is_open(session, invite, now):  # first: without an invite nobody learns which names there are
                 return None
             known = people.find_person(session, name)
         if known is None:
@@ -184,7 +203,7 @@ class CrowdRecords:
             raise InputError(f"The name '{known.name}' is taken.", "Choose another one; if it is yours, give its password.")
         try:
             with self.database.write() as session:
-                invited = tokens.use_invite(session, invite, now)
+                invited = invites.use_invite(session, invite, now)
                 if invited is None:
                     return None
                 row = people.add_person(session, name, kept, now) if known is None else known

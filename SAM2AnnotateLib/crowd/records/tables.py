@@ -67,7 +67,7 @@ class MembershipRow(Base):
 
 
 class InviteRow(Base):
-    """A way in. The token itself is nowhere, only its hash."""
+    """A way in, until it is over, used up or revoked. The token itself is nowhere, only its hash."""
 
     __tablename__ = "invites"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -79,6 +79,7 @@ class InviteRow(Base):
     expires: Mapped[datetime]
     note: Mapped[str] = mapped_column(String(200))
     created_by: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    revoked: Mapped[datetime | None]
 
 
 class SessionRow(Base):

@@ -13,6 +13,7 @@ from ..answers import Kind, Task, check_boxes
 Role = Literal["annotator", "reviewer", "owner"]
 ROLES: tuple[Role, ...] = ("annotator", "reviewer", "owner")
 TaskKind = Literal["real", "gold", "training"]
+InviteState = Literal["open", "used up", "over", "revoked"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,30 @@ class Member:
     def may(self, role: Role) -> bool:
         """Whether this person may do what `role` may."""
         return ROLES.index(self.role) >= ROLES.index(role)
+
+
+@dataclass(frozen=True)
+class Invite:
+    """A way into a project, without its token, which nobody has but who was given it.
+
+    Args:
+        number: in the project, from 1.
+        role: that it gives.
+        note: for whom it is; only owners see it.
+        created, expires: with time zone.
+        uses_left: how many more people it lets in, if it is open.
+        revoked: when, or None.
+        state: now.
+    """
+
+    number: int
+    role: Role
+    note: str
+    created: datetime
+    expires: datetime
+    uses_left: int
+    revoked: datetime | None
+    state: InviteState
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def join(call: Call) -> Reply:
     if person is None:
         call.gate.wrong(call.address, name)
         event("refused", reason="invite", address=call.address)
-        raise RefusedError(403, "This invite is not valid: it was used, or its time is over.", "Ask for a new one.")
+        raise RefusedError(403, "This invite is not valid: it was used or revoked, or its time is over.", "Ask for a new one.")
     call.gate.right(call.address, name)
     event("joined", person=person.pseudonym)
     return _signed_in(call, person)

@@ -52,7 +52,9 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/api/review/{review}/image", review.image),
     ("GET", "/api/projects/{project}/status", owner.status),
     ("GET", "/api/projects/{project}/people", owner.people),
+    ("GET", "/api/projects/{project}/invites", owner.invites),
     ("POST", "/api/projects/{project}/invites", owner.invite),
+    ("POST", "/api/projects/{project}/invites/{invite}/revoke", owner.revoke),
 )
 _HASHES_PASSWORDS = (accounts.log_in, accounts.join)
 

@@ -93,6 +93,25 @@ def test_people_are_listed_shut_out_and_given_new_passwords(tmp_path, capsys):
     assert "Nobody in this project is called 'Eve'" in _refusal(capsys, "people", folder, "--shut-out", "Eve")
 
 
+def test_an_invite_is_revoked_by_its_number_or_its_link(tmp_path, capsys):
+    folder = str(a_crowd_project(tmp_path / "balls", volumes=1, gold=0).folder)
+    links = []
+    for note in ("ward 3", "ward 4"):
+        assert main(["crowd", "invite", folder, "--uses", "5", "--note", note]) == 0
+        links.append(capsys.readouterr().out.strip())
+    assert main(["crowd", "invite", folder, "--revoke", "1"]) == 0
+    assert capsys.readouterr().out == "By invite 1 (annotator, ward 3) nobody joins any more. Who did, stays.\n"
+    assert main(["crowd", "people", folder]) == 0
+    table = capsys.readouterr().out
+    assert re.search(r"\n1 +annotator .* 5 +revoked \d{4}-\d\d-\d\d \d\d:\d\d +ward 3\n", table)
+    assert re.search(r"\n2 +annotator .* 5 +open +ward 4\n", table)
+    assert main(["crowd", "invite", folder, "--revoke", links[1]]) == 0
+    with CrowdRecords.open(tmp_path / "balls" / "crowd.sqlite") as records:
+        assert [records.join(link.partition("=")[2], "Anna", "three words together") for link in links] == [None, None]
+    assert "has no invite number 3" in _refusal(capsys, "invite", folder, "--revoke", "3")
+    assert "has no invite of this link" in _refusal(capsys, "invite", folder, "--revoke", "https://boxes.example/#invite=gone")
+
+
 def test_what_is_wrong_is_told_in_one_line(tmp_path, capsys):
     image, _ = a_crowd_volume(tmp_path, "p0")
     folder = tmp_path / "balls"

@@ -173,10 +173,30 @@ def test_a_reviewer_decides_and_an_owner_invites(house):
     link = owner.post(f"/api/projects/{owner.project}/invites", {"role": "annotator", "days": 3, "note": "ward 3"}).json()["link"]
     assert link.startswith("http://boxes.example/#invite=")
     assert house.browser().join(link.partition("=")[2], "Ben").get("/api/me").json()["role"] == "annotator"
+    invites = owner.get(f"/api/projects/{owner.project}/invites").json()
+    assert [(one["number"], one["role"], one["note"], one["state"]) for one in invites][-1] == (3, "annotator", "ward 3", "used up")
     people = owner.get(f"/api/projects/{owner.project}/people").json()
     assert [(one["name"], one["role"]) for one in people] == [("Ria", "reviewer"), ("Otto", "owner"), ("Ben", "annotator")]
     status = owner.get(f"/api/projects/{owner.project}/status")
     assert status.json()["wanted"] == 24 and "Ria" not in status.text and people[0]["person"] in status.text
+
+
+def test_an_owner_revokes_an_invite(quick_house):
+    owner = quick_house.person("Otto", "owner")
+    invites = f"/api/projects/{owner.project}/invites"
+    tokens = [owner.post(invites, {"uses": 9}).json()["link"].partition("=")[2] for _ in range(2)]
+    revoked = owner.post(f"{invites}/2/revoke").json()
+    assert revoked["number"] == 2 and revoked["state"] == "revoked" and revoked["revoked"]
+    assert owner.get(invites).json()[1] == revoked and not any(token in owner.seen[-1].text for token in tokens)
+    ben = quick_house.browser()
+    problem = refused(ben.post("/api/join", {"invite": tokens[0], "name": "Ben", "password": PASSWORD}), 403)["problem"]
+    assert problem == "This invite is not valid: it was used or revoked, or its time is over."
+    assert ben.join(tokens[1], "Ben").get("/api/me").json()["role"] == "annotator"
+    for wrong in ("0", "4", "-1", "x", "\u0663", "9" * 40):
+        refused(owner.post(f"{invites}/{wrong}/revoke"), 404)
+    refused(ben.get(f"/api/projects/{ben.project}/invites"), 403)
+    refused(ben.post(f"/api/projects/{ben.project}/invites/3/revoke"), 403)
+    assert [one["state"] for one in owner.get(invites).json()] == ["used up", "revoked", "open"]
 
 
 def test_signing_out_ends_the_session(house):
@@ -281,7 +301,7 @@ def test_nobody_who_is_not_signed_in_gets_anything(quick_house):
     for method, path, _ in ROUTES:
         if path in ("/api/login", "/api/join"):
             continue
-        path = path.format(project=project, task=task, object=0, number=0, review="x")
+        path = path.format(project=project, task=task, object=0, number=0, review="x", invite=1)
         answer = nobody.get(path) if method == "GET" else nobody.post(path)
         assert refused(answer, 401)["problem"] == "You are not signed in."
 
@@ -303,6 +323,8 @@ def test_another_s_project_slice_and_answer_are_not_there(house, tmp_path):
         ben.get(f"/api/projects/{project}/examples/0/0"),
         ben.post(f"/api/projects/{project}/next"),
         ben.post(f"/api/projects/{project}/invites", {"role": "owner"}),
+        ben.get(f"/api/projects/{project}/invites"),
+        ben.post(f"/api/projects/{project}/invites/1/revoke"),
         ben.get(task["image"]),
         ben.answer(task["id"]),
         ben.post(f"/api/tasks/{task['id']}/release"),

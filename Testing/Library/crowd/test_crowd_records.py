@@ -23,6 +23,7 @@ from SAM2AnnotateLib.crowd.answers import Task
 from SAM2AnnotateLib.crowd.assignment import Done, next_task
 from SAM2AnnotateLib.crowd.records import CrowdRecords, Database, Doubtful, Passwords
 from SAM2AnnotateLib.crowd.records.tables import Base
+from SAM2AnnotateLib.crowd.records.tokens import hash_of
 from SAM2AnnotateLib.crowd.records.upgrade import upgrade
 from SAM2AnnotateLib.errors import InputError, OutputError
 from SAM2AnnotateLib.geometry import Box2D
@@ -212,6 +213,38 @@ def test_an_invite_and_a_session_are_over_in_time(records, project, anna):
     assert records.session_person("nonsense", now=NOW) is None
 
 
+def test_a_revoked_invite_lets_nobody_in_and_is_kept_as_it_was(records, project, anna):
+    tokens = [records.make_invite("balls", role, uses=3, note=role, now=NOW) for role in ("annotator", "reviewer")]
+    used_up, over = records.make_invite("balls", by=anna, now=NOW), records.make_invite("balls", days=1, now=NOW)
+    ben, later = records.join(tokens[0], "Ben", PASSWORD, now=NOW), NOW + timedelta(days=2)
+    records.join(used_up, "Ben", PASSWORD, now=NOW)
+    revoked = records.revoke_invite("balls", 1, now=NOW)
+    assert (revoked.number, revoked.role, revoked.state, revoked.revoked, revoked.uses_left) == (1, "annotator", "revoked", NOW, 2)
+    assert records.join(tokens[0], "Carl", PASSWORD, now=NOW) is None and ben in [one.person for one in records.members("balls")]
+    assert records.revoke_invite("balls", tokens[0], now=later) == revoked  # again: as it was
+    assert records.join(tokens[1], "Dora", PASSWORD, now=NOW) is not None
+    assert records.revoke_invite("balls", tokens[1], now=later).number == 2
+    listed = records.invites("balls", now=later)
+    assert [(one.state, one.uses_left, one.note) for one in listed] == [
+        ("revoked", 2, "annotator"), ("revoked", 2, "reviewer"), ("used up", 0, ""), ("over", 1, ""),
+    ]  # fmt: skip
+    assert [one.state for one in records.invites("balls", now=NOW)][2:] == ["used up", "open"]
+    assert records.join(over, "Eve", PASSWORD, now=NOW) is not None
+    for wrong in (0, 5, -1, "nonsense", ""):
+        with pytest.raises(InputError, match="This project has no invite"):
+            records.revoke_invite("balls", wrong)
+
+
+def test_an_invite_is_revoked_in_its_own_project_alone(records, project, tmp_path):
+    records.add_project(project)
+    records.add_project(a_crowd_project(tmp_path / "other", volumes=1, gold=0))
+    token, mine = records.make_invite("other"), records.make_invite("balls")
+    with pytest.raises(InputError, match="no invite of this link"):
+        records.revoke_invite("balls", token)
+    assert records.revoke_invite("balls", 1).state == "revoked" and [one.state for one in records.invites("other")] == ["open"]
+    assert records.join(token, "Anna", PASSWORD) is not None and records.join(mine, "Ben", PASSWORD) is None
+
+
 def test_names_are_one_person_s_whatever_their_case(records, project, anna):
     token = records.make_invite("balls", uses=9)
     for name in ("anna", " ANNA ", "\uff21nna"):
@@ -383,11 +416,11 @@ def test_an_older_database_is_upgraded_after_a_copy_and_a_newer_one_is_refused(t
     newer = tmp_path / "versions"
     shutil.copytree(_VERSIONS, newer)
     (newer / "r9999_next.py").write_text(
-        'import sqlalchemy as sa\nfrom alembic import op\nrevision = "9999"\ndown_revision = "0001"\n'
+        'import sqlalchemy as sa\nfrom alembic import op\nrevision = "9999"\ndown_revision = "0002"\n'
         'def upgrade():\n    op.add_column("people", sa.Column("mail", sa.String(80), nullable=True))\n'
     )
     with closing(Database(database)) as opened:
-        with pytest.raises(InputError, match="has the form of an older version of SAM2Annotate .'0001'.. Stop the server"):
+        with pytest.raises(InputError, match="has the form of an older version of SAM2Annotate .'0002'.. Stop the server"):
             upgrade(opened, newer, may_upgrade=False)
         copy = upgrade(opened, newer)
         with opened.read() as session:
@@ -403,6 +436,30 @@ def test_an_older_database_is_upgraded_after_a_copy_and_a_newer_one_is_refused(t
         CrowdRecords.open(database)
 
 
+def test_invites_of_the_first_form_are_open_after_the_upgrade(tmp_path, database):
+    first = tmp_path / "first"
+    first.mkdir()
+    shutil.copy(_VERSIONS / "r0001_first.py", first)
+    token, made, end = "a token of the first form", "2027-01-01 09:00:00.000000", "2100-01-01 09:00:00.000000"
+    with closing(Database(database)) as opened:
+        upgrade(opened, first)
+        with opened.write() as session:
+            session.execute(
+                text("INSERT INTO projects (id, public_id, key, title, created) VALUES (1, 'x', 'balls', 'Balls', :made)"), {"made": made}
+            )
+            session.execute(
+                text(
+                    "INSERT INTO invites (project_id, token_hash, role, uses_left, created, expires, note) "
+                    "VALUES (1, :hash, 'owner', 1, :made, :end, '')"
+                ),
+                {"hash": hash_of(token), "made": made, "end": end},
+            )
+    with CrowdRecords.open(database, passwords=QUICK_PASSWORDS) as records:
+        assert (records.backup is None) != database.endswith(".sqlite")
+        assert [(one.state, one.revoked) for one in records.invites("balls")] == [("open", None)]
+        assert records.join(token, "Anna", PASSWORD) is not None
+
+
 def test_an_upgrade_that_fails_changes_nothing(tmp_path, database, project):
     with CrowdRecords.open(database) as records:
         records.add_project(project)
@@ -410,7 +467,7 @@ def test_an_upgrade_that_fails_changes_nothing(tmp_path, database, project):
     newer = tmp_path / "versions"
     shutil.copytree(_VERSIONS, newer)
     (newer / "r9999_next.py").write_text(
-        'from alembic import op\nrevision = "9999"\ndown_revision = "0001"\n'
+        'from alembic import op\nrevision = "9999"\ndown_revision = "0002"\n'
         'def upgrade():\n    op.drop_table("decisions")\n    op.execute("SELECT nothing FROM nowhere")\n'
     )
     with closing(Database(database)) as opened, pytest.raises(OutputError, match="Nothing was changed there"):

@@ -1,11 +1,13 @@
 // For the owner: how far each volume and each person is, and invitations.
 
+import { agreed } from "./dialogs.js";
 import { button, counted, make, say } from "./elements.js";
 
 const ROLES = [["annotator", "Annotator: draws boxes"], ["reviewer", "Reviewer: decides what is in doubt"], ["owner", "Owner: sees all, invites"]];
 
 function shownAs(value) {
   if (value === null || value === undefined || value === "") return "\u2013";
+  if (value instanceof Node) return value;
   if (typeof value === "number") return Number.isInteger(value) ? String(value) : value.toFixed(1);
   return String(value);
 }
@@ -49,10 +51,11 @@ export class Owner {
     const project = this.app.project.id;
     let status;
     let people;
+    let invites;
     try {
-      [status, people] = await Promise.all([
-        this.app.api.get(`/api/projects/${project}/status`), this.app.api.get(`/api/projects/${project}/people`),
-      ]);
+      [status, people, invites] = await Promise.all(
+        ["status", "people", "invites"].map((what) => this.app.api.get(`/api/projects/${project}/${what}`)),
+      );
     } catch (problem) {
       this._tables.replaceChildren(make("p", { class: "problem", role: "alert" }, problem.words ?? `${problem}`));
       return;
@@ -73,8 +76,35 @@ export class Owner {
           ["Answers", (row) => row.answered], ["Known slices", (row) => row.gold], ["Practice", (row) => row.training], ["Last", (row) => day(row.last)]],
         status.people, "Nobody has joined yet. Make an invitation below.",
       ),
+      table(
+        "Invitations",
+        [["Number", (row) => row.number], ["Role", (row) => row.role], ["Note", (row) => row.note], ["Made", (row) => day(row.created)],
+          ["Until", (row) => day(row.expires)], ["Uses left", (row) => row.uses_left], ["State", (row) => this._stateOf(row)]],
+        invites, "There is none yet. Make one below.",
+      ),
     );
     say("Status is up to date.");
+  }
+
+  /** What became of an invitation; one that is open can be revoked. */
+  _stateOf(invite) {
+    if (invite.revoked) return `revoked ${day(invite.revoked)}`;
+    if (invite.state !== "open") return invite.state;
+    return button("Revoke", () => void this._revoke(invite), { "aria-label": `Revoke invitation ${invite.number}` });
+  }
+
+  async _revoke({ number }) {
+    const text = "Its link lets nobody in any more. Who joined by it stays. It cannot be taken back; you can make a new link.";
+    if (!(await agreed(`Revoke invitation ${number}?`, text, "Revoke it", "Keep it"))) return;
+    try {
+      await this.app.api.post(`/api/projects/${this.app.project.id}/invites/${number}/revoke`);
+    } catch (problem) {
+      this._tables.prepend(make("p", { class: "problem", role: "alert" }, problem.words ?? `${problem}`));
+      return;
+    }
+    await this._load();
+    this.element.querySelector("h1").focus(); // the button is gone
+    say(`Invitation ${number} is revoked.`);
   }
 
   _inviting() {
@@ -94,6 +124,7 @@ export class Owner {
               const body = { role: role.value, days: Number(days.value), note: note.value.trim() };
               const { link } = await this.app.api.post(`/api/projects/${this.app.project.id}/invites`, body);
               told.replaceChildren(...this._link(new URL(link, location.href).href));
+              await this._load();
             } catch (problem) {
               told.replaceChildren(make("p", { class: "problem" }, problem.words ?? `${problem}`));
             }

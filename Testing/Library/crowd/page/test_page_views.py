@@ -242,6 +242,33 @@ def test_the_owner_sees_how_far_it_is_and_invites(crowd, site):
 
     page.get_by_role("button", name="Refresh").click()
     expect(page.get_by_role("cell", name=name)).to_be_visible()
+    expect(page.get_by_role("row", name="the student")).to_contain_text("used up")
+
+
+def test_the_owner_revokes_an_invitation(crowd, site):
+    page = crowd.page("owner", "status")
+    page.get_by_label("Note for yourself").fill("sent to the wrong ward")
+    page.get_by_role("button", name="Make a link").click()
+    invitation = page.get_by_role("row", name="sent to the wrong ward")
+    expect(invitation).to_be_visible()
+    link = page.get_by_label("Invitation link").input_value()
+    assert violations(page) == []
+    invitation.get_by_role("button", name="Revoke invitation").click()
+    assert violations(page) == []
+    page.get_by_role("button", name="Keep it").click()
+    invitation.get_by_role("button", name="Revoke invitation").click()
+    page.get_by_role("button", name="Revoke it").click()
+    expect(invitation).to_contain_text("revoked ")
+    expect(invitation.get_by_role("button")).to_have_count(0)
+    assert page.evaluate("document.activeElement.textContent") == "Status" and "is revoked" in spoken(page)
+    assert violations(page) == []
+
+    guest = crowd.context().new_page()
+    guest.goto(link)
+    guest.get_by_label("Name").fill("Guest")
+    guest.get_by_label("Password").fill("three words together")
+    guest.get_by_role("button", name="Join").click()
+    expect(guest.get_by_role("alert")).to_contain_text("This invite is not valid")
 
 
 @pytest.mark.parametrize(
