@@ -1,18 +1,22 @@
 // One slice after the other: what is asked, the picture, the answer. Every answer goes to the outbox at once; the next slice is loaded ahead.
 
+import { Asking } from "./asking.js";
 import { Clock, newId } from "./clock.js";
 import { keys } from "./dialogs.js";
 import { Editor } from "./editor.js";
 import { button, counted, make, say } from "./elements.js";
-import { Slices } from "./slices.js";
 
 const MINE = 50; // how many answers one can go back
 
-export class Annotate {
+const UNANSWERABLE = {
+  atNeighbor: "You were at a neighbor. This is your slice: answer for this one.",
+  noBox: "Draw a box first. Is nothing there? Then press \u201cNot on this slice\u201d.",
+};
+
+export class Annotate extends Asking {
   /** @param app {api, store, outbox, project (with id, objects), instructions(), projects()} */
   constructor(app) {
-    this.app = app;
-    this._slices = new Slices(app.api);
+    super(app);
     this._clock = new Clock();
     this._current = null; // the task to be answered
     this._ahead = null; // a promise of the one after it
@@ -39,15 +43,13 @@ export class Annotate {
   }
 
   close() {
-    this.editor.close();
+    super.close();
     this._clock.close();
-    this._slices.close();
   }
 
   _build() {
     this._title = make("h1", { tabindex: "-1" });
     this._sentence = make("p", { class: "sentence" });
-    this._notice = make("p", { class: "notice", hidden: true });
     this._bar = make("progress", { max: "1", value: "0", "aria-label": "Answered" });
     this._left = make("p", { class: "left" });
     this._saveButton = button("Save, next", () => void this._save("box"), { class: "main" });
@@ -66,7 +68,6 @@ export class Annotate {
       "div", { class: "work" }, this._asked, this.editor.element,
       make("div", { class: "side" }, this._answers, this._feedback, make("div", { class: "amount" }, this._bar, this._left), help, this.editor.list),
     );
-    this._end = make("div", { class: "narrow end", hidden: true });
     this.element = make("main", { class: "annotate" }, this._work, this._end);
   }
 
@@ -118,8 +119,7 @@ export class Annotate {
   async _show(task, back) {
     this._shown = task;
     this._back = back;
-    this._end.hidden = true;
-    this._work.hidden = false;
+    this._showWork();
     const draft = await this.app.store.draft(task.id).catch(() => null);
     const said = this.app.outbox.answerTo(task.id) ?? task.answer ?? null;
     const boxes = draft?.boxes_rc ?? said?.boxes_rc ?? [];
@@ -130,11 +130,7 @@ export class Annotate {
     this._setNotice(this._noticeOf(task, back, said, draft));
     this._showLeft(task);
     this._showFeedback(null);
-    const slice = {
-      label: `${object.name}: draw a box around each part`, shape_rc: task.shape_rc, spacing_rc_mm: task.spacing_rc_mm,
-      before: task.before ?? 0, after: task.after ?? 0, picture: (offset) => this._slices.picture(task, offset),
-    };
-    await this.editor.show(slice, boxes);
+    await this.editor.show(this._sliceOf(task, `${object.name}: draw a box around each part`), boxes);
     if (this._shown !== task) return;
     this._clock.start();
     this._busy = false;
@@ -152,12 +148,6 @@ export class Annotate {
     const over = this._practiced;
     this._practiced = false;
     return over ? "Practice is over. From now on your answers count." : "";
-  }
-
-  _setNotice(text) {
-    this._notice.textContent = text;
-    this._notice.hidden = !text;
-    if (text) say(text);
   }
 
   _showLeft({ left, done }) {
@@ -194,16 +184,8 @@ export class Annotate {
   async _save(kind) {
     const task = this._shown;
     if (!task || this._busy || this._work.hidden) return;
-    if (this.editor.offset) {
-      await this.editor.neighbor(-this.editor.offset);
-      this._setNotice("You were at a neighbor. This is your slice: answer for this one.");
-      return;
-    }
-    const boxes = kind === "box" ? this.editor.boxes : [];
-    if (kind === "box" && !boxes.length) {
-      this._setNotice("Draw a box first. Is nothing there? Then press \u201cNot on this slice\u201d.");
-      return;
-    }
+    const boxes = this._boxesFor(kind, UNANSWERABLE);
+    if (!boxes) return;
     this._busy = true;
     this._showButtons();
     this.editor.editable = false; // it is answered; what is drawn from here on belongs to the next slice
@@ -306,12 +288,6 @@ export class Annotate {
     addEventListener("online", once);
     if (problem.passes) timer = setTimeout(once, 1000 * (problem.waitSeconds ?? 5));
     title.focus();
-  }
-
-  _instead(...content) {
-    this._work.hidden = true;
-    this._end.hidden = false;
-    this._end.replaceChildren(...content);
   }
 }
 

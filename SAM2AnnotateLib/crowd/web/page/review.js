@@ -1,18 +1,21 @@
 // The reviewer's queue: slices that people disagree about, most doubtful first, each with why and with a proposal.
 
+import { Asking } from "./asking.js";
 import { sameBoxes } from "./boxes.js";
 import { newId } from "./clock.js";
 import { keys } from "./dialogs.js";
 import { Editor } from "./editor.js";
-import { button, counted, make, say } from "./elements.js";
-import { Slices } from "./slices.js";
+import { button, counted, make } from "./elements.js";
 
 const LOADED = 20;
+const UNDECIDABLE = {
+  atNeighbor: "You were at a neighbor. This is the slice in question: decide for this one.",
+  noBox: "There is no box. Draw one, or press \u201cNot on this slice\u201d.",
+};
 
-export class Review {
+export class Review extends Asking {
   constructor(app) {
-    this.app = app;
-    this._slices = new Slices(app.api);
+    super(app);
     this._items = [];
     this._skipped = new Set();
     this._decided = new Set();
@@ -26,18 +29,12 @@ export class Review {
     await this._next();
   }
 
-  close() {
-    this.editor.close();
-    this._slices.close();
-  }
-
   _build() {
     this._title = make("h1", { tabindex: "-1" });
     this._where = make("p", { class: "sentence" });
     this._reasons = make("ul", { class: "reasons" });
     this._doubt = make("p", { class: "doubt" });
     this._proposal = make("p", {});
-    this._notice = make("p", { class: "notice", hidden: true });
     this._showOutline = make("input", { type: "checkbox", checked: true, on: { change: () => this._layers() } });
     this._outlineLabel = make("label", { class: "check" }, this._showOutline, make("span", {}, "Show the proposed outline"));
     this._acceptButton = button("Accept", () => void this._accept(), { class: "main" });
@@ -55,7 +52,6 @@ export class Review {
         this._count, make("div", { class: "row" }, button("Keys", () => void keys(), { class: "quiet" })), this.editor.list,
       ),
     );
-    this._end = make("div", { class: "narrow end", hidden: true });
     this.element = make("main", { class: "annotate review" }, this._work, this._end);
   }
 
@@ -87,8 +83,7 @@ export class Review {
 
   async _show(item) {
     this._item = item;
-    this._end.hidden = true;
-    this._work.hidden = false;
+    this._showWork();
     const object = this.app.project.objects.find((one) => one.key === item.object) ?? { name: item.object };
     const draft = await this.app.store.draft(item.id).catch(() => null);
     this._title.textContent = object.name;
@@ -101,11 +96,7 @@ export class Review {
     this._outlineLabel.hidden = !item.outline?.length;
     const open = this._items.filter((one) => this._isOpen(one)).length;
     this._count.textContent = `${open < LOADED ? counted(open, "slice") : `${open} slices or more`} to review`;
-    const slice = {
-      label: `${object.name}: proposal to review`, shape_rc: item.shape_rc, spacing_rc_mm: item.spacing_rc_mm,
-      before: item.before ?? 0, after: item.after ?? 0, picture: (offset) => this._slices.picture(item, offset),
-    };
-    await this.editor.show(slice, draft?.boxes_rc ?? item.boxes_rc);
+    await this.editor.show(this._sliceOf(item, `${object.name}: proposal to review`), draft?.boxes_rc ?? item.boxes_rc);
     if (this._item !== item) return;
     this._layers();
     this._busy = false;
@@ -133,12 +124,6 @@ export class Review {
     this._acceptButton.textContent = asProposed ? accept : "Save my boxes";
   }
 
-  _setNotice(text) {
-    this._notice.textContent = text;
-    this._notice.hidden = !text;
-    if (text) say(text);
-  }
-
   /** The boxes as they are. Where none is proposed and none is drawn: that it is not on this slice, as proposed. */
   async _accept() {
     const nothing = !this.editor.boxes.length && !this._item?.boxes_rc.length;
@@ -148,16 +133,8 @@ export class Review {
   async _decide(kind) {
     const item = this._item;
     if (!item || this._busy || this._work.hidden) return;
-    if (this.editor.offset) {
-      await this.editor.neighbor(-this.editor.offset);
-      this._setNotice("You were at a neighbor. This is the slice in question: decide for this one.");
-      return;
-    }
-    const boxes = kind === "box" ? this.editor.boxes : [];
-    if (kind === "box" && !boxes.length) {
-      this._setNotice("There is no box. Draw one, or press \u201cNot on this slice\u201d.");
-      return;
-    }
+    const boxes = this._boxesFor(kind, UNDECIDABLE);
+    if (!boxes) return;
     this._item = null;
     this._busy = true;
     this._showButtons();
@@ -182,11 +159,5 @@ export class Review {
     }, { class: "main" });
     this._instead(title, make("p", {}, "The queue is filled when the owner computes the consensus."), again);
     title.focus();
-  }
-
-  _instead(...content) {
-    this._work.hidden = true;
-    this._end.hidden = false;
-    this._end.replaceChildren(...content);
   }
 }
