@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session, joinedload
 
 from ...errors import InputError
@@ -84,8 +84,8 @@ def _saved(turn: AssignmentRow, rounds: int, again: bool = False) -> Saved:
     return Saved(turn_from(turn), rounds, turn.state == "answered", None if known is None else boxes_from_lists(known), again)
 
 
-def all_answers(session: Session, project_id: int, aside: bool, every_round: bool) -> list[Answer]:
-    """Answers in the order in which their tasks lie in the project and people first came to them."""
+def all_answers(session: Session, project_id: int, aside: bool, every_round: bool, tasks: Collection[Task] | None = None) -> list[Answer]:
+    """Answers, of these tasks or of all, in the order in which their tasks lie in the project and people first came to them."""
     query = (
         select(AnswerRow, PersonRow.pseudonym, AssignmentRow.id, TaskRow)
         .join(AssignmentRow, AssignmentRow.id == AnswerRow.assignment_id)
@@ -94,6 +94,9 @@ def all_answers(session: Session, project_id: int, aside: bool, every_round: boo
         .where(TaskRow.project_id == project_id, AssignmentRow.state.in_(("answered", "aside") if aside else ("answered",)))
         .order_by(TaskRow.volume, TaskRow.object, TaskRow.position, AssignmentRow.id, AnswerRow.round)
     )
+    if tasks is not None:
+        place = tuple_(TaskRow.volume, TaskRow.object, TaskRow.position)
+        query = query.where(place.in_([(one.volume, one.object, one.position) for one in tasks]))
     found: dict[tuple[int, int], Answer] = {}
     for row, pseudonym, turn_id, task in session.execute(query):
         found[turn_id, row.round if every_round else 0] = answer_from(row, pseudonym, task)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -343,19 +343,20 @@ class CrowdRecords:
             member = self._member(session, person.id, row.task.project_id)
             return None if member is None else (member, turn_from(row))
 
-    def answers(self, project: str, aside: bool = False, every_round: bool = False) -> list[Answer]:
+    def answers(self, project: str, aside: bool = False, every_round: bool = False, tasks: Collection[Task] | None = None) -> list[Answer]:
         """Answers of a project under pseudonyms, sorted by task.
 
         Args:
             project: its key.
             aside: those too that came when enough others had answered.
             every_round: all that a person said about a task, not the last alone.
+            tasks: to these alone.
 
         Raises:
             InputError: if there is no project of this key.
         """
         with self.database.read() as session:
-            return answers.all_answers(session, answers.project_row(session, project).id, aside, every_round)
+            return answers.all_answers(session, answers.project_row(session, project).id, aside, every_round, tasks)
 
     def gold_answers(self, project: str) -> dict[Task, GoldAnswer]:
         """Known answers of a project, those of the training round too. Raises InputError if there is no project of this key."""

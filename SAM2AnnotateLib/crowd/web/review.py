@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from ..answers import Answer, Task
 from ..records import ReviewItem
 from ..records.projects import boxes_to_lists
 from .calls import Call, Reply, boxes_from
 from .gate import Visitor
 from .problems import not_allowed, not_there
 from .service import Served
-from .work import picture, slice_json
+from .work import answer_json, picture, slice_json
 
 
 def queue(call: Call) -> Reply:
-    """``GET /api/projects/{id}/review?limit=``: most doubtful first."""
+    """``GET /api/projects/{id}/review?limit=``: most doubtful first, each with what everybody said, under pseudonyms."""
     _, served, _ = call.member("reviewer")
-    items = call.service.records.review_queue(served.project.key, call.whole("limit", 20, 1, 200))
-    return Reply([_item(served, one) for one in items if _is_there(served, one)])
+    records, key = call.service.records, served.project.key
+    items = [one for one in records.review_queue(key, call.whole("limit", 20, 1, 200)) if _is_there(served, one)]
+    tasks = [one.doubtful.task for one in items]
+    said: dict[Task, list[Answer]] = {task: [] for task in tasks}
+    for answer in records.answers(key, tasks=tasks):
+        said[answer.task].append(answer)
+    return Reply([_item(served, one, said[one.doubtful.task]) for one in items])
 
 
 def decide(call: Call) -> Reply:
@@ -50,7 +56,7 @@ def _is_there(served: Served, item: ReviewItem) -> bool:
     return any(one.key == item.doubtful.task.volume for one in served.project.volumes)
 
 
-def _item(served: Served, item: ReviewItem) -> dict:
+def _item(served: Served, item: ReviewItem, said: list[Answer]) -> dict:
     doubtful = item.doubtful
     return {
         "id": item.id,
@@ -61,5 +67,6 @@ def _item(served: Served, item: ReviewItem) -> dict:
         "doubt": round(doubtful.doubt, 4),
         "reasons": list(doubtful.reasons),
         "boxes_rc": boxes_to_lists(doubtful.boxes_rc),
+        "answers": [{"person": one.person, **answer_json(one)} for one in sorted(said, key=lambda one: one.person)],
         "outline": None if doubtful.outline is None else [[list(point) for point in line] for line in doubtful.outline],
     }

@@ -181,6 +181,25 @@ def test_a_reviewer_decides_and_an_owner_invites(house):
     assert status.json()["wanted"] == 24 and "Ria" not in status.text and people[0]["person"] in status.text
 
 
+def test_a_reviewer_sees_what_everybody_said_under_pseudonyms(quick_house):
+    drawn = {"Anna": [[1, 5, 2, 9]], "Ben": [[2, 6, 2, 9], [8, 9, 8, 9]]}
+    for name, boxes in drawn.items():
+        person = quick_house.person(name)
+        while "task" in (given := person.next()):
+            person.answer(given["task"]["id"])
+            person.answer(given["task"]["id"], "box", boxes)  # the last one counts
+    first, second, *_ = (one for one in quick_house.projects[0].tasks() if one.volume == "p0")
+    quick_house.records.set_doubtful("one", [Doubtful(first, 0.75), Doubtful(second, 0.5)])
+    ria = quick_house.person("Ria", "reviewer")
+    items = ria.get(f"/api/projects/{ria.project}/review").json()
+    pseudonyms = {one.person.name: one.person.pseudonym for one in quick_house.records.members("one")}
+    for item in items:
+        assert all(set(one) == {"person", "kind", "boxes_rc", "answered"} for one in item["answers"])
+        said = {one["person"]: (one["kind"], one["boxes_rc"]) for one in item["answers"]}
+        assert said == {pseudonyms[name]: ("box", boxes) for name, boxes in drawn.items()} and list(said) == sorted(said)
+    assert len(items) == 2 and not any(name in ria.seen[-1].text for name in drawn)
+
+
 def test_an_owner_revokes_an_invite(quick_house):
     owner = quick_house.person("Otto", "owner")
     invites = f"/api/projects/{owner.project}/invites"

@@ -82,6 +82,17 @@ def test_answers_are_only_added_and_the_last_counts(records, project, anna):
     assert [one.kind for one in records.answers("balls", every_round=True)] == ["box", "absent", "box"]
 
 
+def test_answers_to_some_tasks_are_those_of_all_that_are_to_them(records, project, anna):
+    for person in (anna, records.add_member("balls", "Ben")):
+        for seed in range(5):
+            records.save_answer(person, a_turn(records, project, person, seed=seed).id, "box", [BOX])
+    every = records.answers("balls")
+    wanted = {one.task for one in every[::3]}
+    some = records.answers("balls", tasks=wanted)
+    assert some == [one for one in every if one.task in wanted] and 0 < len(some) < len(every)
+    assert records.answers("balls", tasks=[]) == [] and records.answers("balls", tasks=[Task("p0", "other", 1)]) == []
+
+
 def test_the_same_client_s_id_saves_once(records, project, anna):
     turn = a_turn(records, project, anna)
     first = records.save_answer(anna, turn.id, "box", [BOX], client_id="client-1", now=NOW)

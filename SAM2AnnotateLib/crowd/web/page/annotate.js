@@ -1,6 +1,6 @@
 // One slice after the other: what is asked, the picture, the answer. Every answer goes to the outbox at once; the next slice is loaded ahead.
 
-import { Asking } from "./asking.js";
+import { answerInWords, Asking } from "./asking.js";
 import { Clock, newId } from "./clock.js";
 import { keys } from "./dialogs.js";
 import { Editor } from "./editor.js";
@@ -139,10 +139,7 @@ export class Annotate extends Asking {
   }
 
   _noticeOf(task, back, said, draft) {
-    if (back) {
-      const what = { box: counted(said?.boxes_rc?.length ?? 0, "box", "boxes"), absent: "not on this slice", unsure: "not sure" }[said?.kind];
-      return `You answered this slice: ${what}. Change it and save, or go on.`;
-    }
+    if (back) return `You answered this slice: ${answerInWords(said)}. Change it and save, or go on.`;
     if (draft?.boxes_rc?.length) return "Not saved yet: the boxes that you drew before.";
     if (task.training) return "Practice: you are told how it went.";
     const over = this._practiced;

@@ -1,7 +1,12 @@
 // What both views that ask about a slice share: the notice above it, what is shown instead of it, and when it can be answered.
 
-import { make, say } from "./elements.js";
+import { counted, make, say } from "./elements.js";
 import { Slices } from "./slices.js";
+
+/** "2 boxes", "not on this slice", "not sure". */
+export function answerInWords({ kind, boxes_rc }) {
+  return { box: counted(boxes_rc?.length ?? 0, "box", "boxes"), absent: "not on this slice", unsure: "not sure" }[kind];
+}
 
 export class Asking {
   /** Whoever extends it makes `editor` and `_work`, which holds everything that belongs to a slice. */

@@ -83,17 +83,17 @@ export class Editor {
    * @param slice {label, shape_rc, spacing_rc_mm, before, after, picture(offset): promise of a URL}
    * @param boxes to begin with
    */
-  async show(slice, boxes, { known = [], outlines = [], keepView = true } = {}) {
+  async show(slice, boxes) {
     this._gestures.cancel();
     this._slice = slice;
     this._editable = true;
     this.offset = 0;
-    Object.assign(this.stage, { known, outlines, boxes: [], selected: -1, half: null, note: "" });
+    Object.assign(this.stage, { known: [], outlines: [], people: [], boxes: [], selected: -1, half: null, note: "" });
     this.stage.element.setAttribute("aria-label", slice.label);
     this.stage.element.setAttribute("aria-busy", "true");
     const url = await slice.picture(0);
     if (this._slice !== slice) return;
-    await this.stage.show(url, slice.shape_rc, slice.spacing_rc_mm, keepView);
+    await this.stage.show(url, slice.shape_rc, slice.spacing_rc_mm);
     if (this._slice !== slice) return;
     this.stage.element.removeAttribute("aria-busy");
     this._history = new History(boxes.filter((box) => isBox(box, slice.shape_rc)));
@@ -101,9 +101,9 @@ export class Editor {
     this._showState();
   }
 
-  /** What lies under the boxes: those that are known, and outlines. */
-  layers({ known = this.stage.known, outlines = this.stage.outlines }) {
-    Object.assign(this.stage, { known, outlines });
+  /** What lies under the boxes: those that are known, outlines, and people's own boxes ({box, number of the person}). */
+  layers({ known = this.stage.known, outlines = this.stage.outlines, people = this.stage.people }) {
+    Object.assign(this.stage, { known, outlines, people });
     this.stage.refresh();
   }
 
@@ -127,7 +127,7 @@ export class Editor {
     try {
       const url = await slice.picture(offset);
       if (this._slice !== slice || this.offset !== offset) return;
-      await this.stage.show(url, slice.shape_rc, slice.spacing_rc_mm, true);
+      await this.stage.show(url, slice.shape_rc, slice.spacing_rc_mm);
     } catch (problem) {
       if (this._slice === slice) say(`This slice cannot be shown. ${problem.message}`);
       if (this._slice === slice && offset !== 0) return this.neighbor(-offset);

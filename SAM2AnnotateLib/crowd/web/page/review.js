@@ -1,6 +1,6 @@
 // The reviewer's queue: slices that people disagree about, most doubtful first, each with why and with a proposal.
 
-import { Asking } from "./asking.js";
+import { answerInWords, Asking } from "./asking.js";
 import { sameBoxes } from "./boxes.js";
 import { newId } from "./clock.js";
 import { keys } from "./dialogs.js";
@@ -37,6 +37,10 @@ export class Review extends Asking {
     this._proposal = make("p", {});
     this._showOutline = make("input", { type: "checkbox", checked: true, on: { change: () => this._layers() } });
     this._outlineLabel = make("label", { class: "check" }, this._showOutline, make("span", {}, "Show the proposed outline"));
+    this._showPeople = make("input", { type: "checkbox", on: { change: () => this._layers() } });
+    this._said = make("ol", { class: "said" });
+    this._people = make("section", {}, make("h2", {}, "What people said"), this._said,
+      make("label", { class: "check" }, this._showPeople, make("span", {}, "Show each person\u2019s boxes")));
     this._acceptButton = button("Accept", () => void this._accept(), { class: "main" });
     this._absentButton = button("Not on this slice", () => void this._decide("absent"));
     this._laterButton = button("Leave for later", () => this._skip(), {});
@@ -49,6 +53,7 @@ export class Review extends Asking {
       make(
         "div", { class: "side" }, answers,
         make("section", { class: "why" }, make("h2", {}, "Why it is here"), this._doubt, this._reasons, this._proposal, this._outlineLabel),
+        this._people,
         this._count, make("div", { class: "row" }, button("Keys", () => void keys(), { class: "quiet" })), this.editor.list,
       ),
     );
@@ -90,8 +95,9 @@ export class Review extends Asking {
     this._where.textContent = `Volume ${item.volume}, slice ${item.slice}`;
     this._doubt.textContent = `Doubt: ${Math.round(100 * item.doubt)} %`;
     this._reasons.replaceChildren(...item.reasons.map((reason) => make("li", {}, reason)));
-    const proposed = item.boxes_rc.length ? counted(item.boxes_rc.length, "box", "boxes") : "not on this slice";
-    this._proposal.textContent = `Proposed: ${proposed}.`;
+    this._proposal.textContent = `Proposed: ${answerInWords({ kind: item.boxes_rc.length ? "box" : "absent", boxes_rc: item.boxes_rc })}.`;
+    this._said.replaceChildren(...item.answers.map((answer) => make("li", {}, `${answer.person}: ${answerInWords(answer)}`)));
+    this._people.hidden = !item.answers.length;
     this._setNotice(draft ? "Not saved yet: the boxes that you drew before." : "");
     this._outlineLabel.hidden = !item.outline?.length;
     const open = this._items.filter((one) => this._isOpen(one)).length;
@@ -106,7 +112,9 @@ export class Review extends Asking {
 
   _layers() {
     if (!this._item) return;
-    this.editor.layers({ outlines: this._showOutline.checked ? (this._item.outline ?? []) : [] });
+    const { outline, answers } = this._item;
+    const people = answers.flatMap(({ boxes_rc }, at) => boxes_rc.map((box) => ({ box, number: at + 1 })));
+    this.editor.layers({ outlines: this._showOutline.checked ? (outline ?? []) : [], people: this._showPeople.checked ? people : [] });
   }
 
   _drawn(boxes) {

@@ -3,6 +3,7 @@
 import { draw, make } from "./elements.js";
 import { View } from "./view.js";
 
+const NUMBER_PX = 14; // what a person's number takes
 const SHARP_FROM = 3; // CSS pixels: from this size on, a pixel of the slice is shown as the square that it is
 
 /** Places on the screen where a box is taken to change its size. On a small box they lie outside, so that its middle is left for moving. */
@@ -35,6 +36,7 @@ export class Stage {
     this.hidden = -1;
     this.known = [];
     this.outlines = [];
+    this.people = [];
     this.editable = true;
     this.reach = matchMedia("(pointer: coarse)").matches ? 22 : 9;
     this._watch = new ResizeObserver(() => this._fill());
@@ -46,14 +48,14 @@ export class Stage {
     this.slice.removeAttribute("src"); // its address will be given back, and it may still be loading
   }
 
-  /** Show a slice. What is seen of it stays if the slice before had the same shape and `keepView` is set. */
-  async show(url, shape_rc, spacing_rc_mm, keepView = false) {
+  /** Show a slice. What is seen of it stays if the slice before had the same shape. */
+  async show(url, shape_rc, spacing_rc_mm) {
     this.slice.src = url;
     await this.slice.decode().catch(() => {
       if (this.slice.src === url) throw new Error("The picture cannot be shown.");
     });
     const same = this.view && String(this.view.shape) === String(shape_rc) && String(this.view.spacing) === String(spacing_rc_mm);
-    if (!(keepView && same)) this.view = new View(shape_rc, spacing_rc_mm, this.size);
+    if (!same) this.view = new View(shape_rc, spacing_rc_mm, this.size);
     this.refresh();
   }
 
@@ -89,6 +91,7 @@ export class Stage {
     this.marks.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.marks.replaceChildren(...this.outlines.map((line) => this._outline(line)), ...this.known.map((box) => this._rectangle(box, "known")));
     if (!this.banner.hidden) return;
+    this.marks.append(...this.people.map((one) => this._numbered(one)));
     this.boxes.forEach((box, at) => {
       if (at !== this.hidden) this.marks.append(this._rectangle(box, at === this.selected && !this.half ? "box selected" : "box"));
     });
@@ -106,6 +109,14 @@ export class Stage {
     const [right, bottom] = this.view.toScreen([box[1], box[3]]);
     const place = { x, y, width: right - x, height: bottom - y };
     return draw("g", { class: name }, draw("rect", { class: "edge", ...place }), draw("rect", { class: "line", ...place }));
+  }
+
+  /** A person's box with their number. Each number has a place of its own, so that boxes that lie on each other can be told apart. */
+  _numbered({ box, number }) {
+    const shown = this._rectangle(box, "person");
+    const [left, top] = this.view.toScreen([box[0], box[2]]);
+    shown.append(draw("text", { x: left + 3 + NUMBER_PX * (number - 1), y: Math.max(top - 4, NUMBER_PX) }, String(number)));
+    return shown;
   }
 
   _outline(line) {

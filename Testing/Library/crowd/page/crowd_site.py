@@ -13,11 +13,14 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from processes import started
 
 from SAM2AnnotateLib.crowd.answers import Task
+from SAM2AnnotateLib.crowd.assignment import next_task
 from SAM2AnnotateLib.crowd.project import CrowdProject, read_project
 from SAM2AnnotateLib.crowd.records import CrowdRecords, Doubtful, Passwords, Person
+from SAM2AnnotateLib.crowd.records.columns import utc_now
 from SAM2AnnotateLib.geometry import Box2D
 
 SAMPLE = Path(__file__).resolve().parents[4] / "SAM2AnnotateLib" / "sample_data" / "ct_sarcoma_003"
@@ -180,6 +183,19 @@ class CrowdSite:
         told = page.context.request.post(address, data={"have": []}, headers={"X-CSRF-Token": csrf}).json()
         _, turn = self.records.turn(self._people[page.context.person], told["task"]["id"])
         return _lists(self.records.gold_answers(self.practice.key)[turn.task].boxes_rc)
+
+    def let_all_say(self, answers: list[tuple[str, list[list[int]]]], number: int) -> list[str]:
+        """New people, each with one of these answers to a slice of the project without practice; their pseudonyms."""
+        pseudonyms = []
+        for kind, boxes in answers:
+            person = self._people[self.account("annotator")[0]]
+            rng, wanted = np.random.default_rng(0), self.plain.volume("thigh").positions[number]
+            have: list[str] = []
+            while (given := next_task(self.records, self.plain, person, utc_now(), rng, have)).turn.task.position != wanted:
+                have.append(given.id)
+            self.records.save_answer(person, given.id, kind, [Box2D(*box) for box in boxes])
+            pseudonyms.append(person.pseudonym)
+        return pseudonyms
 
     def fill_review_queue(self) -> list[list[list[int]]]:
         """Four doubtful slices; returns their proposals, most doubtful first."""

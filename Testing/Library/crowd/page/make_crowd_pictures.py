@@ -117,6 +117,7 @@ def take(demo: Demo) -> None:
         page.get_by_role("button", name="Leave for later").click()
         page.wait_for_timeout(500)
         wait_for_slice(page)
+    page.get_by_label("Show each person\u2019s boxes").check()
     save(page, "review")
 
     page = demo.page("owner", "status")

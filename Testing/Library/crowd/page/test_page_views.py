@@ -178,6 +178,43 @@ def test_a_reviewer_accepts_that_it_is_not_on_the_slice_or_draws_it(crowd, site)
     assert site.decisions(site.practice) == [("absent", []), ("box", [drawn]), ("absent", []), ("box", [kept_box]), ("absent", [])]
 
 
+def test_a_reviewer_looks_at_each_person_s_boxes(crowd, site):
+    drawn, proposal, next_proposal = [[22, 41, 30, 61], [50, 60, 10, 20]], [[21, 40, 30, 60]], [[5, 9, 5, 9]]
+    people = site.let_all_say([("box", [[20, 40, 30, 60]]), ("box", drawn), ("absent", []), ("unsure", [])], number=5)
+    site.propose(site.plain, [proposal, next_proposal], skipped=5)
+    page = crowd.page("reviewer", "review")
+    picture = wait_for_slice_with(page, proposal)
+    said = page.locator(".said li").all_text_contents()  # people of other tests may be among them
+    words = ("1 box", "2 boxes", "not on this slice", "not sure")
+    assert {f"{who}: {what}" for who, what in zip(people, words, strict=True)} <= set(said) and said == sorted(said)
+    boxes = [number for number, line in enumerate(said, start=1) for _ in range(int(line.split()[1]) if "box" in line else 0)]
+    assert len(boxes) >= 3
+    shown, numbers = page.locator(".marks .person .line"), page.locator(".marks .person text")
+    expect(shown).to_have_count(0)  # at first one looks for oneself
+    assert violations(page) == []
+    page.get_by_label("Show each person\u2019s boxes").check()
+    expect(shown).to_have_count(len(boxes))
+    assert numbers.all_text_contents() == [str(number) for number in boxes]
+    assert violations(page) == []
+    places = [tuple(one.get_attribute(side) for side in ("x", "y", "width", "height")) for one in shown.all()]
+    left, top, *_ = page.locator(".marks").bounding_box().values()
+    for box in drawn:
+        (x, y), (right, bottom) = picture.at(box[0], box[2]), picture.at(box[1], box[3])
+        wanted = (x - left, y - top, right - x, bottom - y)
+        assert any(max(abs(float(a) - b) for a, b in zip(place, wanted, strict=True)) < 0.5 for place in places), (places, wanted)
+    page.locator(".stage").focus()
+    page.keyboard.press(".")
+    expect(page.locator("p.banner")).to_be_visible()
+    expect(shown).to_have_count(0)  # they are not boxes of that slice
+    page.keyboard.press(",")
+    expect(shown).to_have_count(len(boxes))
+    assert boxes_of(page) == proposal
+    page.get_by_role("button", name="Leave for later").click()
+    wait_for_slice_with(page, next_proposal)
+    there = page.locator(".said li").all_text_contents()
+    expect(shown).to_have_count(sum(int(line.split()[1]) for line in there if "box" in line))
+
+
 def test_nothing_is_decided_for_a_slice_that_is_not_shown_yet(crowd, site):
     before, first, second = len(site.decisions(site.practice)), [[20, 40, 30, 60]], [[50, 70, 80, 99]]
     site.propose(site.practice, [first, second], skipped=5)
