@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from .options import LearningOptions, LearningOutcome
 from .shares import ALL, HALF, NOTHING, PROMPTED_KINDS, PairedScore, mean_of, paired_scores, share_for
 
 _MOST_FOLDS = 3
+_OPEN_SLICES_STAY = "That is too little to propose open slices anew by: they stay as they are; new boxes and clicks are answered better."
 _FEWEST_STEPS = 2
 # Of many slices, some are held out once, until so much of the budget is used; then the same learning goes on with all.
 _ONE_TURN_SHARE = 0.6
@@ -80,6 +82,7 @@ def learn(
     present = [one for one in slices if one.holds_object]
     require_enough(len(present), options.hold_out)
     several = any(not same_volume(one, present[0]) for one in present)
+    is_whole = several or not _has_open_slices(slices)
     folds = parts_to_hold_out(present, _MOST_FOLDS) if several else []  # of several volumes the last one, all of it
     if len(slices) > _MOST_SLICES:
         slices = thinned(slices, _MOST_SLICES)
@@ -146,8 +149,19 @@ def learn(
     if not serves:
         return LearningOutcome(None, before, after, 0, school.seconds, len(present), volumes, text)
     tensors, steps = yield from school.run(slices, school.last_until)
-    adapter = Adapter(tensors, _card(engine, slices, size_mm, object_name, terminology, options, serves, before, after, blend))
+    card = _card(engine, slices, size_mm, object_name, terminology, options, serves, before, after, blend)
+    in_passes = is_whole or not before or card.is_clearly_better
+    adapter = Adapter(tensors, card if in_passes else replace(card, in_passes=False))
+    if not in_passes:
+        text = f"{text} {_OPEN_SLICES_STAY}"
     return LearningOutcome(adapter, before, after, steps, school.seconds, len(present), volumes, text)
+
+
+def _has_open_slices(slices: Sequence[AnnotatedSlice]) -> bool:
+    """Whether a volume's extent is known, and slices of it are not among these."""
+    known = {one.position for one in slices}
+    extents = [one.extent for one in slices if one.extent is not None]
+    return any(position not in known for extent in extents for position in extent.indices)
 
 
 def require_enough(count: int, hold_out: bool = True) -> None:

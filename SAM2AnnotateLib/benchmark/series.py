@@ -18,18 +18,15 @@ import numpy as np
 
 from ..adaptation import LearningOptions, LearningOutcome
 from ..atomic_files import write_text_atomically
-from ..engine import SegmentationEngine, load_engine
-from ..errors import InputError
-from ..simulated_learning import SeriesCase, annotate_series, annotate_with_learning
+from ..engine import load_engine
+from ..simulated_learning import SeriesCase, annotate_series
 from ..simulation.acceptance import Acceptance
-from ..simulation.bench import Bench
 from ..simulation.embedding_files import EmbeddingFiles
-from ..simulation.objects import StackedTruth, truth_objects
-from ..simulation.reader import MaskMemory, ReaderRules
 from ..simulation.simulate import simulate
 from ..simulation.workflow import Workflow
 from ..statistics import wilcoxon_signed_rank
-from ..volume_io import read_volume, resample_nearest
+from .inside import add_arguments, measured
+from .series_cases import found_cases, series_case
 
 RULE, WAY = Acceptance(dsc=0.8), Workflow("box and memory")
 _FIRST_COUNTED = 3
@@ -59,38 +56,6 @@ class SeriesRow:
     dsc_learning: float
     serves: tuple[str, ...]
     cpu_seconds: float
-
-
-def found_cases(folder: Path, pattern: str) -> list[tuple[str, Path, Path]]:
-    """(name, image, label map) of the cases in a folder, by name. Raises InputError if there are none."""
-    if (folder / "images").is_dir():
-        found = [(file.name.split(".")[0], file, folder / "labels" / file.name) for file in (folder / "images").glob(pattern)]
-    else:
-        one = [(case, sorted(case.glob("image.*")), sorted(case.glob("label.*"))) for case in folder.glob(pattern)]
-        found = [(case.name, images[0], labels[0]) for case, images, labels in one if images and labels]
-    if not found:
-        raise InputError(f"'{folder}' holds no case '{pattern}': expected images/ and labels/, or folders with image.* and label.*.")
-    return sorted(found)
-
-
-def series_case(
-    named: tuple[str, Path, Path],
-    engine: SegmentationEngine,
-    number: int,
-    values: Sequence[int] = (),
-    axis: str = "k",
-    window: str = "auto",
-    files: EmbeddingFiles | None = None,
-) -> SeriesCase:
-    """A case, its object made of these label values, or of all that are not 0."""
-    name, image, label = named
-    volume = read_volume(image)
-    labels = resample_nearest(read_volume(label), volume.grid).array_kji
-    mask = np.isin(labels, values) if values else labels > 0
-    (one,), _ = truth_objects(mask.astype(np.uint8), [1], separate=False)
-    bench = Bench(volume, engine, axis, window, files)
-    memory = MaskMemory(StackedTruth.of(one, bench.stack), bench.stack.frame_spacing_rc_mm, ReaderRules())
-    return SeriesCase(name, bench, memory, lambda: np.random.default_rng([number]))
 
 
 def series_rows(
@@ -135,26 +100,6 @@ def summary_of(rows: Sequence[SeriesRow]) -> str:
     )
 
 
-def inside_line(
-    case: SeriesCase, options: LearningOptions, learn_after: Sequence[int] = (3, 5), rule: Acceptance = RULE
-) -> tuple[str, list[tuple[float, ...]]]:
-    """A volume with learning inside it against never: rows of a table, and (DSC before, after, accepted before, after) of each moment."""
-    counts = []
-    for how in (None, options):
-        done = annotate_with_learning(case, WAY, rule, how, learn_after)
-        case.bench.engine.forget()
-        counts.append(done.corrected)
-    moments: list[tuple[float, ...]] = [
-        (one.memory_dsc, one.learned_dsc, one.memory_accepted, one.learned_accepted, one.open_slices, one.corrections)
-        for one in done.moments
-    ]
-    told = "; ".join(
-        f"after {m[5]}: {m[4]} open, DSC {m[0]:.3f} -> {m[1]:.3f}, accepted {100 * m[2]:.0f} -> {100 * m[3]:.0f} %" for m in moments
-    )
-    total = len(case.memory.truth.extent)
-    return f"| {case.name} | {total} | {counts[0]} | {counts[1]} | {told or 'never so many corrections'} |", moments
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -175,7 +120,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add("--steps", type=int, default=400, help="of each learning (default: 400)")
     add("--seed", type=int, default=0)
-    add("--inside", action="store_true", help="learn inside each volume instead, after the 3rd and the 5th correction")
+    add("--inside", action="store_true", help="learn inside each volume instead, as benchmark.inside does")
+    add_arguments(parser)
     add("--checkpoint", default="bundled")
     add("--embeddings", type=Path, metavar="FOLDER", help="keep embeddings there, for the next time")
     add("--json", type=Path, help="write the rows")
@@ -190,7 +136,8 @@ def main(arguments: list[str] | None = None) -> int:
         return [series_case(named[n], engine, n, options.values, options.axis, options.window, files) for n in numbers]
 
     if options.inside:
-        _inside((case for number in order for case in cases([number])), how)
+        one_by_one = (case for number in order for case in cases([number]))
+        measured(one_by_one, how, Acceptance(dsc=options.accept), options.order, options.json, engine)
         return 0
     rows: list[SeriesRow] = []
     print(
@@ -210,18 +157,6 @@ def main(arguments: list[str] | None = None) -> int:
                 write_text_atomically(options.json, json.dumps(facts, indent=1) + "\n")
         print(summary_of(rows), flush=True)
     return 0
-
-
-def _inside(cases: Iterator[SeriesCase], how: LearningOptions) -> None:
-    print("| case | slices | corrected without | with learning | open slices before and after learning |\n" + "|---" * 5 + "|")
-    seen: list[tuple[float, ...]] = []
-    for case in cases:
-        line, moments = inside_line(case, how)
-        seen += moments
-        print(line, flush=True)
-    if seen:
-        memory, learned, accepted, then = np.mean(seen, axis=0)[:4]
-        print(f"{len(seen)} times: DSC of open slices {memory:.3f} -> {learned:.3f}, accepted {100 * accepted:.1f} -> {100 * then:.1f} %")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ from .adapter_file import pack_tensors, unpack_tensors
 FORMAT_VERSION = 1
 # What is scored, and what an adapter may serve: a box, clicks alone, no prompt at all, and the memory of the slice beside.
 PROMPT_KINDS = ("box", "point", "none", "memory")
+# Mean DSC that boxes on held-out slices must gain. Where less was learned, the errors of a pass are other ones: `adaptation/README.md`.
+_CLEAR_GAIN = 0.1
 TRAINED_PARTS = ("decoder", "prompt_encoder")
 # More than any adapter of the models known here takes (hiera large: 16 MB).
 LARGEST_FILE_BYTES = 256 << 20
@@ -59,6 +61,7 @@ class AdapterCard:
         scores_before, scores_after: by kind of prompt, mean DSC of held-out slices with the model as it came, and after learning.
         created: ISO date.
         image_size: pixels per side that the model worked at; 0 if not known.
+        in_passes: whether passes from slice to slice take what was learned of the object's look on one slice.
 
     Raises:
         CheckpointError: if a field holds what it cannot.
@@ -83,6 +86,7 @@ class AdapterCard:
     scores_after: Mapping[str, float] = field(default_factory=dict)
     created: str = ""
     image_size: int = 0
+    in_passes: bool = True
 
     def __post_init__(self) -> None:
         for name in ("object_name", "base_sha256", "architecture", "window_name", "plane", "created"):
@@ -104,16 +108,27 @@ class AdapterCard:
             fits = isinstance(scores, Mapping) and all(k in PROMPT_KINDS and _is_number(v) and 0 <= v <= 1 for k, v in scores.items())
             _require(fits, f"'{name}' should hold DSC from 0 to 1 by kind of prompt")
             object.__setattr__(self, name, MappingProxyType(dict(scores)))
+        _require(isinstance(self.in_passes, bool), "'in_passes' should be true or false")
         blend: Any = self.blend
         fits = isinstance(blend, Mapping) and all(k in self.serves and _is_number(v) and 0 < v <= 1 for k, v in blend.items())
         _require(fits, "'blend' should hold shares above 0 and up to 1, by kinds of prompt that it serves")
         object.__setattr__(self, "blend", MappingProxyType(dict(blend)))
 
+    def gain(self, kind: str) -> float:
+        """By how much the mean DSC of held-out slices rose with this kind of prompt; 0 if it is not known."""
+        return self.scores_after[kind] - self.scores_before[kind] if {kind} <= self.scores_before.keys() & self.scores_after.keys() else 0.0
+
+    @property
+    def is_clearly_better(self) -> bool:
+        """Whether boxes on held-out slices gained much: then the model as it came lacked what was learned, and a pass has use for it."""
+        return self.gain("box") >= _CLEAR_GAIN
+
     def to_json(self) -> dict[str, Any]:
         """A plain dict that `from_json` reads back."""
         plain = {one.name: getattr(self, one.name) for one in fields(self)}
-        if not self.blend:  # as cards were before it came, so that their adapters keep their SHA-256
-            del plain["blend"]
+        for name, usual in (("blend", {}), ("in_passes", True)):  # as cards were before these came: their adapters keep their SHA-256
+            if plain[name] == usual:
+                del plain[name]
         return {
             name: dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
             for name, value in plain.items()

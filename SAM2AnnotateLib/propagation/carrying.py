@@ -107,13 +107,13 @@ class Carrying:
 
         With the old proposal goes the run from the slice that stands, told of the correction, as far as that can be trusted.
         """
-        standing = next(end for end in stretch.ends if end != drawn)
-        led = dict(self._run(drawn, [drawn], (*stretch.away_from(drawn), standing)))
+        standing, alone = next(end for end in stretch.ends if end != drawn), self._by_memory_alone(stretch)
+        led = dict(self._run(drawn, [drawn], (*stretch.away_from(drawn), standing), alone))
         trust = overlap(led.pop(standing).mask, self._known[standing].mask)
-        told = dict(self._run(standing, [standing, drawn], stretch.away_from(standing)))
+        told = dict(self._run(standing, [standing, drawn], stretch.away_from(standing), alone))
         old: dict[int, _Said] = {p: self._proposals[p] for p in stretch.positions if p in self._proposals}
         if len(old) < len(stretch.positions):
-            old = {**dict(self._run(standing, [standing], stretch.away_from(standing))), **old}
+            old = {**dict(self._run(standing, [standing], stretch.away_from(standing), alone)), **old}
         for position in stretch.away_from(drawn):
             share = trust * self._nearness(stretch, drawn, position) ** _FALL
             rest = trust**_TOLD
@@ -123,8 +123,8 @@ class Carrying:
     def _from_both(self, stretch: Stretch, shape_between: bool) -> Iterator[tuple[int, _Ways]]:
         """Each end leads where it is near, told of the other; with the shape between them, if a person drew both."""
         low, high = stretch.ends
-        # Between two slices that a person drew, the memory of both is better than what was learned of the object.
-        runs = {end: dict(self._run(end, [end, other], stretch.away_from(end), shape_between)) for end, other in ((low, high), (high, low))}
+        alone = shape_between or self._by_memory_alone(stretch)
+        runs = {end: dict(self._run(end, [end, other], stretch.away_from(end), alone)) for end, other in ((low, high), (high, low))}
         shape_share = self._shape_share(stretch) if shape_between else 0.0
         for position in stretch.positions:
             near = {end: self._nearness(stretch, end, position) for end in stretch.ends}
@@ -134,6 +134,12 @@ class Carrying:
                 nearest = runs[low if near[low] >= near[high] else high][position]
                 parts.append((shape_share, replace(nearest, mask=shape)))
             yield position, (parts, runs[low][position], runs[high][position])
+
+    def _by_memory_alone(self, stretch: Stretch) -> bool:
+        """Whether a person is done with both ends: then the memory of both is as good as what was learned of the object in one volume."""
+        adapter = self._encoder.engine.adapter
+        locked = all(self._known[end].prompt.final_mask is not None for end in stretch.ends)
+        return locked and (adapter is None or not adapter.serves("memory"))
 
     @staticmethod
     def _nearness(stretch: Stretch, end: int, position: int) -> float:

@@ -24,8 +24,11 @@ from .slice_encoder import SliceEncoder
 _MOST_GROWTHS_A_SLICE = 3
 # Clicks do not tell how large the object is. It is looked for on the whole slice first, and again in a crop of at most this share of that.
 _WORTH_A_CLOSER_LOOK = 0.7
-# A pass from a slice that a person is done with goes by the memory alone at first; what was learned counts in full so many slices on.
+# A pass from a slice that a person is done with goes by the memory alone at first; what was learned counts in full so many slices on, or
+# at once if it is clearly better.
 _MEMORY_LEADS = 8
+# So many slices on the memory is told of what both make together, if that is clearly better; farther on their errors would add up.
+_TOLD_FOR = 16
 # Where what was learned and what the memory carried overlap less than this, they speak of different things: then the memory is believed.
 _LEAST_AGREEMENT = 0.3
 
@@ -129,10 +132,14 @@ class GrowingView:
         else:
             mask, prediction = self._asked(lambda: self._stepped(position))
             mask, prediction = self._grown_for(mask, prediction, lambda: self._stepped_anew(position), marks)
-            self._recent.append((position, mask))
+            remembered = mask
             self._steps += 1
-            if adapter is not None and mask.any() and not self._by_memory_alone:
+            if adapter is not None and adapter.card.in_passes and mask.any() and not self._by_memory_alone:
                 mask, prediction = self._as_learned(position, mask, prediction)
+                if adapter.card.is_clearly_better and mask is not remembered and self._steps <= _TOLD_FOR:
+                    remembered = mask
+                    self._track.remember(position, self._encoder.embedding(position, self._crop), cut(mask, self._crop))
+            self._recent.append((position, remembered))
         self._said[position] = mask
         return self._seen(mask, prediction, started)
 
@@ -160,15 +167,17 @@ class GrowingView:
     def _as_learned(self, position: int, carried: np.ndarray, prediction: SlicePrediction) -> tuple[np.ndarray, SlicePrediction]:
         """The mean of what the memory carried here, what the adapter makes of a box around it, and what it finds without a prompt.
 
-        Each is left out where the adapter does not serve it, or where it speaks of something else. The memory goes on as it came.
+        Each is left out where the adapter does not serve it, or where it speaks of something else. From a locked slice on nothing is found
+        without a prompt: the pass leads away from what was learned. What is clearly better counts from the first step.
         """
-        weight = min(1.0, (self._steps - 1) / _MEMORY_LEADS) if self._from_locked else 1.0
+        engine, said = self._encoder.engine, []
+        clear = engine.adapter is not None and engine.adapter.card.is_clearly_better
+        weight = min(1.0, (self._steps - 1) / _MEMORY_LEADS) if self._from_locked and not clear else 1.0
         if weight <= 0:
             return carried, prediction
-        engine, said = self._encoder.engine, []
         if engine.adapter is not None and engine.adapter.serves("box"):
             said.append(self._conditioned(position, SlicePrompt(box=Box2D.around(carried))))
-        if engine.adapter is not None and engine.adapter.serves("none"):
+        if engine.adapter is not None and engine.adapter.serves("none") and not (self._from_locked and clear):
             said.append(engine.propose(self._encoder.embedding(position, self._crop), self._crop.shape_rc))
         learned = [(paste(one.mask, self._crop, self._shape_rc), one) for one in said]
         agreeing = [(mask, one) for mask, one in learned if overlap(mask, carried) >= _LEAST_AGREEMENT]

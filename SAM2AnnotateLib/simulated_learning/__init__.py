@@ -4,11 +4,12 @@ What a simulated person does goes through the same code as what a real one does;
 """
 
 from .annotated import SeriesCase, taught_slices
-from .one_volume import LearningMoment, VolumeWithLearning, annotate_with_learning
+from .one_volume import LearningMoment, OpenSlice, VolumeWithLearning, annotate_with_learning
 from .series import SeriesVolume, annotate_series
 
 __all__ = [
     "LearningMoment",
+    "OpenSlice",
     "SeriesCase",
     "SeriesVolume",
     "VolumeWithLearning",

@@ -11,6 +11,7 @@ from ..adaptation import LearningOptions, learn, learned
 from ..annotator import AnnotatedObject
 from ..metrics import dice
 from ..progress import CancelToken
+from ..prompts import SlicePrompt
 from ..propagation import RegionPolicy
 from ..simulation.acceptance import Acceptance
 from ..simulation.first_prompt import first_prompt
@@ -21,6 +22,25 @@ from .annotated import SeriesCase, taught_slices
 
 
 @dataclass(frozen=True)
+class OpenSlice:
+    """One slice that is still open when something is learned.
+
+    Args:
+        position: in the stack.
+        between: whether locked slices lie on both sides of it.
+        memory_dsc, learned_dsc: as SAM 2's memory has it, and as it was proposed after learning.
+        memory_accepted, learned_accepted: whether the annotator would accept it.
+    """
+
+    position: int
+    between: bool
+    memory_dsc: float
+    learned_dsc: float
+    memory_accepted: bool
+    learned_accepted: bool
+
+
+@dataclass(frozen=True)
 class LearningMoment:
     """The open slices of a volume right before and right after learning from the locked ones.
 
@@ -28,10 +48,11 @@ class LearningMoment:
         corrections: slices corrected until then.
         locked: slices accepted or corrected until then.
         open_slices: the others of the extent.
-        memory_dsc, learned_dsc: mean DSC of the open slices, as SAM 2's memory between the locked slices has them, and as they were
-            proposed after learning. Equal if nothing better was learned.
+        memory_dsc, learned_dsc: mean DSC of the open slices, as the model as it came has them by its memory of the locked slices, and as
+            they were proposed after learning. Equal if nothing better was learned.
         memory_accepted, learned_accepted: share of them that the annotator would accept.
         kept: whether what was learned was kept.
+        slices: the open ones, one by one.
     """
 
     corrections: int
@@ -42,6 +63,7 @@ class LearningMoment:
     memory_accepted: float
     learned_accepted: float
     kept: bool
+    slices: tuple[OpenSlice, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +123,8 @@ def annotate_with_learning(
         if not open_slices or options is None:
             break
         _compute(item)
-        before = {position: known_mask(item, position) for position in open_slices}
+        by_memory = _as_it_came(item, case, first.prompt, workflow)
+        before = {position: known_mask(by_memory, position) for position in open_slices}
         locked = {position: known_mask(item, position) for position in item.review.locked}
         drawn = [position for position, one in reader.reviewed.items() if one.corrected]
         taught = taught_slices(case, locked, workflow.roi, drawn)
@@ -121,10 +144,21 @@ def _compute(item: AnnotatedObject) -> None:
         pass
 
 
+def _as_it_came(item: AnnotatedObject, case: SeriesCase, prompt: SlicePrompt, workflow: Workflow) -> AnnotatedObject:
+    """The same review with the model as it came: itself, or a copy whose open slices are computed anew."""
+    if item.annotator.engine.adapter is None:
+        return item
+    copy = _moved(item, case.bench.new_object(case.memory.truth, prompt, workflow.roi, workflow.corrections))
+    _compute(copy)
+    return copy
+
+
 def _moved(item: AnnotatedObject, to: AnnotatedObject) -> AnnotatedObject:
-    """The review goes on with another model; what is not locked is proposed anew."""
+    """The review goes on with another model; what is not locked is proposed anew, where passes took or take what was learned."""
     to.review.restore(item.review.snapshot())
-    to.review.outdate_all()
+    adapters = [one.annotator.engine.adapter for one in (item, to)]
+    if any(one is not None and one.card.in_passes for one in adapters):
+        to.review.outdate_all()
     return to
 
 
@@ -140,14 +174,22 @@ def _moment(
     after: dict[int, np.ndarray],
     kept: bool,
 ) -> LearningMoment:
-    def mean(masks: dict[int, np.ndarray]) -> float:
-        return float(np.mean([_dice(mask, case.memory.truth.frame(position)) for position, mask in masks.items()]))
-
-    def accepted(masks: dict[int, np.ndarray]) -> float:
-        return float(np.mean([acceptance.accepts(case.memory.score(position, mask)) for position, mask in masks.items()]))
-
-    locked = len(case.memory.truth.extent) - len(before)
-    return LearningMoment(_corrected(reader), locked, len(before), mean(before), mean(after), accepted(before), accepted(after), kept)
+    truth = case.memory.truth
+    known = [position for position in truth.extent.indices if position not in before]
+    slices = tuple(
+        OpenSlice(
+            position,
+            known[0] < position < known[-1],
+            *(_dice(masks[position], truth.frame(position)) for masks in (before, after)),
+            *(acceptance.accepts(case.memory.score(position, masks[position])) for masks in (before, after)),
+        )
+        for position in sorted(before)
+    )
+    means = [
+        float(np.mean([getattr(one, name) for one in slices]))
+        for name in ("memory_dsc", "learned_dsc", "memory_accepted", "learned_accepted")
+    ]
+    return LearningMoment(_corrected(reader), len(known), len(before), *means, kept, slices)
 
 
 def _dice(mask: np.ndarray, truth: np.ndarray) -> float:

@@ -32,6 +32,7 @@ class LearnedModel:
         detail: how much it was learned from, for the user.
         baseSha256: of the weights of the model that it belongs to.
         path: its file.
+        inPasses: whether open slices are proposed anew with it.
     """
 
     sha256: str
@@ -39,10 +40,11 @@ class LearnedModel:
     detail: str
     baseSha256: str
     path: Path = field(compare=False)
+    inPasses: bool = True
 
     def toJson(self) -> dict:
         """What an object keeps of it."""
-        return {"sha256": self.sha256, "name": self.name}
+        return {"sha256": self.sha256, "name": self.name, **({} if self.inPasses else {"inPasses": False})}
 
     def data(self) -> bytes:
         """The file's bytes. Raises InputError if it is gone, or was changed."""
@@ -143,7 +145,7 @@ def _read(data: bytes, path: Path) -> LearnedModel:
 def _asCalled(card: AdapterCard, sha256: str, path: Path) -> LearnedModel:
     slices, volumes = card.slice_count, card.volume_count
     detail = f"{slices} slices" + (f" of {volumes} volumes" if volumes > 1 else "")
-    return LearnedModel(sha256, card.object_name or "Object", f"{detail}, {card.created}", card.base_sha256, path)
+    return LearnedModel(sha256, card.object_name or "Object", f"{detail}, {card.created}", card.base_sha256, path, card.in_passes)
 
 
 def _cardOf(path: Path) -> AdapterCard:

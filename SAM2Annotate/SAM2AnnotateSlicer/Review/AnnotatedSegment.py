@@ -193,15 +193,19 @@ class AnnotatedSegment:
     def useLearned(self, learned: dict | None, label: str) -> None:
         """Let its open slices be proposed anew with what was learned, or with the model as it came; one step of undo.
 
+        They stay as they are where neither this nor what was in use before goes into passes from slice to slice.
+
         Args:
             learned: as `LearnedModel.toJson` tells it; None for the model as it came.
             label: of the step.
         """
         self.remember(label)
+        before = self.learned
         self.about.pop("learned", None)
         if learned is not None:
             self.about["learned"] = dict(learned)
-        self.session.outdate_all()
+        if any(one is not None and one.get("inPasses", True) for one in (before, learned)):
+            self.session.outdate_all()
 
     def isOutOfDate(self, model: str, mapping: IntensityMapping) -> bool:
         """Whether the proposals are another model's, or were made with another gray window."""

@@ -102,6 +102,31 @@ def test_where_slices_held_out_leave_a_doubt_half_of_the_answer_is_the_model_as_
     assert outcome.adapter.share("box") == 0.5 and outcome.adapter.share("point") == 1.0
 
 
+SEEN_WHOLE = range(EXTENT.first, EXTENT.last + 1)
+
+
+@pytest.mark.parametrize(
+    ("known", "extent", "gained", "in_passes"),
+    [
+        ((2, 4, 6, 8), EXTENT, 0.02, False),  # slices are open, and a box gained little: passes go by the memory
+        ((2, 4, 6, 8), EXTENT, 0.12, True),
+        ((2, 4, 6, 8), None, 0.02, True),  # nobody said that slices are open
+        (SEEN_WHOLE, EXTENT, 0.02, True),  # learned of a whole volume, for others
+    ],
+)
+def test_little_that_was_learned_of_a_part_of_a_volume_does_not_go_into_its_passes(monkeypatch, known, extent, gained, in_passes):
+    _with_scores(monkeypatch, box=(0.8, 0.8 + gained / 2, 0.8 + gained), point=(0.5, 0.55, 0.6))
+    outcome = learned(learn(annotated(an_encoder(), known, extent), options=STEPS))
+    assert outcome.adapter.serves("box") and outcome.adapter.card.in_passes is in_passes
+    assert ("they stay as they are" in outcome.text) is not in_passes
+
+
+def test_of_several_volumes_it_goes_into_passes_whatever_it_gained(monkeypatch):
+    _with_scores(monkeypatch, box=(0.8, 0.81, 0.82), point=(0.5, 0.55, 0.6))
+    slices = annotated(an_encoder(), (2, 4, 6, 8)) + annotated(an_encoder(), (2, 4, 6, 8))
+    assert learned(learn(slices, options=STEPS)).adapter.card.in_passes
+
+
 def test_two_slices_are_held_out_in_turn_and_one_is_too_few():
     outcome = learned(learn(annotated(an_encoder(), (3, 7)), options=STEPS))
     assert outcome.slices == 2 and set(outcome.before) == {"box", "point"}

@@ -9,11 +9,11 @@ from learning_cases import FIRST, LAST, a_bar, a_case
 pytest.importorskip("torch")
 
 from SAM2AnnotateLib.adaptation import LearningOptions
-from SAM2AnnotateLib.benchmark.series import SeriesRow, found_cases, inside_line, line_of, series_case, series_rows, summary_of
+from SAM2AnnotateLib.benchmark.series import SeriesRow, line_of, series_rows, summary_of
+from SAM2AnnotateLib.benchmark.series_cases import found_cases, series_case
 from SAM2AnnotateLib.engine import ScriptedEngine
 from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
-from SAM2AnnotateLib.simulation.acceptance import Acceptance
 from SAM2AnnotateLib.volume_io import write_volume
 
 
@@ -51,11 +51,3 @@ def test_volumes_count_from_the_third_on():
     assert "No third volume" in summary_of([row(1, 0.5), row(2, 0.9)])
     told = summary_of([row(1, 0.0), row(2, 0.0), *(row(number, 0.5 + number / 100) for number in range(3, 11))])
     assert "8 volumes" in told and "+6.5 points" in told and "8 gain, 0 lose" in told and "p = 0.0078" in told
-
-
-def test_inside_one_volume_it_tells_of_the_slices_that_are_open():
-    line, moments = inside_line(a_case(), LearningOptions(steps=6), learn_after=(2,), rule=Acceptance(dsc=1.0))
-    assert line.startswith("| case_0 | 9 | 9 | 9 | after 2: 7 open, DSC ")
-    ((memory_dsc, learned_dsc, *_, open_slices, corrections),) = moments
-    assert (open_slices, corrections) == (7, 2)
-    assert memory_dsc == learned_dsc == pytest.approx(0.95)

@@ -49,6 +49,18 @@ def test_what_is_saved_comes_back_and_the_bytes_are_always_the_same(tmp_path):
     assert Adapter(adapter.tensors, replace(CARD, object_name="spleen")).sha256 != adapter.sha256
 
 
+def test_a_card_says_what_it_gained_and_whether_passes_take_it(tmp_path):
+    usual = an_adapter()
+    assert usual.card.in_passes and "in_passes" not in usual.card.to_json()  # the same bytes as before there was such a thing
+    before, after = {"box": 0.7, "point": 0.4}, {"box": 0.85, "none": 0.7}
+    left = Adapter(usual.tensors, replace(CARD, scores_before=before, scores_after=after, in_passes=False))
+    left.save(tmp_path / "left.safetensors")
+    card = Adapter.load(tmp_path / "left.safetensors").card
+    assert card == left.card and card.in_passes is False
+    assert card.gain("box") == pytest.approx(0.15) and card.gain("point") == card.gain("none") == 0.0
+    assert card.is_clearly_better and not replace(card, scores_after={"box": 0.75}).is_clearly_better
+
+
 def test_the_share_of_what_was_learned_is_1_where_the_card_says_nothing(tmp_path):
     old = an_adapter()
     assert "blend" not in old.card.to_json()  # the same bytes, and SHA-256, as before there were shares
@@ -129,6 +141,7 @@ DAMAGED = {
     "a share of what is not served": (_with_card(serves=["point"], blend={"box": 0.5}), "'blend' should hold shares"),
     "a share that is true": (_with_card(blend={"box": True}), "'blend' should hold shares"),
     "a list of shares": (_with_card(blend=[0.5]), "'blend' should hold shares"),
+    "a number for passes": (_with_card(in_passes=1), "'in_passes' should be true or false"),
     "true for a count": (_with_card(slice_count=True), "'slice_count' should be a count"),
     "an old file without a checksum": (_with_card(), "no checksum"),
     "a bit of a number": (_changed(-9, an_adapter().to_bytes()), "not what its checksum tells"),
