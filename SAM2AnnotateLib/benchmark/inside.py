@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import numpy as np
 from ..adaptation import LearningOptions
 from ..atomic_files import write_text_atomically
 from ..engine import SegmentationEngine, load_engine
+from ..errors import InputError
 from ..simulated_learning import LearningMoment, OpenSlice, SeriesCase, annotate_with_learning
 from ..simulation.acceptance import Acceptance
 from ..simulation.embedding_files import EmbeddingFiles
@@ -96,10 +97,10 @@ OBJECTS = (
     NamedObject("ct_abdomen_ts", (79,), "spinal cord", True),
     NamedObject("ct_abdomen_ts", (86,), "back muscles, left", True),
     NamedObject("ct_abdomen_ts", (87,), "back muscles, right", True),
-    *_ribs(98, 99, 100, 101, 110, 111, 112),
+    *_ribs(98, 99, 100),
     *_hippocampi("235 253 277 279", True),
-    *_hippocampi("235 253 277 279", True, 1),
-    *_hippocampi("235 253 277 279", True, 2),
+    *_hippocampi("235 253", True, 1),
+    *_hippocampi("235 253 277", True, 2),
 )
 
 
@@ -204,25 +205,55 @@ def _chance(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.nd
 
 
 def measured(
-    cases: Iterable[SeriesCase],
+    cases: Iterable[tuple[str, Callable[[], SeriesCase]]],
     options: LearningOptions,
     rule: Acceptance,
     order: str = ORDERS[0],
     json_file: Path | None = None,
     engine: SegmentationEngine | None = None,
 ) -> list[InsideRow]:
-    """Measure cases one after another; print the table as it grows, then the summary. `json_file` is written after each case."""
+    """Measure objects one after another; print the table as it grows, then the summary.
+
+    Args:
+        cases: name of each object, and what reads it.
+        options: of learning.
+        rule: when a mask is taken as it is.
+        order: of the review.
+        json_file: written after each object. What it holds already stays; an object of it, measured in the same way, is not measured again.
+        engine: for the record.
+    """
+    facts = {"engine": engine.describe() if engine else None, "options": asdict(options), "rule": asdict(rule), "order": order}
+    known = _known_rows(json_file, facts)
     print(f"{_HEAD}\n{'|---' * (_HEAD.count('|') - 1)}|")
     rows: list[InsideRow] = []
-    for case in cases:
-        rows.append(inside_row(case, options, rule, order))
-        print("\n".join(lines_of(rows[-1])), flush=True)
+    for name, read in cases:
+        row = known.get(name) or inside_row(read(), options, rule, order)
+        rows.append(row)
+        print("\n".join(lines_of(row)), flush=True)
+        known[name] = row
         if json_file:
-            facts = {"engine": engine.describe() if engine else None, "options": asdict(options), "rule": asdict(rule), "order": order}
-            told = {"objects": [asdict(row) for row in rows], "summary": summary_of(rows)}
+            told = {"objects": [asdict(one) for one in known.values()], "summary": summary_of(known.values())}
             write_text_atomically(json_file, json.dumps({**facts, **told}, indent=1) + "\n")
     print("\n".join(summary_of(rows)))
     return rows
+
+
+def _known_rows(json_file: Path | None, facts: dict) -> dict[str, InsideRow]:
+    """By name, the rows of a file that were measured so; none if it is not there."""
+    if json_file is None or not json_file.is_file():
+        return {}
+    try:
+        stored = json.loads(json_file.read_text(encoding="utf-8"))
+        if {name: stored.get(name) for name in facts} != json.loads(json.dumps(facts)):
+            return {}
+        return {one["name"]: _row(one) for one in stored["objects"]}
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise InputError(f"'{json_file}' holds no rows of this command ({exc!r}). Remove it, or name another file.") from exc
+
+
+def _row(stored: dict) -> InsideRow:
+    moments = (LearningMoment(**{**one, "slices": tuple(OpenSlice(**each) for each in one["slices"])}) for one in stored["moments"])
+    return InsideRow(**{**stored, "moments": tuple(moments)})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -240,19 +271,19 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add("cases", type=Path, help="folder with the shared cases")
     add("--objects", choices=("all", "chosen_on", "aside"), default="all", help="those that rules were chosen on, or those left aside")
-    add("--without", default="", metavar="WORD", help="leave out objects whose name holds this word")
+    add("--named", nargs="+", default=[""], metavar="WORD", help="only objects whose name holds one of these words")
     add("--steps", type=int, default=240, help="of each learning (default: 240)")
     add("--seed", type=int, default=0)
     add_arguments(parser)
     add("--checkpoint", default="bundled")
     add("--embeddings", type=Path, metavar="FOLDER", help="keep embeddings there, for the next time")
-    add("--json", type=Path, help="write the rows")
+    add("--json", type=Path, help="write the rows; those that it holds already, measured in the same way, are not measured again")
     options = parser.parse_args(arguments)
     engine = load_engine(options.checkpoint)
     files = None if options.embeddings is None else EmbeddingFiles(options.embeddings, LARGEST_CACHE_BYTES)
-    chosen = [one for one in OBJECTS if options.objects == "all" or one.aside is (options.objects == "aside")]
-    chosen = [one for one in chosen if not options.without or options.without not in one.name]
-    cases = (one.read(options.cases, engine, files) for one in chosen)
+    groups = [one for one in OBJECTS if options.objects == "all" or one.aside is (options.objects == "aside")]
+    chosen = [one for one in groups if any(word in one.name for word in options.named)]
+    cases = [(one.name, lambda one=one: one.read(options.cases, engine, files)) for one in chosen]
     how = LearningOptions(steps=options.steps, seed=options.seed)
     measured(cases, how, Acceptance(dsc=options.accept), options.order, options.json, engine)
     return 0

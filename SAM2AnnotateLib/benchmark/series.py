@@ -136,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
         return [series_case(named[n], engine, n, options.values, options.axis, options.window, files) for n in numbers]
 
     if options.inside:
-        one_by_one = (case for number in order for case in cases([number]))
+        one_by_one = [(named[number][0], lambda number=number: cases([number])[0]) for number in order]
         measured(one_by_one, how, Acceptance(dsc=options.accept), options.order, options.json, engine)
         return 0
     rows: list[SeriesRow] = []

@@ -65,12 +65,27 @@ def test_a_case_is_annotated_without_and_with_learning():
 
 def test_the_figures_are_written_after_each_case(tmp_path, capsys):
     file = tmp_path / "inside.json"
-    measured([a_case(0), a_case(1)], STEPS, NEVER_GOOD, "doubtful", file, ScriptedEngine())
+    cases = [("case_0", lambda: a_case(0)), ("case_1", lambda: a_case(1))]
+    rows = measured(cases, STEPS, NEVER_GOOD, "doubtful", file, ScriptedEngine())
     told = json.loads(file.read_text())
     assert [one["name"] for one in told["objects"]] == ["case_0", "case_1"] and told["order"] == "doubtful"
     assert told["engine"]["model"] == "scripted" and told["objects"][0]["moments"][0]["slices"]
     printed = capsys.readouterr().out
     assert printed.startswith("| object |") and "| case_1 | 9 |" in printed and all(line in printed for line in told["summary"])
+
+    def never():
+        raise AssertionError("It was measured before.")
+
+    assert measured([("case_1", never)], STEPS, NEVER_GOOD, "doubtful", file, ScriptedEngine()) == rows[1:]
+    assert len(json.loads(file.read_text())["objects"]) == 2
+    with pytest.raises(AssertionError, match="measured before"):  # another way to measure
+        measured([("case_1", never)], STEPS, NEVER_GOOD, "outward", file, ScriptedEngine())
+    file.write_text('{"objects": 3}')
+    with pytest.raises(AssertionError, match="measured before"):
+        measured([("case_1", never)], STEPS, NEVER_GOOD, "doubtful", file, ScriptedEngine())
+    file.write_text("x")
+    with pytest.raises(InputError, match="holds no rows of this command"):
+        measured([("case_1", never)], STEPS, NEVER_GOOD, "doubtful", file, ScriptedEngine())
 
 
 def test_objects_are_found_in_both_kinds_of_folders_and_named_once(tmp_path):
