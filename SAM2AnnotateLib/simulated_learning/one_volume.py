@@ -112,8 +112,10 @@ def annotate_with_learning(
     _compute(item)
     moments: list[LearningMoment] = []
     waiting = list(learn_after) if options is not None else []
+    current: int | None = None
     while True:
-        for _ in reviewed_one_by_one(item, truth, reader, workflow.order):
+        for position in reviewed_one_by_one(item, truth, reader, workflow.order, current):
+            current = position
             if waiting and _corrected(reader) >= waiting[0]:
                 break
         else:

@@ -112,12 +112,14 @@ def _propagation(
     return {position: known_mask(item, position) for position in truth.extent.indices}, first.rounds
 
 
-def reviewed_one_by_one(item: AnnotatedObject, truth: StackedTruth, reader: SimulatedReader, order: str) -> Iterator[int]:
+def reviewed_one_by_one(
+    item: AnnotatedObject, truth: StackedTruth, reader: SimulatedReader, order: str, current: int | None = None
+) -> Iterator[int]:
     """Review what the reader has not looked at yet, in one of `workflow.ORDERS`; gives the position of each slice after it was locked.
 
-    Stop by not going on: what a correction was to recompute is then still due.
+    Stop by not going on: what a correction was to recompute is then still due. `current` is the slice that was looked at last, if any.
     """
-    return _doubtful_first(item, reader) if order == "doubtful" else _outward(item, truth, reader)
+    return _doubtful_first(item, reader, current) if order == "doubtful" else _outward(item, truth, reader)
 
 
 def _outward(item: AnnotatedObject, truth: StackedTruth, reader: SimulatedReader) -> Iterator[int]:
@@ -147,9 +149,9 @@ def _computed_up_to(item: AnnotatedObject, position: int, running: Iterator[Slic
     return running
 
 
-def _doubtful_first(item: AnnotatedObject, reader: SimulatedReader) -> Iterator[int]:
+def _doubtful_first(item: AnnotatedObject, reader: SimulatedReader, current: int | None) -> Iterator[int]:
     """As the panel's key for the next doubtful slice leads; each correction is followed by all that it recomputes."""
-    stack, memory, current = item.annotator.stack, ShapeMemory(), None
+    stack, memory = item.annotator.stack, ShapeMemory()
     while True:
         doubts = session_doubts(item.review, stack, memory)
         position = next_doubtful(doubts, current)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
 from panel_bench import makeBench, plainText, settle
 from worlds import aVolume
 
+from SAM2AnnotateLib.adaptation import learn
 from SAM2AnnotateLib.errors import EngineError
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateSlicer.Review.AnnotatedSegment import AnnotatedSegment
@@ -71,6 +73,13 @@ def test_what_is_taught_is_what_is_locked_and_that_it_is_not_there_beyond_the_en
     assert bench.service.drawn == set(taught) - accepted
 
 
+@pytest.fixture
+def inPasses(monkeypatch):
+    """What is learned goes into passes, however little it gained on slices held out."""
+    monkeypatch.setattr(sys.modules[learn.__module__], "_has_open_slices", lambda _: False)
+
+
+@pytest.mark.usefixtures("inPasses")
 def test_after_learning_the_open_slices_are_proposed_anew_and_the_locked_ones_stand(bench):
     annotated = corrected(bench)
     before = locked(annotated)
@@ -81,6 +90,24 @@ def test_after_learning_the_open_slices_are_proposed_anew_and_the_locked_ones_st
     assert bench.service.learnedAskedFor[-1].sha256 == annotated.learned["sha256"]
     assert not annotated.session.due_work().due
     assert annotated.learned["sha256"][:8] in plainText(bench.ui.learningLabel) and "held out" in plainText(bench.ui.learningLabel)
+
+
+def test_what_gained_too_little_leaves_the_open_slices_as_they_are_and_says_so(bench):
+    """The ball's slices held out are found by a box as well without learning."""
+    annotated = corrected(bench)
+    masks, before, asked = openMasks(annotated), locked(annotated), len(bench.service.learnedAskedFor)
+    bench.click("learn")
+    settle()
+    assert annotated.learned["inPasses"] is False and not bench.ui.forgetButton.isHidden()
+    assert "they stay as they are" in plainText(bench.ui.learningLabel)
+    assert openMasks(annotated) == masks and locked(annotated) == before and not annotated.session.due_work().due
+    assert len(bench.service.learnedAskedFor) == asked  # nothing was computed
+    bench.click("forget")
+    settle()
+    assert annotated.learned is None and openMasks(annotated) == masks
+    bench.key("Z")
+    bench.key("Z")
+    assert annotated.learned is None and openMasks(annotated) == masks
 
 
 def test_one_step_of_undo_takes_the_learning_back_and_redo_brings_it_again(bench):
@@ -95,6 +122,7 @@ def test_one_step_of_undo_takes_the_learning_back_and_redo_brings_it_again(bench
     assert annotated.learned == learned
 
 
+@pytest.mark.usefixtures("inPasses")
 def test_forget_goes_back_to_the_model_as_it_came_as_one_step(bench):
     annotated = corrected(bench)
     masks = openMasks(annotated)
@@ -110,10 +138,6 @@ def test_forget_goes_back_to_the_model_as_it_came_as_one_step(bench):
 
 
 def test_where_nothing_better_is_found_that_is_told_and_nothing_is_changed(bench, monkeypatch):
-    import sys
-
-    from SAM2AnnotateLib.adaptation import learn
-
     monkeypatch.setattr(sys.modules[learn.__module__], "_served", lambda *_: ())
     annotated = corrected(bench)
     state, steps = annotated.session.to_json(), annotated.stepCount
@@ -168,6 +192,7 @@ def test_a_model_that_fails_while_it_learns_changes_nothing_and_is_told(bench):
     assert annotated.session.to_json() == state and annotated.learned is None and bench.ui.learnButton.enabled
 
 
+@pytest.mark.usefixtures("inPasses")
 def test_what_was_learned_is_named_by_hash_in_tag_and_journal_and_found_again(bench):
     annotated = corrected(bench)
     bench.click("learn")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -68,6 +69,14 @@ def learnedNow(world):
     world.idle()
 
 
+def usedInPasses(logic):
+    """What was learned, with a card that lets it into passes, in use for the current object."""
+    adapter = Adapter.from_bytes(logic.learnedModels.find(logic.current.learned).data())
+    learned = logic.learnedModels.keep(Adapter(adapter.tensors, replace(adapter.card, in_passes=True)).to_bytes())
+    logic.useLearned(learned, "using it in passes")
+    return learned
+
+
 @posix
 @pytest.mark.parametrize(("fault", "told"), [("die", "ended unexpectedly"), ("memory", "Out of memory")])
 def test_a_process_that_fails_while_it_learns_changes_nothing_and_the_next_one_learns(world, fault, told):
@@ -114,6 +123,8 @@ def test_learning_is_cancelled_at_once_and_changes_nothing(world):
 def test_a_process_that_dies_while_open_slices_are_proposed_anew_leaves_locked_ones_and_goes_on(world):
     annotated = corrected(world)
     learnedNow(world)
+    usedInPasses(world.logic)
+    world.idle()
     locked = {p: annotated.session.mask(p).tobytes() for p in annotated.session.locked}
     files = state(world, annotated)[3]
     world.fault.write_text("die 1")
@@ -246,8 +257,9 @@ def test_with_the_bundled_model_open_slices_change_and_are_the_librarys_with_the
         learner.learn()
         waitFor(lambda: not learner.running, 300)
         idle()
-        learned = logic.learnedModels.find(annotated.learned)
-        assert learned is not None, learner.broughtTo(annotated)
+        assert annotated.learned is not None, learner.broughtTo(annotated)
+        learned = usedInPasses(logic)
+        idle()
         after = {p: session.mask(p).tobytes() for p in session.extent.indices}
         assert all(after[p] == before[p] for p in session.locked)
         assert any(after[p] != before[p] for p in after if p not in session.locked)
@@ -263,7 +275,9 @@ def test_with_the_bundled_model_open_slices_change_and_are_the_librarys_with_the
         )
         assert {one.position: one.mask.tobytes() for one in own} == {p: after[p] for p in due}
         logic.undo()
+        logic.undo()
         assert {p: session.mask(p).tobytes() for p in session.extent.indices} == before and annotated.learned is None
+        logic.redo()
         logic.redo()
         learner.forget()
         idle()
