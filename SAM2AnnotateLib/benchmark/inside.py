@@ -132,7 +132,8 @@ def inside_row(
 ) -> InsideRow:
     """Annotate an object without and with learning inside its volume."""
     way = Workflow("box and memory", order=order)
-    counts, moments = [], ()
+    counts: list[int] = []
+    moments: tuple[LearningMoment, ...] = ()
     for how in (None, options):
         done = annotate_with_learning(case, way, rule, how, learn_after)
         case.bench.engine.forget()

@@ -178,20 +178,33 @@ def _moment(
 ) -> LearningMoment:
     truth = case.memory.truth
     known = [position for position in truth.extent.indices if position not in before]
+    accepts = lambda position, mask: acceptance.accepts(case.memory.score(position, mask))  # noqa: E731
     slices = tuple(
         OpenSlice(
             position,
             known[0] < position < known[-1],
-            *(_dice(masks[position], truth.frame(position)) for masks in (before, after)),
-            *(acceptance.accepts(case.memory.score(position, masks[position])) for masks in (before, after)),
+            _dice(before[position], truth.frame(position)),
+            _dice(after[position], truth.frame(position)),
+            accepts(position, before[position]),
+            accepts(position, after[position]),
         )
         for position in sorted(before)
     )
-    means = [
-        float(np.mean([getattr(one, name) for one in slices]))
-        for name in ("memory_dsc", "learned_dsc", "memory_accepted", "learned_accepted")
-    ]
-    return LearningMoment(_corrected(reader), len(known), len(before), *means, kept, slices)
+
+    def mean(name: str) -> float:
+        return float(np.mean([getattr(one, name) for one in slices]))
+
+    return LearningMoment(
+        _corrected(reader),
+        len(known),
+        len(before),
+        mean("memory_dsc"),
+        mean("learned_dsc"),
+        mean("memory_accepted"),
+        mean("learned_accepted"),
+        kept,
+        slices,
+    )
 
 
 def _dice(mask: np.ndarray, truth: np.ndarray) -> float:
