@@ -1,8 +1,9 @@
 """The next task for a person. Imports records, project and SQLAlchemy.
 
-First the training round. Then, by a random number for each task, one with a known answer or a real one. Of the real ones that have a place
-left, those that fewest people have or hold; among these the volume that is behind the others, then the volume of which this person has seen
-least, then by chance: so all slices have one answer before any has two, volumes go forward together, and nobody's habits rule a volume.
+First the training round; where it has a pass mark, what was wrong in it comes again until enough is right. Then, by a random number for
+each task, one with a known answer or a real one. Of the real ones that have a place left, those that fewest people have or hold; among
+these the volume that is behind the others, then the volume of which this person has seen least, then by chance: so all slices have one
+answer before any has two, volumes go forward together, and nobody's habits rule a volume.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from ..project import CrowdProject
 from ..records import CrowdRecords, Person, Turn
 from ..records.tables import AssignmentRow, MembershipRow, TaskRow
 from ..records.turns import give, lock_project, promote_waiting, turn_from
-from .remaining import ANSWERED, Remaining, remaining_in
+from .practice import practice_of
+from .remaining import ANSWERED, Remaining, known_here, remaining_in
 
 MOST_HELD = 8
 _TOO_MANY_HELD = "You have several slices open already. Answer those first; look at your other windows."
 _HELD_BY_OTHERS = "Others are at work on the last slices. Some may come back: look again later."
+_PRACTICE_FIRST = "Practice comes first: answer those slices that you have open, then there are more."
 _ALL_DONE = "There is nothing left for you to do here. Thank you!"
 
 
@@ -84,7 +87,7 @@ def next_task(
         if row is None or session.get(MembershipRow, (person.id, row.id)) is None:
             raise InputError(f"This person is not in the project '{project.key}'.")
         promote_waiting(session, row.id, now)
-        here = _known_here(project, row.id)
+        here = known_here(project, row.id)
         held = _held(session, here, person.id, now)
         wanted = next((one for one in held if one.public_id not in have), None)
         if wanted is not None:
@@ -95,18 +98,17 @@ def next_task(
             return Done(_TOO_MANY_HELD, left)
         task = _known(session, here, person.id, "training", rng, have)
         if task is None:
+            practice = practice_of(session, project, here, person.id)
+            if practice.unanswered or any(one.public_id in have for one in practice.again):
+                return Done(_PRACTICE_FIRST, left)  # nothing ahead: whether it goes on is known when that is answered
+            if practice.again:  # as it was answered, not given anew: what was said counts until something else is said
+                return Reservation(turn_from(practice.again[0]), left)
             real = _real(session, here, person.id, now, rng, have)
             known = _known(session, here, person.id, "gold", rng, have) if real is not None and rng.random() < project.gold_share else None
             task = known or real
         if task is None:
             return Done(_HELD_BY_OTHERS if left.left else _ALL_DONE, left)
         return Reservation(turn_from(give(session, task, person.id, now, expires)), left)
-
-
-def _known_here(project: CrowdProject, project_id: int) -> tuple[ColumnElement[bool], ...]:
-    """What makes a task one that is asked and that can be shown here: another server with a newer project.yaml may have added others."""
-    volumes, objects = [one.key for one in project.volumes], [one.key for one in project.objects]
-    return TaskRow.project_id == project_id, TaskRow.active.is_(True), TaskRow.volume.in_(volumes), TaskRow.object.in_(objects)
 
 
 def _held(session: Session, here: Sequence[ColumnElement[bool]], person_id: int, now: datetime) -> Sequence[AssignmentRow]:

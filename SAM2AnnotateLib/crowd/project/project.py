@@ -18,6 +18,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "gold_share": (0, 0.9),
     "training_count": (0, 1000),
     "training_iou": (0.05, 1),
+    "training_pass": (0, 1),
     "reservation_minutes": (0.05, 7 * 24 * 60),
     "session_hours": (0.05, 90 * 24),
     "context_slices": (0, 1000),
@@ -35,6 +36,7 @@ class Rules:
         gold_share: share of the tasks given to a person whose answer is known, so that people's accuracy can be told; unseen.
         training_count: tasks with a known answer and feedback that each person does first.
         training_iou: in the training round a box is right if it overlaps the known one by so much (intersection over union).
+        training_pass: share of the training round that must be right, else what was wrong comes again. 0: whoever has done it is through.
         reservation_minutes: a task that a person was given waits so long for the answer, then it is given again.
         session_hours: a person stays signed in so long.
         context_slices: so many neighbors on either side may be looked at.
@@ -48,6 +50,7 @@ class Rules:
     gold_share: float = 0.1
     training_count: int = 0
     training_iou: float = 0.6
+    training_pass: float = 0.0
     reservation_minutes: float = 15.0
     session_hours: float = 12.0
     context_slices: int = 10

@@ -35,6 +35,7 @@ people_per_slice: {people}        # how many people answer each slice
 gold_share: {gold_share}            # share of slices whose answer is known, mixed in unseen; takes known answers (gold, known_answers)
 training_count: {training}          # slices with feedback that each person does first; they take known answers, too
 training_iou: 0.6          # there, a box is right from this overlap with the known one on
+training_pass: 0           # share of them that must be right, such as 0.8; below it what was wrong comes again, before answers count
 reservation_minutes: 15    # a slice that somebody was given waits so long, then another person gets it
 session_hours: 12          # until people have to sign in again
 context_slices: 10         # neighbors that may be looked at, on either side

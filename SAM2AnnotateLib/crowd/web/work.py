@@ -141,6 +141,7 @@ def _task(served: Served, turn: Turn) -> dict:
         **slice_json(served, turn.task.volume, turn.task.position, f"/api/tasks/{turn.id}/image"),
         "reserved_until": turn.expires.isoformat(timespec="seconds"),
         "training": turn.kind == "training",
+        "again": turn.answered,
     }
 
 

@@ -152,6 +152,58 @@ def test_training_comes_first_and_the_known_answers_are_mixed_in_at_their_rate(r
     assert all(one.turn.kind != "real" for one in other) and not [one for one in other if one.turn.kind == "gold"]
 
 
+def practice(records, project, person, rng, right):
+    """Answer what comes as long as it is practice, right or wrong as `right` says for the n-th; the tasks, and what came after."""
+    known, tasks = records.gold_answers("balls"), []
+    while (given := next_task(records, project, person, NOW, rng)).training:
+        answer = known[given.turn.task]
+        kind, boxes = (answer.kind, answer.boxes_rc) if right(len(tasks)) else ("unsure", ())
+        records.save_answer(person, given.id, kind, boxes, 3.0, now=NOW)
+        tasks.append(given.turn.task)
+        assert len(tasks) < 50
+    return tasks, given
+
+
+def test_with_a_pass_mark_what_was_wrong_in_practice_comes_again_until_enough_is_right(records, tmp_path):
+    project, (anna, ben, carl) = a_crowd(records, tmp_path, 3, volumes=1, gold=1, training_count=4, training_pass=0.75)
+    rng = np.random.default_rng(9)
+    tasks, after = practice(records, project, anna, rng, lambda n: n != 1)  # 3 of 4 are enough
+    assert len(tasks) == 4 and after.turn.kind == "real"
+    tasks, after = practice(records, project, ben, rng, lambda n: n in (0, 2, 5, 6))
+    assert len(set(tasks[:4])) == 4 and after.turn.kind == "real"
+    assert set(tasks[4:]) <= {tasks[1], tasks[3]} and len(tasks) == 6  # wrong once more, then right: 3 of 4
+    said = [one for one in records.answers("balls", every_round=True) if one.person == ben.pseudonym]
+    assert len(said) == 6 and len([one for one in records.answers("balls") if one.person == ben.pseudonym]) == 4
+    practice(records, project, carl, rng, lambda n: n >= 4)
+    assert remaining(records, project, carl).training_left == 0
+
+
+def test_during_practice_nothing_is_given_ahead_and_what_is_left_is_told(records, tmp_path):
+    project, (anna,) = a_crowd(records, tmp_path, 1, volumes=1, gold=1, training_count=2, training_pass=1.0)
+    rng = np.random.default_rng(10)
+    first = next_task(records, project, anna, NOW, rng)
+    second = next_task(records, project, anna, NOW, rng, have=[first.id])
+    assert second.training and remaining(records, project, anna).training_left == 2
+    ahead = next_task(records, project, anna, NOW, rng, have=[first.id, second.id])
+    assert isinstance(ahead, Done) and "Practice comes first" in ahead.why
+    for one in (first, second):
+        records.save_answer(anna, one.id, "unsure", now=NOW)
+    assert remaining(records, project, anna).training_left == 2
+    known = records.gold_answers("balls")
+    for one in (first, second):
+        again = next_task(records, project, anna, NOW, rng)
+        assert again.id == one.id and again.turn.answered and again.training  # until it is answered
+        assert isinstance(next_task(records, project, anna, NOW, rng, have=[again.id]), Done)
+        records.save_answer(anna, one.id, known[one.turn.task].kind, known[one.turn.task].boxes_rc, now=NOW)
+    assert next_task(records, project, anna, NOW, rng).turn.kind == "real" and remaining(records, project, anna).training_left == 0
+
+
+def test_without_a_pass_mark_who_has_practiced_is_through(records, tmp_path):
+    project, (anna,) = a_crowd(records, tmp_path, 1, volumes=1, gold=1, training_count=4)
+    tasks, after = practice(records, project, anna, np.random.default_rng(11), lambda _n: False)
+    assert len(tasks) == 4 and after.turn.kind == "real"
+
+
 def test_the_order_of_known_answers_differs_between_people(records, tmp_path):
     project, people = a_crowd(records, tmp_path, 2, volumes=2, gold=2, gold_share=0.3, people_per_slice=2)
     one, two = (

@@ -215,7 +215,7 @@ def test_init_writes_a_project_that_can_be_read(tmp_path):
     assert [one.key for one in again.volumes] == ["p-one", "p-one-2"]
     assert [(one.key, one.name, one.label) for one in again.objects] == [("Ball", "Ball", 1), ("2", "#2 \u00e4", 2)]
     assert again.objects[0].sentence == 'The "bright" one: # round'
-    assert again.training_count == 5 and again.gold_share == 0.1
+    assert again.training_count == 5 and again.gold_share == 0.1 and again.rules.training_pass == 0
     assert len(gold_answers(again)) == 16
 
 

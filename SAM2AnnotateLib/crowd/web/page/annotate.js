@@ -141,7 +141,7 @@ export class Annotate extends Asking {
   _noticeOf(task, back, said, draft) {
     if (back) return `You answered this slice: ${answerInWords(said)}. Change it and save, or go on.`;
     if (draft?.boxes_rc?.length) return "Not saved yet: the boxes that you drew before.";
-    if (task.training) return "Practice: you are told how it went.";
+    if (task.training) return task.again ? "Practice again: too few of your answers were right." : "Practice: you are told how it went.";
     const over = this._practiced;
     this._practiced = false;
     return over ? "Practice is over. From now on your answers count." : "";

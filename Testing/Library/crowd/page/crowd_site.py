@@ -40,6 +40,7 @@ slices: {{first: 10, last: 34, every: 4}}
 people_per_slice: 100
 gold_share: 0
 training_count: {training}
+training_pass: 0.3
 objects:
   - key: sarcoma
     name: Sarcoma

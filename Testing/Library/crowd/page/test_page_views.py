@@ -97,6 +97,26 @@ def test_practice_says_how_it_went_and_goes_on(crowd, site):
     expect(page.locator(".notice")).to_have_text("Practice is over. From now on your answers count.")
 
 
+def test_who_had_too_little_right_practices_again(crowd, site):
+    page = crowd.page(practice=True)
+    next_button = page.get_by_role("button", name="Next", exact=True)
+    for notice in [*3 * ["Practice: you are told how it went."], "Practice again: too few of your answers were right."]:
+        wait_for_slice(page)
+        expect(page.locator(".notice")).to_have_text(notice)
+        page.get_by_role("button", name="Not sure").click()
+        expect(page.locator(".feedback")).to_have_class("feedback wrong")
+        next_button.click()
+    picture = wait_for_slice(page)
+    expect(page.locator(".notice")).to_have_text("Practice again: too few of your answers were right.")
+    assert boxes_of(page) == []
+    for box in site.known_boxes(page):
+        picture.draw(box)
+    page.keyboard.press("Enter" if boxes_of(page) else "a")
+    expect(page.locator(".feedback")).to_have_class("feedback right")
+    next_button.click()
+    expect(page.locator(".notice")).to_have_text("Practice is over. From now on your answers count.")
+
+
 def test_a_reviewer_accepts_changes_and_takes_away(crowd, site):
     proposals = site.fill_review_queue()
     page = crowd.page("reviewer", "review")
