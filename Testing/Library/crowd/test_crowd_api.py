@@ -435,7 +435,7 @@ def _boxes_in(value):
 def test_a_request_that_another_page_made_is_refused(quick_house):
     anna, other = quick_house.person("Anna"), quick_house.person("Other")
     task, project = anna.next()["task"]["id"], anna.project
-    posts = [path.format(project=project, task=task, review="x") for method, path, _ in ROUTES if method == "POST"]
+    posts = [path.format(project=project, task=task, review="x", invite=1) for method, path, _ in ROUTES if method == "POST"]
     for path in posts:
         for headers in (
             {"Origin": "https://evil.example"},
