@@ -14,7 +14,8 @@ from ..propagation.propagate import predict_slice
 from ..propagation.region_of_interest import paste
 from ..propagation.signed_distance import overlap as dice
 from .annotated_slice import AnnotatedSlice
-from .lessons import deepest_pixel, same_volume, union_box
+from .lessons import deepest_pixel, union_box
+from .volumes import same_volume
 
 # What is asked of one slice alone; runs from slice to slice are `held_out_runs`.
 ASKED_KINDS = ("box", "point", "none")

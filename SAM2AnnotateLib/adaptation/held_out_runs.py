@@ -1,7 +1,8 @@
 """How well a run from slice to slice goes with each share of what was learned, on slices held out. Imports engine, propagation, `shares`.
 
 One step from a slice that a person drew tells little: the next slice looks much the same. What counts is how far a run goes astray, so a
-volume that is held out as a whole is run through from its middle to both ends, as the product does from the prompt.
+volume that is held out as a whole is run through from its middle to both ends, as the product does from the prompt. A run that nobody
+corrects goes astray farther than a person lets it: masks that a person would not take are corrected on the way.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from ..propagation import RegionPolicy, SliceEncoder
 from ..propagation.growing_view import GrowingView
 from ..propagation.signed_distance import overlap as dice
 from .annotated_slice import AnnotatedSlice
-from .lessons import middle_of, remembered_beside, same_volume
 from .shares import ALL, HALF, NOTHING, PairedScore
+from .volumes import middle_of, remembered_beside, same_volume, volumes_of
+
+# A mask of at most this DSC is corrected, as by the readers of `simulation`.
+_CORRECTED_BELOW = 0.8
 
 
 def run_scores(
@@ -46,17 +50,14 @@ def run_scores(
         found: dict[float, dict[int, np.ndarray]] = {}
         for share, taught in engines.items():
             ask()
-            found[share] = _run(start, [one.position for one in wanted], start.encoder.with_engine(taught), policy)
+            found[share] = _run(start, wanted, start.encoder.with_engine(taught), policy)
         for one in wanted:
-            yield PairedScore("memory", one.position, {share: dice(masks[one.position], one.mask) for share, masks in found.items()})
+            yield PairedScore("memory", one.position, {share: scores[one.position] for share, scores in found.items()})
 
 
 def _runs(held: Sequence[AnnotatedSlice], others: Sequence[AnnotatedSlice]) -> Iterator[tuple[AnnotatedSlice, list[AnnotatedSlice]]]:
     """Slices that runs depart from, each with the held-out slices that it comes to, nearest first."""
-    left = list(held)
-    while left:
-        volume = [one for one in left if same_volume(one, left[0])]
-        left = [one for one in left if not same_volume(one, volume[0])]
+    for volume in volumes_of(held):
         if any(other.holds_object and same_volume(other, volume[0]) for other in others):
             for one in volume:
                 for start in remembered_beside(one, others)[:1]:
@@ -69,11 +70,21 @@ def _runs(held: Sequence[AnnotatedSlice], others: Sequence[AnnotatedSlice]) -> I
                 yield start, wanted
 
 
-def _run(start: AnnotatedSlice, wanted: Sequence[int], encoder: SliceEncoder, policy: RegionPolicy) -> dict[int, np.ndarray]:
-    """Masks by position, as a run from a known slice has them."""
-    step = 1 if wanted[-1] > start.position else -1
-    extent = start.extent or Extent(min(start.position, *wanted), max(start.position, *wanted))
+def _run(start: AnnotatedSlice, wanted: Sequence[AnnotatedSlice], encoder: SliceEncoder, policy: RegionPolicy) -> dict[int, float]:
+    """DSC by position of the masks that a run from a known slice proposes, each corrected before the run goes on if it has to be."""
+    truths = {one.position: one.mask for one in wanted}
+    last = wanted[-1].position
+    step = 1 if last > start.position else -1
+    extent = start.extent or Extent(min(start.position, *truths), max(start.position, *truths))
     known = SlicePrompt(mask=start.mask)
     view = GrowingView(encoder, policy, [known], None, step < 0, extent=extent)
     view.condition(start.position, known, start.mask)
-    return {position: view.step(position).mask for position in range(start.position + step, wanted[-1] + step, step)}
+    scores = {}
+    for position in range(start.position + step, last + step, step):
+        mask = view.step(position).mask
+        if position not in truths:
+            continue
+        scores[position] = dice(mask, truths[position])
+        if scores[position] <= _CORRECTED_BELOW and position != last:
+            view.condition(position, SlicePrompt(mask=truths[position]), truths[position])
+    return scores

@@ -20,9 +20,11 @@ from ..propagation import RegionPolicy
 from .annotated_slice import AnnotatedSlice
 from .held_out import MANY, asked_about, mean_by_kind, parts_to_hold_out, scores_of
 from .held_out_runs import run_scores
-from .lessons import lessons_of, lessons_of_runs, object_size_mm, same_volume, thinned
+from .lessons import lessons_of, object_size_mm, thinned, thinned_volumes
 from .options import LearningOptions, LearningOutcome
 from .shares import ALL, HALF, NOTHING, PROMPTED_KINDS, PairedScore, mean_of, paired_scores, share_for
+from .volume_lessons import lessons_of_runs
+from .volumes import same_volume
 
 _MOST_FOLDS = 3
 _OPEN_SLICES_STAY = "That is too little to propose open slices anew by: they stay as they are; new boxes and clicks are answered better."
@@ -31,9 +33,8 @@ _FEWEST_STEPS = 2
 _ONE_TURN_SHARE = 0.6
 # Many slices are learned from at a higher rate than few, which would be learned by heart.
 _RATE_OF_MANY = 1e-3
-# Of more slices some are learned from, spread evenly; of many held out some are asked about.
-_MOST_SLICES = 96
-_MOST_ASKED = 5
+# Of more slices of one volume some are learned from, spread evenly; of several volumes more, as a run sees every slice.
+_MOST_SLICES, _MOST_SLICES_OF_SEVERAL = 96, 288
 # Asking about slices held out takes this share of the seconds on top; what it takes beyond that is taken off the last run, up to another.
 _ASKING_ON_TOP, _MOST_TAKEN_OFF = 0.2, 0.25
 # Without a prompt there is no model as it came to compare with; it is offered if it finds at least this much.
@@ -84,9 +85,12 @@ def learn(
     several = any(not same_volume(one, present[0]) for one in present)
     is_whole = several or not _has_open_slices(slices)
     folds = parts_to_hold_out(present, _MOST_FOLDS) if several else []  # of several volumes the last one, all of it
-    if len(slices) > _MOST_SLICES:
+    rng = np.random.default_rng([options.seed, len(slices)])
+    if several and len(slices) > _MOST_SLICES_OF_SEVERAL:
+        slices = thinned_volumes(slices, _MOST_SLICES_OF_SEVERAL, rng)
+    elif not several and len(slices) > _MOST_SLICES:
         slices = thinned(slices, _MOST_SLICES)
-        present = [one for one in slices if one.holds_object]
+    present = [one for one in slices if one.holds_object]
     folds = folds or parts_to_hold_out(present, _MOST_FOLDS)
     lessons: list[tuple[AnnotatedSlice, Lesson]] = []
     size_mm = object_size_mm(present)  # of all: the scale that slices are shown at while learning and after

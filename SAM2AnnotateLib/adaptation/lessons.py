@@ -1,7 +1,7 @@
-"""From annotated slices to lessons: what a model is shown to learn from. Imports engine, propagation, prompts, geometry.
+"""From annotated slices to lessons: what a model is shown to learn from. Imports engine, propagation, geometry, `volume_lessons`.
 
 They are the parts that it will be asked about: around a box, around a click (as large as the object is), around all annotated slices of the
-volume, as a pass through it shows them, and the whole slice.
+volume, and the whole slice; of several volumes also what runs through them show.
 """
 
 from __future__ import annotations
@@ -11,27 +11,22 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..engine import Embedding, Lesson, Recollection, SegmentationEngine
+from ..engine import Lesson
 from ..geometry import Box2D, Extent
-from ..prompts import SlicePrompt
 from ..propagation import RegionPolicy, SliceEncoder
-from ..propagation.growing_view import GrowingView
 from ..propagation.region_of_interest import cut
 from .annotated_slice import AnnotatedSlice
+from .volume_lessons import DRAWN_WEIGHT, lessons_of_volumes
+from .volumes import same_volume, volumes_of
 
 # How often each part is drawn, against the others.
 _WEIGHTS = {"box": 3.0, "click": 2.0, "union": 2.0, "whole": 1.0}
-# What a person drew is drawn so many times as often as what was accepted as it was proposed.
-_DRAWN_WEIGHT = 3.0
-# Slices farther apart than this are not learned from each other's memory: the object may have become another one between them.
-MEMORY_REACH = 3
 # Of more slices than this, each is shown in two parts only: together they show enough of all.
 _MANY_SLICES = 24
-# Of several volumes, slices are shown up to twice more, so often in all, as another scanner or another hand would have them: larger or
-# smaller, shifted by up to so much of the side, darker or brighter.
-_MOST_LOOKS, _LOOK_SCALES, _LOOK_SHIFT, _LOOK_GAMMA = 96, (0.85, 1.25), 0.1, 0.35
-# So many volumes are run through at most for lessons of runs: that takes the model about as long as some steps of learning each.
-_MOST_RUN_VOLUMES = 2
+# Of more slices some are shown in parts of their own, spread evenly.
+_MOST_ASKED_ABOUT = 96
+# Of so many volumes that the share of each would be less, some are left out.
+_FEWEST_OF_A_VOLUME = 32
 
 _Thing = TypeVar("_Thing")
 
@@ -43,6 +38,24 @@ def thinned(slices: Sequence[AnnotatedSlice], most: int) -> list[AnnotatedSlice]
     pairs = [present[start : start + 2] for start in range(0, len(present), 2)]  # neighbors stay together: one is remembered for the other
     kept = present if len(present) <= most - room else [one for pair in _spread(pairs, (most - room) // 2) for one in pair]
     return [*kept, *_spread(absent, room)]
+
+
+def thinned_volumes(slices: Sequence[AnnotatedSlice], most: int, rng: np.random.Generator) -> list[AnnotatedSlice]:
+    """At most so many slices of several volumes: the last volume and others drawn by lot, each with its share of them; so that learning
+    after the hundredth volume takes no longer than after the tenth, and another time sees others.
+    """
+    volumes = volumes_of(slices)
+    share = max(_FEWEST_OF_A_VOLUME, most // len(volumes))
+    kept, left = thinned(volumes[-1], share), most
+    left -= len(kept)
+    chosen: dict[int, list[AnnotatedSlice]] = {len(volumes) - 1: kept}
+    for number in rng.permutation(len(volumes) - 1).tolist():
+        some = thinned(volumes[number], share)
+        if len(some) > left:
+            continue
+        chosen[number] = some
+        left -= len(some)
+    return [one for number in sorted(chosen) for one in chosen[number]]
 
 
 def _spread(slices: Sequence[_Thing], most: int) -> list[_Thing]:
@@ -91,155 +104,40 @@ def deepest_pixel(mask: np.ndarray) -> tuple[int, int]:
 
 
 def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.random.Generator) -> Iterator[tuple[AnnotatedSlice, Lesson]]:
-    """Lessons, each with its slice; encodes what is not encoded yet, one embedding a lesson.
+    """Lessons, each with its slice; encodes what is not encoded yet.
 
     The memory of the slice beside is learned from several volumes alone: in one volume SAM 2's own memory of it is as good.
 
     Args:
         slices: of one or several volumes; at least one holds the object.
         policy: which part of a slice the model sees.
-        rng: draws the clicks that parts are shown around.
+        rng: draws the clicks that parts are shown around, and the looks of volumes.
     """
-    size_mm = object_size_mm(slices)
-    several = any(not same_volume(one, slices[0]) for one in slices)
-    for number, one in enumerate(slices):
-        shape_rc, spacing_rc_mm = one.encoder.stack.frame_shape_rc, one.encoder.stack.frame_spacing_rc_mm
-        union = union_box(slices, one.encoder)
-        crops: dict[Box2D, tuple[str, tuple[str, ...]]] = {}
-        if one.holds_object:
-            crops[policy.crop_around(one.box, shape_rc, spacing_rc_mm)] = ("box", ("box", "point", "both"))
-            for row, col in (deepest_pixel(one.mask), np.argwhere(one.mask)[rng.integers(int(one.mask.sum()))]):
-                around = policy.crop_around_click(int(row), int(col), size_mm, shape_rc, spacing_rc_mm)
-                crops.setdefault(around, ("click", ("point", "none")))
-        if union is not None:
-            crops.setdefault(policy.crop_around(union, shape_rc, spacing_rc_mm), ("union", ("none", "box", "point")))
-        crops.setdefault(policy.whole_slice(shape_rc, spacing_rc_mm), ("whole", ("none", "point", "box")))
-        weight = _DRAWN_WEIGHT if one.drawn else 1.0
-        shown = list(crops.items())
-        if len(slices) > _MANY_SLICES:  # each its first part, and of the others one in turn
-            shown = [shown[0], *([shown[1 + number % (len(shown) - 1)]] if len(shown) > 1 else [])]
-        for crop, (name, kinds) in shown:
-            mask = cut(one.mask, crop)
-            embedding = one.encoder.embedding(one.position, crop)
-            yield one, Lesson(embedding, mask, kinds, one.place, one.position, (), weight * _WEIGHTS[name])
-        if union is None or not several:
-            continue
-        known = [other for other in slices if other.holds_object and same_volume(other, one)]
-        start = known[int(rng.integers(len(known)))]
-        crop = run_crop(one, start, size_mm, policy)
-        yield one, Lesson(one.encoder.embedding(one.position, crop), cut(one.mask, crop), ("none",), one.place, one.position, (), weight)
-        for _ in range(int(min(2.0, _MOST_LOOKS / len(slices)) + rng.random())):
-            near = _near(crop, rng)
-            yield one, Lesson(_look(one, near, rng), cut(one.mask, near), ("none",), one.place, one.position, (), weight)
-        for other in remembered_beside(one, slices):
-            crop = run_crop(one, other, size_mm, policy)
-            embedding = one.encoder.embedding(one.position, crop)
-            memory = (recollection_of(other, one, crop),)
-            yield one, Lesson(embedding, cut(one.mask, crop), ("none",), one.place, one.position, memory, weight)
+    asked = thinned(slices, _MOST_ASKED_ABOUT)
+    for number, one in enumerate(asked):
+        yield from _parts(one, slices, policy, rng, None if len(asked) <= _MANY_SLICES else number)
+    if any(not same_volume(one, slices[0]) for one in slices):
+        yield from lessons_of_volumes(slices, object_size_mm(slices), policy, rng)
 
 
-def lessons_of_runs(
-    slices: Sequence[AnnotatedSlice], engine: SegmentationEngine, policy: RegionPolicy, rng: np.random.Generator
+def _parts(
+    one: AnnotatedSlice, slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.random.Generator, turn: int | None
 ) -> Iterator[tuple[AnnotatedSlice, Lesson]]:
-    """Lessons of memory as runs of this engine have it: what it remembers of the slice beside is its own mask, errors and all.
-
-    Who learns from masks that a person is done with alone learns to copy them, and goes astray once the slice beside is a proposal.
-
-    Args:
-        slices: of several volumes. The last one and some others are run through, from the middle to both ends and from anywhere to one.
-        engine: with what was learned until now.
-        policy: which part of a slice the model sees.
-        rng: draws the others, and that other slice.
-    """
-    left, volumes = [one for one in slices if one.holds_object], []
-    while left:
-        volumes.append(sorted((one for one in left if same_volume(one, left[0])), key=lambda one: one.position))
-        left = [one for one in left if not same_volume(one, volumes[-1][0])]
-    earlier = rng.permutation(len(volumes) - 1)[: _MOST_RUN_VOLUMES - 1]
-    for volume in (*(volumes[number] for number in earlier), volumes[-1]):
-        middle = middle_of(volume)
-        other = volume[int(rng.integers(len(volume)))]
-        for start, side in ((middle, -1), (middle, 1), (other, -1 if rng.random() < 0.5 else 1)):
-            yield from _run_lessons(start, side, volume, engine, policy)
-
-
-def _run_lessons(
-    start: AnnotatedSlice, side: int, volume: Sequence[AnnotatedSlice], engine: SegmentationEngine, policy: RegionPolicy
-) -> Iterator[tuple[AnnotatedSlice, Lesson]]:
-    wanted = {one.position: one for one in volume if side * (one.position - start.position) > 0}
-    if not wanted:
-        return
-    ends = min(start.position, *wanted), max(start.position, *wanted)
-    known = SlicePrompt(mask=start.mask)
-    view = GrowingView(start.encoder.with_engine(engine), policy, [known], None, side < 0, extent=start.extent or Extent(*ends))
-    view.condition(start.position, known, start.mask)
-    beside, said = start.position, start.mask
-    for position in range(start.position + side, (ends[1] if side > 0 else ends[0]) + side, side):
-        seen = view.step(position)
-        if position in wanted and (beside in wanted or beside == start.position):  # as all lessons of memory, between annotated slices
-            one, crop = wanted[position], seen.crop
-            memory = Recollection(beside - position, one.encoder.embedding(beside, crop), cut(said, crop))
-            weight = _DRAWN_WEIGHT if one.drawn else 1.0
-            yield (
-                one,
-                Lesson(one.encoder.embedding(position, crop), cut(one.mask, crop), ("none",), one.place, position, (memory,), weight),
-            )
-        if seen.mask.any():
-            beside, said = position, seen.mask
-
-
-def middle_of(volume: Sequence[AnnotatedSlice]) -> AnnotatedSlice:
-    """Of slices of one volume that hold the object, the one nearest to its center of mass."""
-    middle = float(np.average([one.position for one in volume], weights=[int(one.mask.sum()) for one in volume]))
-    return min(volume, key=lambda one: (abs(one.position - middle), one.position))
-
-
-def _near(crop: Box2D, rng: np.random.Generator) -> Box2D:
-    """A crop that differs by a little."""
-    scale = rng.uniform(*_LOOK_SCALES)
-    ends = []
-    for start, stop in ((crop.row_start, crop.row_stop), (crop.col_start, crop.col_stop)):
-        count = max(2, round((stop - start) * scale))
-        first = round((start + stop) / 2 + rng.uniform(-_LOOK_SHIFT, _LOOK_SHIFT) * (stop - start) - count / 2)
-        ends.append((first, first + count))
-    return Box2D(*ends[0], *ends[1])
-
-
-def _look(one: AnnotatedSlice, crop: Box2D, rng: np.random.Generator) -> Embedding:
-    """The slice in this crop, a little darker or brighter; not kept, as nobody else asks for it."""
-    gray = one.encoder.picture(one.position, crop).astype(np.float32) / 255
-    changed = rng.uniform(0.9, 1.1) * gray ** np.exp(rng.uniform(-_LOOK_GAMMA, _LOOK_GAMMA))
-    return one.encoder.engine.encode(np.rint(255 * np.clip(changed, 0, 1)).astype(np.uint8))
-
-
-def same_volume(one: AnnotatedSlice, other: AnnotatedSlice) -> bool:
-    """Whether two slices are of one volume, sliced alike."""
-    return one.encoder.volume is other.encoder.volume and one.encoder.stack == other.encoder.stack
-
-
-def remembered_beside(one: AnnotatedSlice, slices: Sequence[AnnotatedSlice]) -> list[AnnotatedSlice]:
-    """The nearest annotated slice on each side, within reach, that shows the object: what a run through the volume comes from."""
-    found = []
-    for side in (-1, 1):
-        near = [
-            other
-            for other in slices
-            if 0 < side * (other.position - one.position) <= MEMORY_REACH and other.holds_object and same_volume(other, one)
-        ]
-        if near:
-            found.append(min(near, key=lambda other: abs(other.position - one.position)))
-    return found
-
-
-def run_crop(one: AnnotatedSlice, other: AnnotatedSlice, size_mm: float, policy: RegionPolicy) -> Box2D:
-    """What a run through the volume that departs from another slice shows of this one: around the object there, at the scale of an object
-    of this size, and more where it has grown beyond."""
-    stack = one.encoder.stack
-    shape_rc, spacing_rc_mm = stack.frame_shape_rc, stack.frame_spacing_rc_mm
-    crop = policy.crop_around(other.box, shape_rc, spacing_rc_mm, at_least_mm=policy.side_for(size_mm, spacing_rc_mm))
-    return policy.grown(crop, one.box, shape_rc, spacing_rc_mm) if one.holds_object else crop
-
-
-def recollection_of(other: AnnotatedSlice, one: AnnotatedSlice, crop: Box2D) -> Recollection:
-    """The other slice as `one` remembers it, in its crop."""
-    return Recollection(other.position - one.position, other.encoder.embedding(other.position, crop), cut(other.mask, crop))
+    """The parts in which a person's prompts will show a slice: all of them, or the first and one of the others in turn."""
+    shape_rc, spacing_rc_mm = one.encoder.stack.frame_shape_rc, one.encoder.stack.frame_spacing_rc_mm
+    union = union_box(slices, one.encoder)
+    crops: dict[Box2D, tuple[str, tuple[str, ...]]] = {}
+    if one.holds_object:
+        crops[policy.crop_around(one.box, shape_rc, spacing_rc_mm)] = ("box", ("box", "point", "both"))
+        for row, col in (deepest_pixel(one.mask), np.argwhere(one.mask)[rng.integers(int(one.mask.sum()))]):
+            around = policy.crop_around_click(int(row), int(col), object_size_mm(slices), shape_rc, spacing_rc_mm)
+            crops.setdefault(around, ("click", ("point", "none")))
+    if union is not None:
+        crops.setdefault(policy.crop_around(union, shape_rc, spacing_rc_mm), ("union", ("none", "box", "point")))
+    crops.setdefault(policy.whole_slice(shape_rc, spacing_rc_mm), ("whole", ("none", "point", "box")))
+    shown = list(crops.items())
+    if turn is not None and len(shown) > 1:
+        shown = [shown[0], shown[1 + turn % (len(shown) - 1)]]
+    for crop, (name, kinds) in shown:
+        weight = _WEIGHTS[name] * (DRAWN_WEIGHT if one.drawn else 1.0)
+        yield one, Lesson(one.encoder.embedding(one.position, crop), cut(one.mask, crop), kinds, one.place, one.position, (), weight)

@@ -29,6 +29,8 @@ _WORTH_A_CLOSER_LOOK = 0.7
 _MEMORY_LEADS = 8
 # So many slices on the memory is told of what both make together, if that is clearly better; farther on their errors would add up.
 _TOLD_FOR = 16
+# What was learned is asked with each of the two nearest slices in memory that lie within reach: one that went astray is outvoted.
+_MOST_RECALLED, _RECALL_REACH = 2, 6
 # Where what was learned and what the memory carried overlap less than this, they speak of different things: then the memory is believed.
 _LEAST_AGREEMENT = 0.3
 
@@ -150,19 +152,24 @@ class GrowingView:
         return adapter is not None and adapter.serves("memory") and self._extent is not None and not self._by_memory_alone
 
     def _recalled(self, position: int, stepped: Callable[[int], SlicePrediction]) -> SlicePrediction:
-        """What the adapter makes of the slice beside, and of the place in the extent; with what the pass's own memory says, if that has a
-        share in it."""
-        shown = [known for known, mask in self._said.items() if mask.any()] or list(self._said)
-        beside = min(shown, key=lambda known: (abs(known - position), known))
+        """What the adapter makes of the slices beside, of each alone and joined, and of the place in the extent; with what the pass's own
+        memory says, if that has a share in it.
+        """
+        shown = sorted((known for known, mask in self._said.items() if mask.any()), key=lambda known: (abs(known - position), known))
+        near = [known for known in shown if abs(known - position) <= _RECALL_REACH][:_MOST_RECALLED]
+        learned = self._recalled_from(position, (near or shown or list(self._said))[0])
+        for number, beside in enumerate(near[1:], start=1):
+            learned = blended(learned, self._recalled_from(position, beside), number / (number + 1))
+        engine = self._encoder.engine
+        share = 1.0 if engine.adapter is None else engine.adapter.share("memory")
+        return learned if share >= 1 else blended(learned, stepped(position), share)
+
+    def _recalled_from(self, position: int, beside: int) -> SlicePrediction:
         memory = Recollection(beside - position, self._encoder.embedding(beside, self._crop), cut(self._said[beside], self._crop))
         place = None
         if self._extent is not None and len(self._extent) > 1:
             place = Place((position - self._extent.first) / (len(self._extent) - 1))
-        embedding = self._encoder.embedding(position, self._crop)
-        engine = self._encoder.engine
-        learned = engine.propose(embedding, self._crop.shape_rc, place, (memory,))
-        share = 1.0 if engine.adapter is None else engine.adapter.share("memory")
-        return learned if share >= 1 else blended(learned, stepped(position), share)
+        return self._encoder.engine.propose(self._encoder.embedding(position, self._crop), self._crop.shape_rc, place, (memory,))
 
     def _as_learned(self, position: int, carried: np.ndarray, prediction: SlicePrediction) -> tuple[np.ndarray, SlicePrediction]:
         """The mean of what the memory carried here, what the adapter makes of a box around it, and what it finds without a prompt.
