@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from ..engine import Adapter, SegmentationEngine
 from ..geometry import Extent
 from ..prompts import SlicePrompt
@@ -47,7 +45,7 @@ def run_scores(
     shared = {share: replace(adapter.card, serves=("memory",), blend={"memory": share}) for share in (HALF, ALL)}
     engines = {NOTHING: engine, **{share: engine.with_adapter(Adapter(adapter.tensors, card)) for share, card in shared.items()}}
     for start, wanted in _runs(held, others):
-        found: dict[float, dict[int, np.ndarray]] = {}
+        found: dict[float, dict[int, float]] = {}
         for share, taught in engines.items():
             ask()
             found[share] = _run(start, wanted, start.encoder.with_engine(taught), policy)
