@@ -334,3 +334,11 @@ def test_learning_goes_on_from_what_was_learned_of_the_earlier_volumes(monkeypat
     assert outcome.adapter is not None and outcome.steps == 8  # no step for holding out: the third volume was not known before
     assert [None if one is None else one.tensors["gray"] for one, _ in begun] == [before.tensors["gray"]]
     assert outcome.after["memory"] == 1.0
+
+
+def test_learning_after_many_volumes_takes_no_more_slices_than_after_ten():
+    slices = [one for seed in range(14) for one in annotated(an_encoder(seed), range(4, 26))]
+    outcome = learned(learn(slices, options=LearningOptions(steps=4)))
+    assert outcome.adapter is not None
+    assert (outcome.adapter.card.slice_count, outcome.volumes) == (13 * 22, 13)
+    assert outcome.after["memory"] == 1.0
