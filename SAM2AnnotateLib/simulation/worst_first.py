@@ -6,6 +6,7 @@ a review by rules of acceptance does not: whether each correction makes the obje
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,32 +68,40 @@ def worst_first(bench: Bench, memory: MaskMemory, workflow: Workflow, times: int
     first = first_prompt(workflow, truth, bench.stack, predict, rng, EffortCount(memory.rules.costs))
     item = bench.new_object(truth, first.prompt, workflow.roi, workflow.corrections)
     _run_through(item.propagate())
-    drawn: set[int] = set()
-    pixels, steps = 0, []
-    while True:
-        masks = {position: known_mask(item, position) for position in frames}
-        steps.append(WorstFirstStep(len(drawn), pixels, _volume_dice(masks, frames)))
-        worst = _worst(masks, frames, drawn)
-        if worst is None or len(drawn) >= times:
-            return tuple(steps)
-        drawn.add(worst)
-        pixels += int(np.count_nonzero(masks[worst] ^ frames[worst]))
-        _run_through(item.correct(bench.stack.index_of(worst), bench.stack.slice_from_frame(frames[worst])))
+
+    def draw(position: int) -> None:
+        _run_through(item.correct(bench.stack.index_of(position), bench.stack.slice_from_frame(frames[position])))
+
+    return _drawn_worst_first(frames, set(), times, lambda: {position: known_mask(item, position) for position in frames}, draw)
 
 
 def _by_interpolation(bench: Bench, memory: MaskMemory, frames: dict[int, np.ndarray], times: int) -> tuple[WorstFirstStep, ...]:
     truth = memory.truth
-    drawn = {truth.extent.first, truth.center, truth.extent.last}
+    known = {position: frames[position] for position in (truth.extent.first, truth.center, truth.extent.last)}
+
+    def masks() -> dict[int, np.ndarray]:
+        return interpolate_slices(dict(sorted(known.items())), truth.extent, bench.stack.frame_spacing_rc_mm)
+
+    def draw(position: int) -> None:
+        known[position] = frames[position]
+
+    return _drawn_worst_first(frames, set(known), times, masks, draw)
+
+
+def _drawn_worst_first(
+    frames: dict[int, np.ndarray], drawn: set[int], times: int, masks_now: Callable[[], dict[int, np.ndarray]], draw: Callable[[int], None]
+) -> tuple[WorstFirstStep, ...]:
+    """Draw the worst slice again and again, after those that are `drawn` already."""
     pixels, steps = sum(int(np.count_nonzero(frames[position])) for position in drawn), []
     while True:
-        known = {position: frames[position] for position in sorted(drawn)}
-        masks = interpolate_slices(known, truth.extent, bench.stack.frame_spacing_rc_mm)
+        masks = masks_now()
         steps.append(WorstFirstStep(len(drawn), pixels, _volume_dice(masks, frames)))
         worst = _worst(masks, frames, drawn)
         if worst is None or len(drawn) >= times:
             return tuple(steps)
         drawn.add(worst)
         pixels += int(np.count_nonzero(masks[worst] ^ frames[worst]))
+        draw(worst)
 
 
 def _worst(masks: dict[int, np.ndarray], frames: dict[int, np.ndarray], drawn: set[int]) -> int | None:

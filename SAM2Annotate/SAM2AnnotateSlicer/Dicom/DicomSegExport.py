@@ -6,22 +6,15 @@ changes whole or not at all.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
-import slicer
-
-from SAM2AnnotateLib.errors import OutputError, SAM2AnnotateError
-from SAM2AnnotateLib.leftovers import temporary_folder
 from SAM2AnnotateLib.nnunet.sources.dicom_job import DicomSegJob, TermedSegment, write_dicom_job
 
-from ..Model.CommandProcess import CommandProcess
+from ..Model.JobCommand import Done, JobCommand
 from ..Nnunet.NnunetCase import imageOf, segmentsOf
 from ..Review.ObjectKeeper import ObjectKeeper
 from .SeriesFiles import seriesFiles
-
-Done = Callable[[SAM2AnnotateError | None, dict], None]
 
 
 class DicomSegExport:
@@ -31,16 +24,13 @@ class DicomSegExport:
         python: the interpreter and its options; Slicer's own by default.
     """
 
-    def __init__(self, python: list[str] | None = None):
-        self._command = CommandProcess(self._onReport, self._onEnd, python)
-        self._done: Done | None = None
-        self._result: dict = {}
-        self._folder: tempfile.TemporaryDirectory | None = None
+    def __init__(self, python: Sequence[str] | None = None):
+        self._command = JobCommand(python)
 
     @property
     def busy(self) -> bool:
         """Whether a file is being written."""
-        return self._command.running
+        return self._command.busy
 
     def start(self, volumeNode, segmentationNode, keeper: ObjectKeeper, output: str, done: Done) -> None:
         """Write all segments that have voxels; `done` gets None and the answer of ``dicom-seg-job``, or the error.
@@ -57,18 +47,7 @@ class DicomSegExport:
             entry = segmentation.GetSegment(segmentId).GetTerminology() or ""
             segments.append(TermedSegment(one.name, one.mask, entry, "SEMIAUTOMATIC" if reviewed else "MANUAL"))
         job = DicomSegJob(files, imageOf(volumeNode, volumeNode, withVoxels=False).grid, tuple(segments), Path(output))
-        try:
-            self._folder = temporary_folder("dicom-seg", slicer.app.temporaryPath)
-        except OSError as exc:
-            raise OutputError(f"Slicer's temporary folder '{slicer.app.temporaryPath}' cannot be written to: {exc.strerror}.") from exc
-        try:
-            path = write_dicom_job(job, Path(self._folder.name))
-            self._result = {}
-            self._command.start(["dicom-seg-job", str(path)])
-        except SAM2AnnotateError:
-            self._removeFolder()
-            raise
-        self._done = done
+        self._command.startIn("dicom-seg", lambda folder: ["dicom-seg-job", str(write_dicom_job(job, folder))], done)
 
     def cancel(self) -> None:
         """End the command; its receiver gets `Cancelled`."""
@@ -76,23 +55,4 @@ class DicomSegExport:
 
     def cleanup(self) -> None:
         """End what runs without telling anyone."""
-        self._done = None
-        self._command.kill()
-        self._removeFolder()
-
-    def _onReport(self, report: dict) -> None:
-        if report.get("type") != "progress":
-            self._result = report
-
-    def _onEnd(self, error: SAM2AnnotateError | None) -> None:
-        self._removeFolder()
-        done, self._done = self._done, None
-        if error is None and self._result.get("type") != "written":
-            error = SAM2AnnotateError("The command ended without an answer. The log has the details.")
-        if done is not None:
-            done(error, self._result)
-
-    def _removeFolder(self) -> None:
-        folder, self._folder = self._folder, None
-        if folder is not None:
-            folder.cleanup()
+        self._command.cleanup()

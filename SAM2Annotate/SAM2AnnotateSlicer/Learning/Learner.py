@@ -14,11 +14,9 @@ import numpy as np
 
 from SAM2AnnotateLib.errors import Cancelled, PromptError, SAM2AnnotateError
 from SAM2AnnotateLib.geometry import Extent
-from SAM2AnnotateLib.progress import Progress
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.worker.messages import Learned, Message, unpack
 
-from ..Event import Event
 from ..Model.LearnedModels import LearnedModel
 from ..Model.ModelService import OpenedVolume
 from ..Review.AnnotatedSegment import AnnotatedSegment
@@ -55,14 +53,11 @@ class Learner(UnderWay):
 
     Attributes:
         options: how long a learning takes, as `ModelService.learn` has it.
-        progressed: () told when it went on a little.
     """
 
     def __init__(self, logic: AnnotationLogic, clock: Callable[[], float] = time.monotonic):
-        super().__init__(clock)
-        self._logic = logic
+        super().__init__(logic, clock)
         self.options: dict = {"seconds": SECONDS}
-        self.progressed = Event()
         self._brought: tuple[AnnotatedSegment, Brought] | None = None
         self._listed: list[LearnedModel] | None = None
         self._counted: tuple[tuple, int] | None = None
@@ -132,12 +127,6 @@ class Learner(UnderWay):
             self._request = request
         logic.changed.emit()
 
-    def cancel(self) -> None:
-        """Stop learning; nothing is changed then."""
-        if self._request is not None:
-            self._logic.service.cancel(self._request)
-            self._logic.changed.emit()
-
     def forget(self) -> None:
         """Go back to the model as it came; the open slices are proposed anew, as one step of undo. The file stays.
 
@@ -160,10 +149,6 @@ class Learner(UnderWay):
             logic.useLearned(learned, "forgetting what was learned" if learned is None else f"using what was learned of {learned.name}")
 
     # -- what the model says ----------------------------------------------------------------------------------------------------------
-
-    def _onProgress(self, progress: Progress) -> None:
-        self._progress = progress
-        self.progressed.emit()
 
     def _onReply(self, message: Message) -> None:
         if isinstance(message, Learned):

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from SAM2AnnotateLib.errors import Cancelled, PromptError, SAM2AnnotateError
-from SAM2AnnotateLib.progress import Progress
 
 from ..Event import Event
 from ..Model.LearnedModels import LearnedModel
@@ -35,14 +34,13 @@ class PrototypeSteps(UnderWay):
         clock: seconds of a clock that never goes back.
 
     Attributes:
-        progressed: () told when a search went on a little.
         proposed: (AnnotatedSegment) told when an object was found and is the current one.
     """
 
     def __init__(self, logic: AnnotationLogic, folder: Path | None = None, clock: Callable[[], float] = time.monotonic):
-        super().__init__(clock)
-        self._logic, self._folder = logic, folder
-        self.progressed, self.proposed = Event(), Event()
+        super().__init__(logic, clock)
+        self._folder = folder
+        self.proposed = Event()
         self._search: Search | None = None
         self._volumeNode = None
         self._name = ""
@@ -99,17 +97,7 @@ class PrototypeSteps(UnderWay):
             self._request = request
         logic.changed.emit()
 
-    def cancel(self) -> None:
-        """Stop the search; nothing is changed then."""
-        if self._request is not None:
-            self._logic.service.cancel(self._request)
-            self._logic.changed.emit()
-
     # -- what the model says ----------------------------------------------------------------------------------------------------------
-
-    def _onProgress(self, progress: Progress) -> None:
-        self._progress = progress
-        self.progressed.emit()
 
     def _onDone(self) -> None:
         logic, search, volumeNode = self._logic, self._search, self._volumeNode

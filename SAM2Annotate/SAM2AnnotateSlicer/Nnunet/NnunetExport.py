@@ -6,29 +6,25 @@ command's. The data set changes whole or not at all, also if the command is kill
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import slicer
 from slicer.i18n import tr as _
 
-from SAM2AnnotateLib.errors import InputError, OutputError, SAM2AnnotateError
-from SAM2AnnotateLib.leftovers import temporary_folder
+from SAM2AnnotateLib.errors import InputError, SAM2AnnotateError
 from SAM2AnnotateLib.nnunet import DataSet, DataSetPlan
 from SAM2AnnotateLib.nnunet.cases.case import require_case_id
 from SAM2AnnotateLib.nnunet.cases.splits import AUTO
 from SAM2AnnotateLib.nnunet.data_sets.job import ExportJob, write_job
 
 from ..Event import Event
-from ..Model.CommandProcess import CommandProcess
+from ..Model.JobCommand import Done, JobCommand
 from ..Review.Logic import AnnotationLogic
 from ..Told import told
 from .NnunetCase import imageOf, patientIdOf, segmentsOf
 from .NnunetPlan import LabelRow, dataSetsIn, newPlan
-
-Done = Callable[[SAM2AnnotateError | None, dict], None]
 
 
 @dataclass(frozen=True)
@@ -80,19 +76,15 @@ class NnunetExport:
         exported: emitted with the first volume's node and the data set's folder after a case was written.
     """
 
-    def __init__(self, logic: AnnotationLogic, python: list[str] | None = None):
+    def __init__(self, logic: AnnotationLogic, python: Sequence[str] | None = None):
         self._logic = logic
-        self._command = CommandProcess(self._onReport, self._onEnd, python)
-        self._done: Done | None = None
-        self._result: dict = {}
-        self._folder: tempfile.TemporaryDirectory | None = None
-        self._exporting = ""  # ID of the volume that is being exported
+        self._command = JobCommand(python)
         self.exported = Event()
 
     @property
     def busy(self) -> bool:
         """Whether a command is running."""
-        return self._command.running
+        return self._command.busy
 
     @property
     def log(self) -> str:
@@ -170,8 +162,15 @@ class NnunetExport:
             SAM2AnnotateError: if the case cannot be made, or handed over.
         """
         job = self._job(form, withVoxels=True, replace=replace)
-        self._start(job, [], done)
-        self._exporting = form.channels[0][1]
+        volumeId = form.channels[0][1]
+
+        def ended(error: SAM2AnnotateError | None, result: dict) -> None:
+            volumeNode = self._node(volumeId)
+            if error is None and result.get("type") == "exported" and volumeNode is not None:
+                self.exported.emit(volumeNode, result["folder"])
+            done(error, result)
+
+        self._start(job, [], ended)
 
     def verify(self, folder: str | Path, python: str, done: Done) -> None:
         """Check a data set, by nnU-Net's own check where it is installed; `done` gets the answer of ``nnunet verify``.
@@ -180,7 +179,7 @@ class NnunetExport:
             folder: of the data set.
             python: an interpreter that has nnunetv2; empty for Slicer's.
         """
-        self._begin(["nnunet", "verify", str(folder), *(["--python", python] if python else [])], done)
+        self._command.start(["nnunet", "verify", str(folder), *(["--python", python] if python else [])], done)
 
     def cancel(self) -> None:
         """End the command; its receiver gets `Cancelled`. A data set that was being written is as before."""
@@ -188,9 +187,7 @@ class NnunetExport:
 
     def cleanup(self) -> None:
         """End what runs without telling anyone."""
-        self._done = None
-        self._command.kill()
-        self._removeFolder()
+        self._command.cleanup()
 
     # -- within -----------------------------------------------------------------------------------------------------------------------
 
@@ -220,41 +217,7 @@ class NnunetExport:
         )
 
     def _start(self, job: ExportJob, options: list[str], done: Done) -> None:
-        try:
-            self._folder = temporary_folder("export", slicer.app.temporaryPath)
-        except OSError as exc:
-            raise OutputError(f"Slicer's temporary folder '{slicer.app.temporaryPath}' cannot be written to: {exc.strerror}.") from exc
-        try:
-            path = write_job(job, Path(self._folder.name))
-            self._begin(["nnunet", "export-job", str(path), *options], done)
-        except SAM2AnnotateError:
-            self._removeFolder()
-            raise
-
-    def _begin(self, arguments: list[str], done: Done) -> None:
-        self._result, self._exporting = {}, ""
-        self._command.start(arguments)
-        self._done = done
+        self._command.startIn("export", lambda folder: ["nnunet", "export-job", str(write_job(job, folder)), *options], done)
 
     def _node(self, nodeId: str):
         return self._logic.scene.GetNodeByID(nodeId) if nodeId else None
-
-    def _onReport(self, report: dict) -> None:
-        if report.get("type") != "progress":
-            self._result = report
-
-    def _onEnd(self, error: SAM2AnnotateError | None) -> None:
-        self._removeFolder()
-        done, self._done = self._done, None
-        if error is None and not self._result:
-            error = SAM2AnnotateError("The command ended without an answer. The log has the details.")
-        volumeNode = self._node(self._exporting)
-        if error is None and self._result.get("type") == "exported" and volumeNode is not None:
-            self.exported.emit(volumeNode, self._result["folder"])
-        if done is not None:
-            done(error, self._result)
-
-    def _removeFolder(self) -> None:
-        folder, self._folder = self._folder, None
-        if folder is not None:
-            folder.cleanup()

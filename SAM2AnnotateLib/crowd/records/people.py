@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 import unicodedata
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from ...errors import InputError
@@ -71,26 +72,12 @@ def require_role(role: str) -> None:
 
 def memberships(session: Session, person_id: int) -> list[Member]:
     """All projects that a person is in, by title."""
-    rows = session.execute(
-        select(PersonRow, MembershipRow, ProjectRow)
-        .join(MembershipRow, MembershipRow.person_id == PersonRow.id)
-        .join(ProjectRow, ProjectRow.id == MembershipRow.project_id)
-        .where(PersonRow.id == person_id)
-        .order_by(ProjectRow.title, ProjectRow.id)
-    )
-    return [_member(*row) for row in rows]
+    return _members(session, PersonRow.id == person_id, ProjectRow.title, ProjectRow.id)
 
 
 def members(session: Session, project_id: int) -> list[Member]:
     """Everybody in a project, in the order in which they came."""
-    rows = session.execute(
-        select(PersonRow, MembershipRow, ProjectRow)
-        .join(MembershipRow, MembershipRow.person_id == PersonRow.id)
-        .join(ProjectRow, ProjectRow.id == MembershipRow.project_id)
-        .where(ProjectRow.id == project_id)
-        .order_by(MembershipRow.joined, PersonRow.id)
-    )
-    return [_member(*row) for row in rows]
+    return _members(session, ProjectRow.id == project_id, MembershipRow.joined, PersonRow.id)
 
 
 def rows_of(session: Session, project_id: int) -> list[PersonRow]:
@@ -107,8 +94,18 @@ def member_named(session: Session, project_id: int, name: str) -> PersonRow:
     return row
 
 
-def _member(person: PersonRow, membership: MembershipRow, project: ProjectRow) -> Member:
-    return Member(person_from(person), project.key, project.public_id, project.title, membership.role)  # type: ignore[arg-type]
+def _members(session: Session, which: ColumnElement[bool], *order: Any) -> list[Member]:
+    rows = session.execute(
+        select(PersonRow, MembershipRow, ProjectRow)
+        .join(MembershipRow, MembershipRow.person_id == PersonRow.id)
+        .join(ProjectRow, ProjectRow.id == MembershipRow.project_id)
+        .where(which)
+        .order_by(*order)
+    )
+    return [
+        Member(person_from(person), project.key, project.public_id, project.title, membership.role)  # type: ignore[arg-type]
+        for person, membership, project in rows
+    ]
 
 
 def _new_pseudonym(session: Session) -> str:
