@@ -53,6 +53,10 @@ class VolumeError(InputError):
         super().__init__("".join(letter if letter.isprintable() else " " for letter in problem), remedy)
 
 
+class TiltedGantryError(VolumeError):
+    """The slices of a DICOM series are each shifted against the one before; they can be read shifted back, if somebody wants that."""
+
+
 class GridMismatchError(InputError):
     """Two volumes that must lie on one voxel grid do not."""
 

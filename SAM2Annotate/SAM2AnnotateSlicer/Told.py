@@ -14,6 +14,7 @@ from SAM2AnnotateLib.errors import (
     OutputError,
     SAM2AnnotateError,
     ServerError,
+    TiltedGantryError,
     VolumeError,
 )
 
@@ -35,6 +36,13 @@ def _remedies() -> tuple[tuple[type[SAM2AnnotateError], str], ...]:
     return (
         (MissingPackageError, _("Press 'Set-up...', then 'Install what is missing'.")),
         (CheckpointError, _("Press 'Set-up...' and download it there, or choose another model.")),
+        (
+            TiltedGantryError,
+            _(
+                "In the worklist, tick 'Shift back slices of a tilted gantry'; or load it in Slicer with its acquisition "
+                "geometry regularized (Application Settings, DICOM), and harden the transform."
+            ),
+        ),
         (VolumeError, _("Load it in Slicer ('Add Data' or 'DICOM'), choose one volume there, and save that one by itself.")),
         (OutputError, _("Press 'Verify' in 'Export to nnU-Net' when the folder can be written to.")),
         (EngineError, _("Close other programs, or choose a smaller model.")),

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import VolumeError
+from ..errors import TiltedGantryError, VolumeError
 from ..geometry import Volume, VolumeGrid
 from ..geometry.conventions import flip_lps_ras
 from ..optional_imports import import_for
@@ -335,7 +335,7 @@ def _built(path: Path, frames: list[Frame], series: _Series, untilt: bool = Fals
     tilt = _tilt(frames) if len(frames) > 1 else None
     if tilt is not None and not untilt:
         degrees, off_mm = tilt
-        raise VolumeError(
+        raise TiltedGantryError(
             f"The slices of the DICOM series in '{path}' are not evenly spaced along their normal: they lie up to {off_mm:.3g} mm off. "
             f"Each is shifted against the one before, as where the gantry was tilted (by {degrees:.1f} degrees).",
             "Read it with --untilt, which shifts each slice back in its plane; or load it in 3D Slicer with its acquisition geometry "

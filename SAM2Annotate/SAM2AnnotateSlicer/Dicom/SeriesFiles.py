@@ -15,12 +15,18 @@ from SAM2AnnotateLib.errors import InputError
 
 INSTANCES = "DICOM.instanceUIDs"  # Slicer's own attribute
 FOLDER = "SAM2Annotate.DicomFolder"  # ours: of a series that the worklist has read
+SHIFTED = "SAM2Annotate.SlicesShifted"  # ours: of a series of a tilted gantry whose slices the worklist has shifted back
 _EXPORTER = "DICOMSegmentationPlugin"  # the module of the extension QuantitativeReporting that reads and writes DICOM SEG
 
 
 def comesFromDicom(volumeNode) -> bool:
     """Whether a volume says which DICOM images it was loaded from. Cheap."""
     return volumeNode is not None and bool(volumeNode.GetAttribute(FOLDER) or volumeNode.GetAttribute(INSTANCES))
+
+
+def isShifted(volumeNode) -> bool:
+    """Whether a volume's voxels are not its DICOM images' any more, because slices of a tilted gantry were shifted back. Cheap."""
+    return volumeNode is not None and bool(volumeNode.GetAttribute(SHIFTED))
 
 
 def seriesFiles(volumeNode) -> tuple[Path, ...]:
@@ -36,6 +42,11 @@ def seriesFiles(volumeNode) -> tuple[Path, ...]:
             raise InputError(f"The folder '{folder}', from which '{name}' was loaded, is gone.")
         return (Path(folder),)
     uids = (volumeNode.GetAttribute(INSTANCES) or "").split()
+    if isShifted(volumeNode):
+        raise InputError(
+            f"The slices of '{name}' were shifted back, and a DICOM segmentation refers to the images as they are. "
+            "Press 'Save segmentation...' instead."
+        )
     if not uids:
         raise InputError(
             f"'{name}' was loaded from no DICOM series, to which a DICOM segmentation refers. Press 'Save segmentation...' instead."

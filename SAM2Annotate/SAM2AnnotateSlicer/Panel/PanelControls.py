@@ -266,7 +266,7 @@ def controls() -> tuple[Control, ...]:
         ),
         Control(
             "saveDicom",
-            ("volume", "segmentation", "fromDicom", "noOwnExporter", "decided", "notCorrecting"),
+            ("volume", "segmentation", "notShifted", "fromDicom", "noOwnExporter", "decided", "notCorrecting"),
             _("Write the segments as DICOM SEG of the series that the volume was loaded from, coded as their terminology says."),
         ),
         Control(
@@ -341,6 +341,10 @@ def _unmet(state: PanelState) -> dict[str, str]:
         "scene": (state.hasScene, _("The scene is being closed.")),
         "volume": (state.hasVolume, _("Choose a volume first, or press 'Try it on a sample'.")),
         "segmentation": (state.hasSegmentation, _("There is no segmentation yet.")),
+        "notShifted": (
+            not state.shifted,
+            _("The slices were shifted back, as the gantry was tilted: a DICOM segmentation refers to the images as they are."),
+        ),
         "fromDicom": (state.fromDicom, _("The volume was loaded from no DICOM series, to which a DICOM segmentation refers.")),
         "noOwnExporter": (not state.ownExporter, state.ownExporter),
         "newSegment": (state.newSegment, _("A segment is chosen. Press 'Next object' for a new one.")),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from SAM2AnnotateLib.errors import SAM2AnnotateError
 from SAM2AnnotateLib.review import SliceStatus
 
-from ..Dicom.SeriesFiles import comesFromDicom, slicersOwnExporter
+from ..Dicom.SeriesFiles import comesFromDicom, isShifted, slicersOwnExporter
 from ..Learning.LearningSection import LearningSection
 from ..Review.Logic import AnnotationLogic
 from ..Told import told
@@ -21,6 +21,7 @@ class PanelState:
         hasScene: False while the scene is being closed.
         hasVolume, hasSegmentation: whether one is chosen.
         fromDicom: whether the volume was loaded from a DICOM series.
+        shifted: whether its slices were shifted back, as the gantry was tilted.
         ownExporter: where Slicer's own exporter of DICOM segmentations is; empty if it is not installed.
         newSegment: whether the next object gets a new segment.
         recoverable: whether work from before a crash waits for a decision.
@@ -50,6 +51,7 @@ class PanelState:
     hasVolume: bool = False
     hasSegmentation: bool = False
     fromDicom: bool = False
+    shifted: bool = False
     ownExporter: str = ""
     newSegment: bool = False
     recoverable: bool = False
@@ -95,6 +97,7 @@ def readState(
         "hasVolume": hasVolume,
         "hasSegmentation": parameters.segmentation is not None,
         "fromDicom": hasVolume and comesFromDicom(parameters.volume),
+        "shifted": hasVolume and isShifted(parameters.volume),
         "ownExporter": slicersOwnExporter(),
         "recoverable": recoverable,
         "otherVolume": otherVolume,

@@ -193,7 +193,8 @@ class ProposeForAll:
         self._files += 1
         self._report, self._voxels = None, Path(self._folder.name) / f"{self._files}.npy"
         like = self._search.likeMapping.to_json()
-        self._reader.start([str(case.path), str(self._voxels), "--like", json.dumps(like)], module=_READER)
+        untilt = ["--untilt"] if self._worklist.untilt else []
+        self._reader.start([str(case.path), str(self._voxels), "--like", json.dumps(like), *untilt], module=_READER)
 
     def _onReport(self, report: dict) -> None:
         if report.get("type") == "volume":

@@ -16,7 +16,7 @@ from SAM2AnnotateLib.nnunet.sources import read_image
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.review.doubts import session_doubts
 
-from ..Dicom.SeriesFiles import FOLDER, INSTANCES
+from ..Dicom.SeriesFiles import FOLDER, INSTANCES, SHIFTED
 from ..Event import Event
 from ..Review.AnnotatedSegment import AnnotatedSegment
 from ..Review.Logic import AnnotationLogic
@@ -37,12 +37,14 @@ class Worklist:
 
     Attributes:
         folder: the folder of volumes; None before one is chosen.
+        untilt: whether slices of a tilted gantry are shifted back; such a series is refused otherwise.
         saved: (WorklistCase) told when a case was saved.
     """
 
     def __init__(self, logic: AnnotationLogic):
         self._logic = logic
         self.folder: WorklistFolder | None = None
+        self.untilt = False
         self.saved = Event()
 
     def openFolder(self, path: str) -> None:
@@ -95,8 +97,11 @@ class Worklist:
         self.saved.emit(case)
         return case.segmentation
 
-    def goTo(self, case: WorklistCase) -> None:
+    def goTo(self, case: WorklistCase) -> tuple[str, ...]:
         """Save the current case, close the scene, load another.
+
+        Returns:
+            What reading its DICOM series had to settle or assume, for the person.
 
         Raises:
             OutputError: if saving failed; the scene is as it was.
@@ -111,7 +116,7 @@ class Worklist:
         elif self._logic.hasParameters:
             self._logic.leaveObject()
         self._logic.scene.Clear(False)
-        volumeNode = _loadVolume(case)
+        volumeNode, notes = _loadVolume(case, self.untilt)
         volumeNode.SetAttribute(_ATTRIBUTE, str(case.path))
         segmentationNode = self._loadSegmentation(case, volumeNode)
         logic = self._logic
@@ -123,6 +128,7 @@ class Worklist:
         else:
             self._showProposal(case, volumeNode)
         self.folder.noteBegun(case)
+        return notes
 
     def next(self) -> WorklistCase | None:
         """The case to go on with, see `CaseProposals.nextCase`; None if there is none."""
@@ -204,28 +210,31 @@ def _greatestDoubt(annotated: AnnotatedSegment) -> float:
     return max((doubt.value for doubt in session_doubts(annotated.session, annotated.stack).values()), default=0.0)
 
 
-def _loadVolume(case: WorklistCase):
-    """The volume's node. Raises InputError."""
+def _loadVolume(case: WorklistCase, untilt: bool):
+    """The volume's node, and what reading it had to settle. Raises InputError."""
     if case.path.is_dir():
-        return _loadSeries(case)
+        return _loadSeries(case, untilt)
     try:
         node = slicer.util.loadVolume(str(case.path))
     except RuntimeError as exc:
         raise InputError(f"The volume '{case.path}' cannot be loaded. Is it damaged?") from exc
     node.SetName(case.name)
-    return node
+    return node, ()
 
 
-def _loadSeries(case: WorklistCase):
-    """A folder with one DICOM series, read by the library, with what it says about patient and modality."""
-    image = read_image(case.path)
+def _loadSeries(case: WorklistCase, untilt: bool):
+    """A folder with one DICOM series, read by the library, with what it says about patient and modality; and its notes."""
+    image = read_image(case.path, untilt=untilt)
     scene = slicer.mrmlScene
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", case.name)
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(image.volume.grid.ijk_to_ras))
     slicer.util.updateVolumeFromArray(node, image.volume.array_kji)
     node.CreateDefaultDisplayNodes()
-    node.SetAttribute(FOLDER, str(case.path))
-    node.SetAttribute(INSTANCES, " ".join(dict.fromkeys(one.sop_uid for one in image.slices)))
+    if image.slices:
+        node.SetAttribute(FOLDER, str(case.path))
+        node.SetAttribute(INSTANCES, " ".join(dict.fromkeys(one.sop_uid for one in image.slices)))
+    else:
+        node.SetAttribute(SHIFTED, "1")
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
     if image.volume.modality:
@@ -234,4 +243,4 @@ def _loadSeries(case: WorklistCase):
         patient = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), image.patient_id)
         hierarchy.SetItemAttribute(patient, "DICOM.PatientID", image.patient_id)
         hierarchy.SetItemParent(item, patient)
-    return node
+    return node, image.volume.notes

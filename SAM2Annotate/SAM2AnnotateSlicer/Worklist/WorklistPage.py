@@ -14,6 +14,7 @@ from SAM2AnnotateLib.errors import SAM2AnnotateError
 from ..Notice import Notice, showText
 from ..PageDialog import confirmOver, enable
 from ..Told import told
+from ..Words import sentence
 from . import CaseProposals
 from .ProposeForAll import ProposeForAll
 from .Worklist import Worklist
@@ -21,6 +22,7 @@ from .WorklistFolder import CaseState, WorklistCase
 
 _UI_FILE = Path(__file__).parents[2] / "Resources" / "UI" / "Worklist.ui"
 _SETTING = "SAM2Annotate/WorklistFolder"
+_UNTILT_SETTING = "SAM2Annotate/WorklistUntilt"
 
 
 class WorklistPage:
@@ -45,6 +47,8 @@ class WorklistPage:
         self._notice = Notice(ui.statusLabel, lambda _isError: (worklist.current,))
         self._found = ""  # what the folder holds, in words
         ui.folderEdit.currentPath = qt.QSettings().value(_SETTING) or ""
+        ui.untiltCheckBox.checked = worklist.untilt = qt.QSettings().value(_UNTILT_SETTING) == "1"
+        ui.untiltCheckBox.connect("toggled(bool)", self._onUntilt)
         ui.folderEdit.connect("currentPathChanged(QString)", self._onFolder)
         ui.casesTable.connect("itemSelectionChanged()", self.refreshButtons)
         ui.casesTable.connect("cellDoubleClicked(int,int)", self._onDoubleClick)
@@ -138,7 +142,7 @@ class WorklistPage:
             ):
                 return
             before = self._worklist.current
-            self._worklist.goTo(case)
+            notes = self._worklist.goTo(case)
         except SAM2AnnotateError as error:
             self.refresh()
             self._say(told(error), isError=True)
@@ -146,7 +150,8 @@ class WorklistPage:
         self._opened()
         self.refresh()
         saved = _("Saved '{name}'. ").format(name=before.name) if before is not None else ""
-        self._say(saved + _("This is '{name}'.").format(name=case.name))
+        settled = [sentence(note[:1].upper() + note[1:]) for note in notes]
+        self._say(" ".join([saved + _("This is '{name}'.").format(name=case.name), *settled]))
 
     # -- proposals ----------------------------------------------------------------------------------------------------------------------
 
@@ -189,6 +194,10 @@ class WorklistPage:
             self._say(told(error), isError=True)
         self._showCases()
         self.refreshButtons()
+
+    def _onUntilt(self, on: bool) -> None:
+        self._worklist.untilt = on
+        qt.QSettings().setValue(_UNTILT_SETTING, "1" if on else "0")
 
     def _showCases(self) -> None:
         table, chosen, current = self.ui.casesTable, self.ui.casesTable.currentRow(), self._worklist.current

@@ -25,7 +25,7 @@ from dicom_files import (
 )
 from patients import an_oblique_rotation
 
-from SAM2AnnotateLib.errors import VolumeError
+from SAM2AnnotateLib.errors import TiltedGantryError, VolumeError
 from SAM2AnnotateLib.volume_io import is_dicom_folder, read_dicom, read_dicom_files, read_volume
 from SAM2AnnotateLib.volume_io.dicom_pixels import StoredFrames
 
@@ -191,7 +191,7 @@ def test_a_missing_slice_is_named_by_its_neighbors(tmp_path):
 
 
 def test_a_tilted_gantry_is_called_so(tmp_path):
-    with pytest.raises(VolumeError, match=r"the gantry was tilted \(by 14.9 degrees\)"):
+    with pytest.raises(TiltedGantryError, match=r"the gantry was tilted \(by 14.9 degrees\)"):
         read_volume(a_stack(tmp_path / "s", STORED, set_all(ImagePositionPatient=lambda k: [-5, 7 + 0.8 * k, 3 * k])))
 
 

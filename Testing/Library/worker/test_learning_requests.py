@@ -277,6 +277,7 @@ def test_a_volume_is_laid_down_by_a_process_of_its_own(tmp_path, a_volume, capsy
     assert lay_down([str(tmp_path / "gone.nii"), str(voxels)]) == 2
     told = json.loads(capsys.readouterr().out)
     assert told["type"] == "failed" and told["error"] == "VolumeError" and "gone.nii" in told["problem"]
+    assert lay_down([str(path), str(voxels), "--untilt"]) == 0  # which concerns DICOM alone
 
 
 # -- the real process -------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import slicer
+from dicom_files import a_slice, write
 from panel_bench import makeBench, plainText, settle
 from worlds import ballArray, waitFor
 
@@ -69,6 +70,18 @@ def states(page):
 
 def cases(bench):
     return {case.name: case for case in bench.panel.dataSets.worklist.folder.cases()}
+
+
+def test_a_tilted_series_is_looked_into_with_its_slices_shifted_back_where_one_wants_it(bench, folder):
+    for k in range(10):
+        write(a_slice(ballArray()[k].astype(np.int16), k + 1, (-5, 7 + 1.5 * k, 3 * k)), folder / "tilted" / f"{k}.dcm")
+    page = openPage(bench, folder)
+    proposed(bench, page)
+    assert "was tilted" in bench.panel.dataSets.proposer.problems["tilted"] and CaseProposals.find(cases(bench)["tilted"]) is None
+    page.ui.untiltCheckBox.click()
+    proposed(bench, page)
+    assert not bench.panel.dataSets.proposer.problems and CaseProposals.find(cases(bench)["tilted"]) is not None
+    page.ui.untiltCheckBox.click()
 
 
 def test_all_cases_are_proposed_in_the_background_and_the_most_doubtful_comes_next(bench, folder):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
+from dicom_files import a_slice, write
 from orientations import directions
 from panel_bench import makeBench, settle
 from worlds import ballArray, markBall
@@ -18,6 +19,7 @@ from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.nnunet.sources import read_image
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.volume_io import write_volume
+from SAM2AnnotateSlicer.Dicom.SeriesFiles import seriesFiles
 from SAM2AnnotateSlicer.Nnunet.NnunetCase import patientIdOf
 from SAM2AnnotateSlicer.Scene.SceneBridge import volumeFromNode
 from SAM2AnnotateSlicer.Scene.SegmentationFile import writeSegmentation
@@ -274,6 +276,49 @@ def test_a_folder_with_a_dicom_series_is_a_case_with_its_patient(bench, tmp_path
     bench.logic.markObject("k", depth, [(40, 60), (40, 60), (depth, depth + 2)])
     press(page, "save")
     assert (folder / "mr.seg.nrrd").is_file() and states(page) == {"mr (open)": "in work"}
+
+
+def aTiltedSeries(folder):
+    """Ten slices of a bright block, each shifted by 1.5 mm against the one before, as by a tilted gantry."""
+    for k in range(10):
+        stored = np.full((24, 20), 20, dtype=np.int16)
+        stored[8:16, 6:14] = 400
+        write(a_slice(stored, k + 1, (-5, 7 + 1.5 * k, 3 * k)), folder / f"{k}.dcm")
+    return folder
+
+
+def test_a_series_of_a_tilted_gantry_is_opened_with_its_slices_shifted_back_where_one_wants_it(bench, folder):
+    expected = read_image(aTiltedSeries(folder / "Head"), untilt=True)
+    page = openPage(bench, folder)
+    assert not page.ui.untiltCheckBox.checked
+    press(page, "next")
+    assert "tick 'Shift back slices of a tilted gantry'" in page.ui.statusLabel.toolTip  # whole there
+    assert not bench.logic.hasParameters or bench.logic.parameters.volume is None
+    page.ui.untiltCheckBox.click()
+    press(page, "next")
+    volume = bench.logic.parameters.volume
+    assert "This is 'Head'. The gantry was tilted by 26.6 degrees;" in page.ui.statusLabel.text
+    assert np.array_equal(slicer.util.arrayFromVolume(volume), expected.volume.array_kji)
+    assert volumeFromNode(volume).grid.is_close(expected.volume.grid)
+    bench.logic.parameters.window = "0,255"
+    bench.logic.markObject("k", 4, [(6, 14), (11, 19), (3, 6)])
+    bench.click("propagate")
+    session = bench.annotated.session
+    for position in session.extent.indices:
+        bench.logic.accept(position)
+    masks = {position: session.mask(position).copy() for position in session.extent.indices}
+    assert len(masks) == 3 and all(mask.any() for mask in masks.values())
+    bench.panel.refresh()
+    assert not bench.ui.saveDicomButton.enabled and "were shifted back" in bench.ui.saveDicomButton.toolTip
+    with pytest.raises(InputError, match="refers to the images as they are"):
+        seriesFiles(volume)
+    press(page, "next")
+    assert states(page)["Head"] == "reviewed" and "tilted" not in page.ui.statusLabel.text
+    page.ui.casesTable.selectRow(0)
+    press(page, "open")
+    assert all(np.array_equal(bench.annotated.session.mask(position), mask) for position, mask in masks.items())
+    page.ui.untiltCheckBox.click()
+    assert bench.panel.dataSets.worklist.untilt is False
 
 
 def test_a_segmentation_that_is_opened_again_is_called_as_it_was(bench, folder):
