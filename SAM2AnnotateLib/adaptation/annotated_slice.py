@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -42,12 +43,12 @@ class AnnotatedSlice:
         mask.setflags(write=False)
         object.__setattr__(self, "mask", mask)
 
-    @property
+    @cached_property
     def holds_object(self) -> bool:
         """Whether the object is on it."""
         return bool(self.mask.any())
 
-    @property
+    @cached_property
     def box(self) -> Box2D:
         """Around the mask. Raises PromptError if it is empty."""
         return Box2D.around(self.mask)

@@ -94,10 +94,11 @@ def learn(
     folds = folds or parts_to_hold_out(present, _MOST_FOLDS)
     lessons: list[tuple[AnnotatedSlice, Lesson]] = []
     size_mm = object_size_mm(present)  # of all: the scale that slices are shown at while learning and after
-    for pair in lessons_of(slices, policy, np.random.default_rng(options.seed)):
+    showings = lessons_of(slices, policy, np.random.default_rng(options.seed))
+    for number, showing in enumerate(showings, start=1):
         _ask(cancel)
-        lessons.append(pair)
-        yield Progress(len(lessons), None, "Learning: parts of slices encoded")
+        lessons += showing()
+        yield Progress(number, len(showings), "Learning: slices encoded")
     school = _School(engine, lessons, options, cancel)
     before: dict[str, float] = {}
     after: dict[str, float] = {}

@@ -7,6 +7,7 @@ volume, and the whole slice; of several volumes also what runs through them show
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -16,8 +17,8 @@ from ..geometry import Box2D, Extent
 from ..propagation import RegionPolicy, SliceEncoder
 from ..propagation.region_of_interest import cut
 from .annotated_slice import AnnotatedSlice
-from .volume_lessons import DRAWN_WEIGHT, lessons_of_volumes
-from .volumes import same_volume, volumes_of
+from .volume_lessons import DRAWN_WEIGHT, Showing, lessons_of_volumes
+from .volumes import volumes_of
 
 # How often each part is drawn, against the others.
 _WEIGHTS = {"box": 3.0, "click": 2.0, "union": 2.0, "whole": 1.0}
@@ -103,8 +104,8 @@ def deepest_pixel(mask: np.ndarray) -> tuple[int, int]:
     return int(row), int(col)
 
 
-def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.random.Generator) -> Iterator[tuple[AnnotatedSlice, Lesson]]:
-    """Lessons, each with its slice; encodes what is not encoded yet.
+def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.random.Generator) -> list[Showing]:
+    """Lessons, as showings of slices one after another: how many they are is known before the first picture is encoded.
 
     The memory of the slice beside is learned from several volumes alone: in one volume SAM 2's own memory of it is as good.
 
@@ -113,25 +114,29 @@ def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.r
         policy: which part of a slice the model sees.
         rng: draws the clicks that parts are shown around, and the looks of volumes.
     """
-    asked = thinned(slices, _MOST_ASKED_ABOUT)
+    asked, size_mm = thinned(slices, _MOST_ASKED_ABOUT), object_size_mm(slices)
+    unions = [(volume[0].encoder, union_box(volume, volume[0].encoder)) for volume in volumes_of(slices)]
+    showings: list[Showing] = []
     for number, one in enumerate(asked):
-        yield from _parts(one, slices, policy, rng, None if len(asked) <= _MANY_SLICES else number)
-    if any(not same_volume(one, slices[0]) for one in slices):
-        yield from lessons_of_volumes(slices, object_size_mm(slices), policy, rng)
+        union = next(box for encoder, box in unions if encoder.volume is one.encoder.volume and encoder.stack == one.encoder.stack)
+        spot = np.argwhere(one.mask)[rng.integers(int(one.mask.sum()))].tolist() if one.holds_object else None
+        turn = None if len(asked) <= _MANY_SLICES else number
+        showings.append(partial(_parts, one, spot, union, size_mm, policy, turn))
+    if len(unions) > 1:
+        showings += lessons_of_volumes(slices, size_mm, policy, rng)
+    return showings
 
 
 def _parts(
-    one: AnnotatedSlice, slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.random.Generator, turn: int | None
+    one: AnnotatedSlice, spot: tuple[int, int] | None, union: Box2D | None, size_mm: float, policy: RegionPolicy, turn: int | None
 ) -> Iterator[tuple[AnnotatedSlice, Lesson]]:
     """The parts in which a person's prompts will show a slice: all of them, or the first and one of the others in turn."""
     shape_rc, spacing_rc_mm = one.encoder.stack.frame_shape_rc, one.encoder.stack.frame_spacing_rc_mm
-    union = union_box(slices, one.encoder)
     crops: dict[Box2D, tuple[str, tuple[str, ...]]] = {}
-    if one.holds_object:
+    if spot is not None:
         crops[policy.crop_around(one.box, shape_rc, spacing_rc_mm)] = ("box", ("box", "point", "both"))
-        for row, col in (deepest_pixel(one.mask), np.argwhere(one.mask)[rng.integers(int(one.mask.sum()))]):
-            around = policy.crop_around_click(int(row), int(col), object_size_mm(slices), shape_rc, spacing_rc_mm)
-            crops.setdefault(around, ("click", ("point", "none")))
+        for row, col in (deepest_pixel(one.mask), spot):
+            crops.setdefault(policy.crop_around_click(row, col, size_mm, shape_rc, spacing_rc_mm), ("click", ("point", "none")))
     if union is not None:
         crops.setdefault(policy.crop_around(union, shape_rc, spacing_rc_mm), ("union", ("none", "box", "point")))
     crops.setdefault(policy.whole_slice(shape_rc, spacing_rc_mm), ("whole", ("none", "point", "box")))

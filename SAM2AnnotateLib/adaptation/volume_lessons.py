@@ -9,8 +9,9 @@ lessons it stands in.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from ..propagation.growing_view import GrowingView
 from ..propagation.region_of_interest import cut
 from .annotated_slice import AnnotatedSlice
 from .volumes import middle_of, remembered_beside, volumes_of
+
+# Encodes one slice in one way, and gives the lessons that this teaches, each with its slice.
+Showing = Callable[[], Iterator[tuple[AnnotatedSlice, Lesson]]]
 
 # What a person drew is drawn so many times as often as what was accepted as it was proposed.
 DRAWN_WEIGHT = 3.0
@@ -75,10 +79,41 @@ class _Look:
         return encoder.engine.encode(np.rint(255 * np.clip(changed, 0, 1)).astype(np.uint8))
 
 
-def lessons_of_volumes(
-    slices: Sequence[AnnotatedSlice], size_mm: float, policy: RegionPolicy, rng: np.random.Generator
-) -> Iterator[tuple[AnnotatedSlice, Lesson]]:
-    """Lessons of every slice of some volumes, each with its slice; those of one slice in one look come together.
+class _Shown:
+    """A volume in one look: lessons of each of its slices, on embeddings that they share.
+
+    Args:
+        volume: annotated slices of one volume by rising position; one at least holds the object.
+        look: how it is shown.
+        size_mm, policy: as of `lessons_of_volumes`.
+    """
+
+    def __init__(self, volume: Sequence[AnnotatedSlice], look: _Look, size_mm: float, policy: RegionPolicy):
+        self._volume, self._look, self._policy = volume, look, policy
+        self._whole = run_crop(middle_of([one for one in volume if one.holds_object]), size_mm, policy)
+        self._encoded: dict[tuple[int, Box2D], Embedding] = {}
+
+    def lessons(self, one: AnnotatedSlice) -> Iterator[tuple[AnnotatedSlice, Lesson]]:
+        """Without memory, and with each slice beside in memory."""
+        crop = self._look.crop(_holding(self._whole, one, self._policy))
+        mask, embedding = cut(one.mask, crop), self._embedding(one, crop)
+        weight = DRAWN_WEIGHT if one.drawn else 1.0
+        yield one, Lesson(embedding, mask, ("none", "box", "point", "both"), one.place, one.position, (), weight)
+        for other in remembered_beside(one, self._volume):
+            known = cut(other.mask, crop)
+            if known.any():
+                memory = Recollection(other.position - one.position, self._embedding(other, crop), known)
+                yield one, Lesson(embedding, mask, ("none",), one.place, one.position, (memory,), weight)
+
+    def _embedding(self, one: AnnotatedSlice, crop: Box2D) -> Embedding:
+        found = self._encoded.get((one.position, crop))
+        if found is None:
+            found = self._encoded[one.position, crop] = self._look.embedding(one.encoder, one.position, crop)
+        return found
+
+
+def lessons_of_volumes(slices: Sequence[AnnotatedSlice], size_mm: float, policy: RegionPolicy, rng: np.random.Generator) -> list[Showing]:
+    """Lessons of every slice of some volumes, as showings of slices one after another.
 
     Args:
         slices: of several volumes.
@@ -86,37 +121,14 @@ def lessons_of_volumes(
         policy: which part of a slice the model sees.
         rng: draws the looks.
     """
-    shown = [volume for volume in volumes_of(slices) if any(one.holds_object for one in volume)]
-    further = min(float(_FURTHER_LOOKS), _MOST_FURTHER_PICTURES / max(1, sum(len(volume) for volume in shown)))
-    for volume in shown:
-        looks = [_Look(), *(_Look.drawn(rng) for _ in range(int(further + rng.random())))]
-        for look in looks:
-            yield from _look_lessons(volume, look, size_mm, policy)
-
-
-def _look_lessons(
-    volume: Sequence[AnnotatedSlice], look: _Look, size_mm: float, policy: RegionPolicy
-) -> Iterator[tuple[AnnotatedSlice, Lesson]]:
-    encoder = volume[0].encoder
-    start = middle_of([one for one in volume if one.holds_object])
-    whole = run_crop(start, size_mm, policy)
-    encoded: dict[tuple[int, Box2D], Embedding] = {}
-
-    def seen(position: int, crop: Box2D) -> Embedding:
-        if (position, crop) not in encoded:
-            encoded[position, crop] = look.embedding(encoder, position, crop)
-        return encoded[position, crop]
-
-    for one in volume:
-        crop = look.crop(_holding(whole, one, policy))
-        mask, embedding = cut(one.mask, crop), seen(one.position, crop)
-        weight = DRAWN_WEIGHT if one.drawn else 1.0
-        yield one, Lesson(embedding, mask, ("none", "box", "point", "both"), one.place, one.position, (), weight)
-        for other in remembered_beside(one, volume):
-            known = cut(other.mask, crop)
-            if known.any():
-                memory = Recollection(other.position - one.position, seen(other.position, crop), known)
-                yield one, Lesson(embedding, mask, ("none",), one.place, one.position, (memory,), weight)
+    volumes = [volume for volume in volumes_of(slices) if any(one.holds_object for one in volume)]
+    further = min(float(_FURTHER_LOOKS), _MOST_FURTHER_PICTURES / max(1, sum(len(volume) for volume in volumes)))
+    showings: list[Showing] = []
+    for volume in volumes:
+        for look in (_Look(), *(_Look.drawn(rng) for _ in range(int(further + rng.random())))):
+            shown = _Shown(volume, look, size_mm, policy)
+            showings += [partial(shown.lessons, one) for one in volume]
+    return showings
 
 
 def run_crop(start: AnnotatedSlice, size_mm: float, policy: RegionPolicy) -> Box2D:

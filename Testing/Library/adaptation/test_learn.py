@@ -221,7 +221,7 @@ def test_a_mask_of_another_slice_is_refused():
 
 def test_a_slice_is_learned_in_the_parts_that_are_asked_about_later():
     slices = annotated(an_encoder(), (3, 5, 11))
-    lessons = list(lessons_of(slices, RegionPolicy(), np.random.default_rng(0)))
+    lessons = [pair for showing in lessons_of(slices, RegionPolicy(), np.random.default_rng(0)) for pair in showing()]
     assert {one.position for one, _ in lessons} == {3, 5, 11}
     empty = [lesson for one, lesson in lessons if one.position == 11]
     assert empty and all(lesson.kinds == ("none",) for lesson in empty)

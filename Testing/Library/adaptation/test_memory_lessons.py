@@ -45,7 +45,11 @@ def annotated(encoder: SliceEncoder, positions, drawn: bool = True) -> list[Anno
 
 
 def lessons(slices):
-    return list(lessons_of(slices, RegionPolicy(), np.random.default_rng(0)))
+    return shown(lessons_of(slices, RegionPolicy(), np.random.default_rng(0)))
+
+
+def shown(showings):
+    return [pair for showing in showings for pair in showing()]
 
 
 def test_the_nearest_annotated_slice_on_each_side_is_remembered_within_reach():
@@ -268,7 +272,7 @@ def test_a_slice_that_went_astray_is_outvoted_by_the_one_before_it():
 def test_a_volume_is_encoded_once_for_all_lessons_of_a_look():
     encoder, other = an_encoder(), an_encoder(1)
     slices = [*annotated(encoder, range(3, 15)), *annotated(other, range(3, 15))]
-    found = list(lessons_of_volumes(slices, 12.0, RegionPolicy(), np.random.default_rng(0)))
+    found = shown(lessons_of_volumes(slices, 12.0, RegionPolicy(), np.random.default_rng(0)))
     pictures = {id(lesson.embedding) for _, lesson in found} | {id(one.embedding) for _, lesson in found for one in lesson.memory}
     assert encoder.engine.encoded_frames + other.engine.encoded_frames == len(pictures) == 3 * 24  # as a run has it, and two further looks
     assert len(found) == 3 * (24 + 2 * (2 * 12 - 2))  # of each slice, and of each pair of neighbors in both directions
@@ -284,7 +288,7 @@ def test_an_object_that_leaves_the_crop_is_shown_in_a_larger_one():
     volume = Volume(VolumeGrid(voxels.shape, np.diag([-1.0, -1.0, 1.0, 1.0])), voxels)
     encoder = SliceEncoder(ScriptedEngine(), volume, SliceStack.along(volume.grid, "k"), IntensityMapping(0, 255, "explicit", "asked for"))
     slices = [AnnotatedSlice(encoder, position, voxels[position] == BRIGHT, Extent(0, 11)) for position in range(12)]
-    found = [lesson for _, lesson in lessons_of_volumes(slices, 10.0, RegionPolicy(), np.random.default_rng(0)) if not lesson.memory]
+    found = [lesson for _, lesson in shown(lessons_of_volumes(slices, 10.0, RegionPolicy(), np.random.default_rng(0))) if not lesson.memory]
     assert [int(lesson.mask.sum()) for lesson in found[:12]] == [100] * 12  # as a run has them
 
 
@@ -342,3 +346,11 @@ def test_learning_after_many_volumes_takes_no_more_slices_than_after_ten():
     assert outcome.adapter is not None
     assert (outcome.adapter.card.slice_count, outcome.volumes) == (13 * 22, 13)
     assert outcome.after["memory"] == 1.0
+
+
+def test_how_much_there_is_to_encode_is_known_from_the_beginning():
+    slices = [*annotated(an_encoder(), range(3, 9)), *annotated(an_encoder(1), range(3, 9))]
+    learning = learn(slices, options=LearningOptions(steps=2, hold_out=False))
+    told = [one for one in learning if "encoded" in one.what]
+    assert [one.done for one in told] == list(range(1, len(told) + 1))
+    assert {one.total for one in told} == {len(told)} == {12 + 3 * 12}
