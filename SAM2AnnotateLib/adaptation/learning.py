@@ -68,7 +68,7 @@ def learn(
         cancel: asked before each step.
 
     Yields:
-        Progress after each step, in thousandths of the budget.
+        Progress after each slice that is encoded and after each step, in thousandths of all.
 
     Returns:
         The outcome; its adapter is None if the model as it came was better.
@@ -94,12 +94,12 @@ def learn(
     folds = folds or parts_to_hold_out(present, _MOST_FOLDS)
     lessons: list[tuple[AnnotatedSlice, Lesson]] = []
     size_mm = object_size_mm(present)  # of all: the scale that slices are shown at while learning and after
+    school = _School(engine, lessons, options, cancel)
     showings = lessons_of(slices, policy, np.random.default_rng(options.seed))
     for number, showing in enumerate(showings, start=1):
         _ask(cancel)
         lessons += showing()
-        yield Progress(number, len(showings), "Learning: slices encoded")
-    school = _School(engine, lessons, options, cancel)
+        yield school.encoded(number, len(showings))
     before: dict[str, float] = {}
     after: dict[str, float] = {}
     serves: tuple[str, ...] = (*PROMPTED_KINDS, "none")
@@ -126,7 +126,7 @@ def learn(
                 begun = time.perf_counter()
                 for score in run_scores(held, others, engine, adapter, policy, lambda: _ask(cancel)):
                     pairs.append(score)
-                    yield Progress(min(1000, int(1000 * school.used)), 1000, "Learning: asking slices held out")
+                    yield school.progress("Learning: asking slices held out")
                 school.asking_seconds += time.perf_counter() - begun
             for one in asked:
                 _ask(cancel)
@@ -134,14 +134,14 @@ def learn(
                 pairs += paired_scores(one, engine, adapter, policy, rng, draws, len(pairs))
                 rows_after += scores_of([one], taught, policy, others, ("none",))
                 school.asking_seconds += time.perf_counter() - begun
-                yield Progress(min(1000, int(1000 * school.used)), 1000, "Learning: asking slices held out")
+                yield school.progress("Learning: asking slices held out")
         if one_turn:  # what was learned without the slices held out goes on with them
             school.engine = taught
             if "memory" in serves:
                 for pair in lessons_of_runs(slices, taught, policy, rng):
                     _ask(cancel)
                     lessons.append(pair)
-                    yield Progress(min(1000, int(1000 * school.used)), 1000, "Learning: runs through what was learned from")
+                    yield school.progress("Learning: runs through what was learned from")
         after = mean_by_kind(rows_after)
         shares = {kind: share_for([one for one in pairs if one.kind == kind]) for kind in sorted({one.kind for one in pairs})}
         for kind, share in shares.items():
@@ -188,11 +188,11 @@ def learned(learning: Generator[Progress, None, LearningOutcome], progress: Prog
 
 
 class _School:
-    """Runs of learning that share one budget.
+    """Runs of learning that share one budget, and how far all of it is, encoding before them included.
 
     Args:
         engine: as it came, or with what the runs to come begin with.
-        lessons: of all slices, each with its slice.
+        lessons: of all slices, each with its slice; those that are there when a run begins.
         options: how long, and what.
         cancel: asked before each step.
     """
@@ -205,14 +205,30 @@ class _School:
         cancel: CancelToken | None,
     ):
         self.engine, self._lessons, self._options, self._cancel = engine, lessons, options, cancel
-        self._rate = _RATE_OF_MANY if len({id(one) for one, _ in lessons}) >= MANY else LearningSettings().learning_rate
         self._started, self._trained_seconds, self._steps = time.perf_counter(), 0.0, 0
+        self._encoding_share, self._told = 0.0, 0
         self.asking_seconds = 0.0
 
     @property
     def seconds(self) -> float:
         """Of the clock since it opened."""
         return time.perf_counter() - self._started
+
+    def encoded(self, number: int, count: int) -> Progress:
+        """So many slices of all are encoded: where that is, if the others take as long."""
+        expected = self.seconds * count / number
+        whole = expected + self._options.seconds if self._options.steps is None else count + self._options.steps
+        self._encoding_share = (expected if self._options.steps is None else count) / whole
+        return self._at(self._encoding_share * number / count, f"Learning: slice {number} of {count} encoded")
+
+    def progress(self, what: str) -> Progress:
+        """Where it is, by what is used of the budget."""
+        return self._at(self._encoding_share + (1 - self._encoding_share) * self.used, what)
+
+    def _at(self, share: float, what: str) -> Progress:
+        """In thousandths of all; never less than was told before."""
+        self._told = max(self._told, min(1000, int(1000 * share)))
+        return Progress(self._told, 1000, what)
 
     @property
     def used(self) -> float:
@@ -232,8 +248,9 @@ class _School:
         wanted = {id(one) for one in slices}
         chosen = [lesson for one, lesson in self._lessons if id(one) in wanted and _remembers_only(one, lesson, slices)]
         several = any(lesson.memory for lesson in chosen)
+        rate = _RATE_OF_MANY if len({id(one) for one, _ in self._lessons}) >= MANY else LearningSettings().learning_rate
         shares = _SHARES_OF_SEVERAL if several else LearningSettings().shares
-        settings = LearningSettings(self._options.trained, self._rate, seed=self._options.seed, shares=shares)
+        settings = LearningSettings(self._options.trained, rate, seed=self._options.seed, shares=shares)
         run = self.engine.start_learning(chosen, settings)
         begun, steps = self.used, 0
         while self.used < until - 1e-9 or steps < _FEWEST_STEPS:
@@ -243,7 +260,7 @@ class _School:
             self._trained_seconds += time.perf_counter() - started
             self._steps += 1
             steps += 1
-            yield Progress(min(1000, int(1000 * self.used)), 1000, "Learning")
+            yield self.progress("Learning")
         return run.tensors(), steps
 
 

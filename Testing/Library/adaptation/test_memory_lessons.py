@@ -348,9 +348,13 @@ def test_learning_after_many_volumes_takes_no_more_slices_than_after_ten():
     assert outcome.after["memory"] == 1.0
 
 
-def test_how_much_there_is_to_encode_is_known_from_the_beginning():
+def test_encoding_is_part_of_what_is_told_of_the_way():
     slices = [*annotated(an_encoder(), range(3, 9)), *annotated(an_encoder(1), range(3, 9))]
-    learning = learn(slices, options=LearningOptions(steps=2, hold_out=False))
-    told = [one for one in learning if "encoded" in one.what]
-    assert [one.done for one in told] == list(range(1, len(told) + 1))
-    assert {one.total for one in told} == {len(told)} == {12 + 3 * 12}
+    count = 12 + 3 * 12
+    for options in (LearningOptions(steps=12, hold_out=False), LearningOptions(seconds=0.2, hold_out=False)):
+        told = list(learn(slices, options=options))
+        assert [one.what for one in told][:count:47] == [f"Learning: slice {number} of {count} encoded" for number in (1, 48)]
+        assert [one.done for one in told] == sorted(one.done for one in told)
+        assert {one.total for one in told} == {1000}
+        assert told[-1].done == 1000
+        assert 0 < told[count - 1].done < 1000
