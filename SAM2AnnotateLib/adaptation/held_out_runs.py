@@ -40,15 +40,14 @@ def run_scores(
         engine: the model as it came.
         adapter: what was learned from the others.
         policy: which part of a slice the model sees.
-        ask: called before each run; raises to stop.
+        ask: called before each slice; raises to stop.
     """
     shared = {share: replace(adapter.card, serves=("memory",), blend={"memory": share}) for share in (HALF, ALL)}
     engines = {NOTHING: engine, **{share: engine.with_adapter(Adapter(adapter.tensors, card)) for share, card in shared.items()}}
     for start, wanted in _runs(held, others):
         found: dict[float, dict[int, float]] = {}
         for share, taught in engines.items():
-            ask()
-            found[share] = _run(start, wanted, start.encoder.with_engine(taught), policy)
+            found[share] = _run(start, wanted, start.encoder.with_engine(taught), policy, ask)
         for one in wanted:
             yield PairedScore("memory", one.position, {share: scores[one.position] for share, scores in found.items()})
 
@@ -68,7 +67,9 @@ def _runs(held: Sequence[AnnotatedSlice], others: Sequence[AnnotatedSlice]) -> I
                 yield start, wanted
 
 
-def _run(start: AnnotatedSlice, wanted: Sequence[AnnotatedSlice], encoder: SliceEncoder, policy: RegionPolicy) -> dict[int, float]:
+def _run(
+    start: AnnotatedSlice, wanted: Sequence[AnnotatedSlice], encoder: SliceEncoder, policy: RegionPolicy, ask: Callable[[], None]
+) -> dict[int, float]:
     """DSC by position of the masks that a run from a known slice proposes, each corrected before the run goes on if it has to be."""
     truths = {one.position: one.mask for one in wanted}
     last = wanted[-1].position
@@ -79,6 +80,7 @@ def _run(start: AnnotatedSlice, wanted: Sequence[AnnotatedSlice], encoder: Slice
     view.condition(start.position, known, start.mask)
     scores = {}
     for position in range(start.position + step, last + step, step):
+        ask()
         mask = view.step(position).mask
         if position not in truths:
             continue

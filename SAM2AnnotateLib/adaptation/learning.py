@@ -138,8 +138,7 @@ def learn(
         if one_turn:  # what was learned without the slices held out goes on with them
             school.engine = taught
             if "memory" in serves:
-                for pair in lessons_of_runs(slices, taught, policy, rng):
-                    _ask(cancel)
+                for pair in lessons_of_runs(slices, taught, policy, rng, lambda: _ask(cancel)):
                     lessons.append(pair)
                     yield school.progress("Learning: runs through what was learned from")
         after = mean_by_kind(rows_after)

@@ -107,7 +107,7 @@ def deepest_pixel(mask: np.ndarray) -> tuple[int, int]:
 def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.random.Generator) -> list[Showing]:
     """Lessons, as showings of slices one after another: how many they are is known before the first picture is encoded.
 
-    The memory of the slice beside is learned from several volumes alone: in one volume SAM 2's own memory of it is as good.
+    The memory of the slice beside is learned from several volumes that hold the object alone: in one, SAM 2's own memory is as good.
 
     Args:
         slices: of one or several volumes; at least one holds the object.
@@ -122,7 +122,7 @@ def lessons_of(slices: Sequence[AnnotatedSlice], policy: RegionPolicy, rng: np.r
         spot = np.argwhere(one.mask)[rng.integers(int(one.mask.sum()))].tolist() if one.holds_object else None
         turn = None if len(asked) <= _MANY_SLICES else number
         showings.append(partial(_parts, one, spot, union, size_mm, policy, turn))
-    if len(unions) > 1:
+    if sum(box is not None for _, box in unions) > 1:
         showings += lessons_of_volumes(slices, size_mm, policy, rng)
     return showings
 

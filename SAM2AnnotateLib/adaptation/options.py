@@ -37,6 +37,8 @@ class LearningOptions:
             raise InputError(f"Learning takes 1 to 100000 steps, got {self.steps}.")
         if self.trained not in TRAINED_PARTS:
             raise InputError(f"Unknown part to train '{self.trained}': expected one of {', '.join(TRAINED_PARTS)}.")
+        if self.seed < 0:
+            raise InputError(f"A seed is a whole number from 0 on, got {self.seed}.")
         if not 0 < self.held_out_share < 1:
             raise InputError(f"The share for holding out lies between 0 and 1, got {self.held_out_share}.")
 

@@ -144,7 +144,11 @@ def _holding(crop: Box2D, one: AnnotatedSlice, policy: RegionPolicy) -> Box2D:
 
 
 def lessons_of_runs(
-    slices: Sequence[AnnotatedSlice], engine: SegmentationEngine, policy: RegionPolicy, rng: np.random.Generator
+    slices: Sequence[AnnotatedSlice],
+    engine: SegmentationEngine,
+    policy: RegionPolicy,
+    rng: np.random.Generator,
+    ask: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[AnnotatedSlice, Lesson]]:
     """Lessons of memory as runs of this engine have it: what it remembers of the slice beside is its own mask, errors and all.
 
@@ -155,6 +159,7 @@ def lessons_of_runs(
         engine: with what was learned until now.
         policy: which part of a slice the model sees.
         rng: draws the others, and that other slice.
+        ask: called before each slice, annotated or not; raises to stop.
     """
     volumes = volumes_of([one for one in slices if one.holds_object])
     earlier = rng.permutation(len(volumes) - 1)[: _MOST_RUN_VOLUMES - 1]
@@ -162,11 +167,16 @@ def lessons_of_runs(
         middle = middle_of(volume)
         other = volume[int(rng.integers(len(volume)))]
         for start, side in ((middle, -1), (middle, 1), (other, -1 if rng.random() < 0.5 else 1)):
-            yield from _run_lessons(start, side, volume, engine, policy)
+            yield from _run_lessons(start, side, volume, engine, policy, ask)
 
 
 def _run_lessons(
-    start: AnnotatedSlice, side: int, volume: Sequence[AnnotatedSlice], engine: SegmentationEngine, policy: RegionPolicy
+    start: AnnotatedSlice,
+    side: int,
+    volume: Sequence[AnnotatedSlice],
+    engine: SegmentationEngine,
+    policy: RegionPolicy,
+    ask: Callable[[], None],
 ) -> Iterator[tuple[AnnotatedSlice, Lesson]]:
     wanted = {one.position: one for one in volume if side * (one.position - start.position) > 0}
     if not wanted:
@@ -177,6 +187,7 @@ def _run_lessons(
     view.condition(start.position, known, start.mask)
     beside, said = start.position, start.mask
     for position in range(start.position + side, (ends[1] if side > 0 else ends[0]) + side, side):
+        ask()
         seen = view.step(position)
         if position in wanted and (beside in wanted or beside == start.position):  # as all lessons of memory, between annotated slices
             one, crop = wanted[position], seen.crop

@@ -119,6 +119,8 @@ class GrowingView:
         """
         self._track.condition(position, self._encoder.embedding(position, self._crop), self._inside(prompt))
         self._known[position] = self._said[position] = mask
+        proposed = [one for one in self._recent if one[0] != position]  # what was proposed there does not come back in another crop
+        self._recent = deque(proposed, self._recent.maxlen)
 
     def step(self, position: int) -> Seen:
         """Predict the next slice from the memory, and remember it."""

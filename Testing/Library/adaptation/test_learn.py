@@ -206,7 +206,9 @@ def test_the_same_seed_learns_the_same():
     assert adapters[0].sha256 == adapters[1].sha256
 
 
-@pytest.mark.parametrize("bad", [{"seconds": 0}, {"seconds": -3}, {"seconds": float("nan")}, {"steps": 0}, {"trained": "everything"}])
+@pytest.mark.parametrize(
+    "bad", [{"seconds": 0}, {"seconds": -3}, {"seconds": float("nan")}, {"steps": 0}, {"seed": -1}, {"trained": "everything"}]
+)
 def test_options_that_cannot_be_are_refused(bad):
     with pytest.raises(InputError):
         LearningOptions(**bad)

@@ -152,6 +152,53 @@ def test_an_adapter_of_several_volumes_serves_memory_one_of_a_single_volume_does
     assert both.serves("memory")
 
 
+def test_a_volume_without_the_object_is_no_second_one_to_learn_memory_from():
+    without = annotated(an_encoder(1), (0, 1, 2))
+    for slices in ([*annotated(an_encoder(), range(3, 27)), *without], [*without, *annotated(an_encoder(), range(3, 27))]):
+        outcome = learned(learn(slices, options=LearningOptions(steps=4)))
+        assert outcome.volumes == 1 and not outcome.adapter.serves("memory")
+
+
+@pytest.mark.parametrize("last", [(5, 6, 25, 26), (5, 6, 7, 25)])
+def test_runs_stop_at_any_slice_annotated_or_not(monkeypatch, last):
+    """Between slices 7 and 25 nothing is annotated, and each slice of a run takes the model long."""
+    engine, asked = ScriptedEngine(), []
+    held = annotated(an_encoder(), last)
+    others = annotated(an_encoder(1), range(3, 27))
+    taught = engine.with_adapter(an_adapter(engine))
+    runs = (
+        lambda: list(run_scores(held, others, engine, an_adapter(engine), RegionPolicy(), lambda: asked.append(1))),
+        lambda: list(lessons_of_runs([*others, *held], taught, RegionPolicy(), np.random.default_rng(0), lambda: asked.append(1))),
+    )
+    stepped, step = [], GrowingView.step
+    monkeypatch.setattr(GrowingView, "step", lambda view, position: (stepped.append(position), step(view, position))[1])
+    for run in runs:
+        run()
+        assert len(asked) == len(stepped) >= 20
+
+
+def test_a_proposal_that_was_corrected_does_not_come_back_when_more_is_shown(monkeypatch):
+    """On slice 13 the bar reaches the crop's border: the memory is told anew, of slice 12 what a person drew there."""
+    encoder = an_encoder()
+    voxels = encoder.volume.array_kji.copy()
+    voxels[13, 12:22, 14:44] = BRIGHT
+    volume = Volume(encoder.volume.grid, voxels)
+    encoder = SliceEncoder(ScriptedEngine(reach=40), volume, encoder.stack, encoder.mapping)
+    told, track = [], type(encoder.engine.start_track((40, 44), 30, False))
+    remember = track.remember
+    monkeypatch.setattr(track, "remember", lambda self, position, *rest: (told.append(position), remember(self, position, *rest))[1])
+    known = SlicePrompt(mask=annotated(encoder, (10,))[0].mask)
+    view = GrowingView(encoder, RegionPolicy(), [known], extent=EXTENT)
+    view.condition(10, known, known.mask)
+    view.step(11)
+    view.step(12)
+    corrected = SlicePrompt(mask=np.roll(known.mask, 1, axis=1))
+    view.condition(12, corrected, corrected.mask)
+    narrow = view.crop
+    view.step(13)
+    assert view.crop != narrow and 11 in told and 12 not in told
+
+
 def test_what_is_recalled_is_shown_more_of_a_slice_where_the_object_reaches_the_border():
     """From a small known slice to a large one: the part that is shown grows, and the whole object is found."""
     voxels = np.full((30, 80, 84), 40, dtype=np.int16)
