@@ -178,6 +178,7 @@ class App {
 
   /** For another person. What is not saved stays in the browser for whom it belongs to. */
   _beginAnew() {
+    if (this.leaving) return; // several requests may find it out, and to load the page again would stop loading it
     this.leaving = true;
     location.reload();
   }
