@@ -100,4 +100,4 @@ def test_objects_are_found_in_both_kinds_of_folders_and_named_once(tmp_path):
         assert read.name == "a bar" and len(read.memory.truth.extent) == 9
     with pytest.raises(InputError, match="holds no case"):
         NamedObject("two", (), "", True).read(tmp_path, ScriptedEngine())
-    assert len({one.name for one in OBJECTS}) == len({(one.case, one.values) for one in OBJECTS}) == len(OBJECTS)
+    assert len({one.name for one in OBJECTS}) == len({(one.case, one.values, one.axis) for one in OBJECTS}) == len(OBJECTS)
