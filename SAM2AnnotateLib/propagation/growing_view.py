@@ -27,8 +27,8 @@ _WORTH_A_CLOSER_LOOK = 0.7
 # A pass from a slice that a person is done with goes by the memory alone at first; what was learned counts in full so many slices on, or
 # at once if it is clearly better.
 _MEMORY_LEADS = 8
-# So many slices on the memory is told of what both make together, if that is clearly better; farther on their errors would add up.
-_TOLD_FOR = 16
+# So many slices beyond a locked one what is clearly better counts, and the memory is told of it; farther on the object is another one.
+_REACH = 16
 # What was learned is asked with each of the two nearest slices in memory that lie within reach: one that went astray is outvoted.
 _MOST_RECALLED, _RECALL_REACH = 2, 6
 # Where what was learned and what the memory carried overlap less than this, they speak of different things: then the memory is believed.
@@ -140,7 +140,7 @@ class GrowingView:
             self._steps += 1
             if adapter is not None and adapter.card.in_passes and mask.any() and not self._by_memory_alone:
                 mask, prediction = self._as_learned(position, mask, prediction)
-                if adapter.card.is_clearly_better and mask is not remembered and self._steps <= _TOLD_FOR:
+                if adapter.card.is_clearly_better and mask is not remembered and self._steps <= _REACH:
                     remembered = mask
                     self._track.remember(position, self._encoder.embedding(position, self._crop), cut(mask, self._crop))
             self._recent.append((position, remembered))
@@ -177,11 +177,14 @@ class GrowingView:
         """The mean of what the memory carried here, what the adapter makes of a box around it, and what it finds without a prompt.
 
         Each is left out where the adapter does not serve it, or where it speaks of something else. From a locked slice on nothing is found
-        without a prompt: the pass leads away from what was learned. What is clearly better counts from the first step.
+        without a prompt: the pass leads away from what was learned. What is clearly better counts from the first step,
+        and within reach of the locked slice.
         """
         engine, said = self._encoder.engine, []
         clear = engine.adapter is not None and engine.adapter.card.is_clearly_better
-        weight = min(1.0, (self._steps - 1) / _MEMORY_LEADS) if self._from_locked and not clear else 1.0
+        weight = 1.0
+        if self._from_locked:
+            weight = float(self._steps <= _REACH) if clear else min(1.0, (self._steps - 1) / _MEMORY_LEADS)
         if weight <= 0:
             return carried, prediction
         if engine.adapter is not None and engine.adapter.serves("box"):

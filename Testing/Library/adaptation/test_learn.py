@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -119,6 +121,14 @@ def test_little_that_was_learned_of_a_part_of_a_volume_does_not_go_into_its_pass
     outcome = learned(learn(annotated(an_encoder(), known, extent), options=STEPS))
     assert outcome.adapter.serves("box") and outcome.adapter.card.in_passes is in_passes
     assert ("they stay as they are" in outcome.text) is not in_passes
+
+
+@pytest.mark.parametrize(("accepted", "box", "in_passes"), [(3, 0.6, False), (3, 0.85, True), (2, 0.6, True), (0, 0.6, True)])
+def test_where_passes_were_right_a_box_must_be_right_too(monkeypatch, accepted, box, in_passes):
+    """Of four slices that many were accepted as proposed; a box gains 0.2 either way."""
+    _with_scores(monkeypatch, box=(box - 0.2, box - 0.1, box), point=(0.5, 0.55, 0.6))
+    slices = [replace(one, drawn=n >= accepted) for n, one in enumerate(annotated(an_encoder(), (2, 4, 6, 8)))]
+    assert learned(learn(slices, options=STEPS)).adapter.card.in_passes is in_passes
 
 
 def test_of_several_volumes_it_goes_into_passes_whatever_it_gained(monkeypatch):

@@ -126,12 +126,12 @@ def test_the_memory_is_told_of_what_is_clearly_better_some_slices_on(leaking, mo
     remembered = []
     remember = ScriptedTrack.remember
     monkeypatch.setattr(ScriptedTrack, "remember", lambda *said: (remembered.append(said[1]), remember(*said))[1])
-    monkeypatch.setattr("SAM2AnnotateLib.propagation.growing_view._TOLD_FOR", 2)
+    monkeypatch.setattr("SAM2AnnotateLib.propagation.growing_view._REACH", 2)
     told = _leaks(leaking, _carded(leaking[1], **CLEAR))
     assert remembered == [1, 2]
-    monkeypatch.setattr("SAM2AnnotateLib.propagation.growing_view._TOLD_FOR", 0)
-    untold = _leaks(leaking, _carded(leaking[1], **CLEAR))
-    assert remembered == [1, 2] and told[1] == untold[1] and told[3] < untold[3]
+    by_memory = _leaks(leaking, None)
+    assert told[2] < by_memory[2] and told[4] - told[3] == by_memory[4] - by_memory[3]  # from there on the memory alone, from less
+    assert told[6] < by_memory[6]
     _leaks(leaking, _carded(leaking[1], **LITTLE))
     assert remembered == [1, 2]
 
