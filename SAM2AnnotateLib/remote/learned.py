@@ -13,8 +13,16 @@ from ..worker.messages import Learn, Learned, pack, unpack
 
 
 def without_name(message: Learn) -> Learn:
-    """The request as it leaves this machine."""
-    return replace(message, object_name="")
+    """The request as it leaves this machine; what was learned before goes without its object's name, too.
+
+    Raises:
+        WorkerError, CheckpointError: if that is no adapter.
+    """
+    if not message.start:
+        return replace(message, object_name="")
+    start = Adapter.from_bytes(unpack([message.start])[0])
+    unnamed = Adapter(start.tensors, replace(start.card, object_name=""))
+    return replace(message, object_name="", start=pack([unnamed.to_bytes()])[0])
 
 
 def as_learned_here(reply: Learned, name: str, mapping: IntensityMapping) -> Learned:

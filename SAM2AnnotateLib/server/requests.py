@@ -27,7 +27,7 @@ _LARGEST_REQUEST = 1 << 53
 _MOST_PIXELS = 1 << 25  # of one mask or crop; a slice of 4096 x 4096 has half of it
 _MOST_POINTS = 1000  # on one slice: the model's time and memory grow with them
 _MOST_LESSONS = 1000
-_FILES = ("data", "prototypes")  # fields that hold files' bytes
+_FILES = ("data", "prototypes", "adapter", "start")  # fields that hold files' bytes
 _FILE = re.compile(r"[A-Za-z0-9+/]*={0,2}")  # base64: what a long text may be
 
 

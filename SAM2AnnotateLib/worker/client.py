@@ -194,6 +194,7 @@ class WorkerClient:
         seconds: float | None = None,
         steps: int | None = None,
         seed: int = 0,
+        start: bytes = b"",
     ) -> int:
         """Ask to learn an object.
 
@@ -201,12 +202,16 @@ class WorkerClient:
             lessons: (key of an open volume, position, mask of the slice, the object's extent in the volume, whether a person drew or
                 corrected it); an empty mask teaches absence.
             seconds, steps: how long; one of them.
+            start: the bytes of what was learned of the earlier volumes, those of the newest one come last in `lessons`; empty for nothing.
+
+        Raises:
+            WorkerError: if that is too large.
         """
         told = [
             {"volume": key, "position": position, "mask": mask_to_runs(mask), "extent": [extent.first, extent.last], "drawn": drawn}
             for key, position, mask, extent, drawn in lessons
         ]
-        return self._ask(Learn, told, object_name, terminology, str(policy), seconds, steps, seed)
+        return self._ask(Learn, told, object_name, terminology, str(policy), seconds, steps, seed, pack([start])[0])
 
     def propose_object(self, key: str, prototypes: Sequence[bytes], adapter: bytes, policy: RegionPolicy) -> int:
         """Ask for an object in an open volume.

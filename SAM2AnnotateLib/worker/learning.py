@@ -44,12 +44,14 @@ def learned(message: Learn, encoder_of: Callable[[str], SliceEncoder], cancel: C
     seconds = LearningOptions.seconds if message.seconds is None else message.seconds
     with reading("The request"):
         options = LearningOptions(seconds=seconds, steps=message.steps, seed=message.seed)
+    start = _start_of(message, slices)
     learning = learn(
         slices,
         object_name=message.object_name,
         terminology=message.terminology or None,
         policy=RegionPolicy.parse(message.roi),
         options=options,
+        start=start,
         cancel=cancel,
     )
     outcome = yield from _progressed(message.request, learning)
@@ -89,6 +91,16 @@ def found_extent(message: ProposeExtent, encoder: SliceEncoder, cancel: CancelTo
     found = yield from _progressed(message.request, propose_extent(encoder, message.position, prompt, policy, cancel))
     extent = found.extent
     yield ExtentProposed(message.request, extent.first, extent.last, found.certainty_first, found.certainty_last)
+
+
+def _start_of(message: Learn, slices: list[AnnotatedSlice]) -> Adapter | None:
+    """What learning goes on from. Raises CheckpointError if it is damaged, or the model that learns does not take it."""
+    if not message.start:
+        return None
+    start = Adapter.from_bytes(unpack([message.start])[0])
+    for one in slices[:1]:
+        one.encoder.engine.with_adapter(start)
+    return start
 
 
 def _annotated(lesson: dict, encoder_of: Callable[[str], SliceEncoder]) -> AnnotatedSlice:

@@ -23,7 +23,7 @@ from ..geometry import Box2D
 from ..prompts import SlicePrompt
 from ..propagation import SliceResult
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 MOST_BYTES = 64 << 20  # of the adapters or prototypes in one message, before base64
 
 
@@ -124,6 +124,7 @@ class Learn(Message):
         seconds: how long it may take; None to go by `steps`.
         steps: how many steps; None to go by `seconds`.
         seed: of the random numbers.
+        start: what was learned of the earlier volumes (base64), "" for nothing; the lessons of the newest volume come last then.
     """
 
     lessons: list[dict]
@@ -133,6 +134,7 @@ class Learn(Message):
     seconds: float | None = None
     steps: int | None = None
     seed: int = 0
+    start: str = ""
 
 
 @dataclass(frozen=True)

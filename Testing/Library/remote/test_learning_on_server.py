@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from remote_bench import KEY, MAPPING, POLICY, asked, opened, review_of, session_on
 from stand_in_server import close_at_slice
 
+from SAM2AnnotateLib.engine import Adapter
 from SAM2AnnotateLib.errors import SAM2AnnotateError
 from SAM2AnnotateLib.geometry import Extent
 from SAM2AnnotateLib.progress import CancelToken
@@ -67,6 +70,23 @@ def test_learning_and_what_was_learned_are_as_here_though_the_server_forgets(a_s
     assert len([one for one in replies if isinstance(one, m.SliceDone)]) == len(masks), "each slice once"
     assert [one.data for one in asked(a_server, m.UseAdapter)] == 2 * [learned.data], "the server that forgot it was told again"
     assert len(described) == 1, "and nobody else"
+    session.close()
+
+
+def test_learning_on_the_server_goes_on_from_what_was_learned_before_and_it_goes_without_its_name(a_server, a_volume, requests):
+    expected, _masks = answered_here(a_volume, requests)
+    session = opened(session_on(a_server.port), a_volume)
+    replies: list[m.Message] = []
+    session.request(replace(requests[0], start=expected.data), replies.append, CancelToken())
+    (learned,) = [one for one in replies if isinstance(one, m.Learned)]
+    sent = Adapter.from_bytes(m.unpack([asked(a_server, m.Learn)[0].start])[0])
+    own = Adapter.from_bytes(m.unpack([expected.data])[0])
+    assert sent.card == replace(own.card, object_name="") and {n: a.tobytes() for n, a in sent.tensors.items()} == {
+        n: a.tobytes() for n, a in own.tensors.items()
+    }
+    assert Adapter.from_bytes(m.unpack([learned.data])[0]).card.object_name == "Ball"
+    with pytest.raises(SAM2AnnotateError, match="adapter"):
+        session.request(replace(requests[0], start=m.pack([b"nonsense"])[0]), replies.append, CancelToken())
     session.close()
 
 

@@ -328,6 +328,7 @@ def test_a_thousand_damaged_messages_do_no_harm(server):
         m.Cancel(7, 3),
         m.UseAdapter(7, "AAAA"),
         m.Learn(7, [{"volume": "v", "position": 5, "mask": {"shape": [40, 48], "runs": [400, 20, 1500]}}], "block", "", "auto", None, 2),
+        m.Learn(7, [{"volume": "v", "position": 5, "mask": {"shape": [2, 2], "runs": [4]}}], "", "", "auto", None, 2, 0, "AAAA"),
         m.ProposeObject(7, "v", ["AAAA"], "auto"),
         m.ProposeExtent(7, "v", position, prompt.to_json(), "auto"),
         m.Propagate(7, "v", {}, [0, 1], "auto", [], [], None, [], []),  # the last is made anew for each session

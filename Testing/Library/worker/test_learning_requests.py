@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,6 +119,83 @@ def test_learning_gives_what_the_library_learns_and_tells_how_far_it_is(local, a
     assert (reply.before, reply.after, reply.text, reply.volumes) == (dict(expected.before), dict(expected.after), expected.text, 1)
     progress = [(one.done, one.total) for one in local.replies if isinstance(one, m.Progressed) and one.total]
     assert progress == sorted(progress) and len(progress) >= 5 and isinstance(local.replies[-1], m.Finished)
+
+
+def whole_lessons(volume, keys=("v", "w")):
+    """Every slice that shows the object, of several volumes one after another."""
+    masks = masks_of(volume)
+    shown = np.flatnonzero(masks.any(axis=(1, 2)))
+    return [(key, int(position), masks[position], Extent(int(shown[0]), int(shown[-1])), True) for key in keys for position in shown]
+
+
+def of_two_volumes(local, volume) -> bytes:
+    """What was learned of two volumes."""
+    for key in ("w", "x"):
+        local.client.open_volume(key, volume, "axial", MAPPING)
+    local.client.learn(whole_lessons(volume), POLICY, object_name="Liver", steps=10)
+    data = m.unpack([local.one(m.Learned).data])[0]
+    local.replies.clear()
+    return data
+
+
+def test_learning_goes_on_from_what_was_learned_of_the_earlier_volumes(local, a_volume):
+    start = of_two_volumes(local, a_volume)
+    lessons = whole_lessons(a_volume, ("v", "w", "x"))
+    local.client.learn(lessons, POLICY, object_name="Liver", steps=10)
+    anew = local.one(m.Learned)
+    local.replies.clear()
+    local.client.learn(lessons, POLICY, object_name="Liver", steps=10, start=start)
+    further = local.one(m.Learned)
+    assert further.steps > anew.steps, "the newest volume is held out from what was learned before for nothing"
+    assert further.volumes == 3 and Adapter.from_bytes(m.unpack([further.data])[0]).card.object_name == "Liver"
+    encoder = SliceEncoder(ScriptedEngine(), a_volume, SliceStack.along(a_volume.grid, "axial"), MAPPING)
+    encoders = {key: replace_volume(encoder, a_volume) for key in ("v", "w", "x")}
+    slices = [AnnotatedSlice(encoders[key], *lesson) for key, *lesson in lessons]
+    options = LearningOptions(steps=10)
+    expected = learned(learn(slices, object_name="Liver", policy=POLICY, options=options, start=Adapter.from_bytes(start)))
+    assert m.unpack([further.data])[0] == expected.adapter.to_bytes() and further.steps == expected.steps
+
+
+def replace_volume(encoder, volume):
+    """An encoder of another volume with the same voxels."""
+    other = Volume(volume.grid, volume.array_kji.copy())
+    return SliceEncoder(encoder.engine, other, encoder.stack, encoder.mapping)
+
+
+@pytest.mark.parametrize("harm", ["cut", "other tensors", "another base", "no base64", "too large"])
+def test_what_learning_cannot_go_on_from_is_one_clear_line_and_the_worker_goes_on(local, a_volume, harm, monkeypatch):
+    start = of_two_volumes(local, a_volume)
+    card = Adapter.from_bytes(start).card
+    lessons = learn_message(a_volume).lessons
+    bad = {
+        "cut": m.pack([start[:-5]])[0],
+        "other tensors": m.pack([Adapter({"w": np.zeros(3, np.float16)}, card).to_bytes()])[0],
+        "another base": m.pack([Adapter(Adapter.from_bytes(start).tensors, replace(card, base_sha256="0" * 64)).to_bytes()])[0],
+        "no base64": "%%%",
+        "too large": "A" * 2000,
+    }[harm]
+    if harm == "too large":
+        monkeypatch.setattr(m, "MOST_BYTES", 1000)
+        with pytest.raises(WorkerError, match="a message holds"):
+            local.client.learn(whole_lessons(a_volume), POLICY, steps=5, start=b"x" * 1001)
+    local.replies.clear()
+    local.worker.handle(m.Learn(9, lessons, "Liver", "", "auto", steps=5, start=bad), CancelToken())
+    failed = local.one(m.Failed)
+    assert failed.kind == ("CheckpointError" if harm in ("cut", "other tensors", "another base") else "WorkerError"), failed
+    assert "\n" not in failed.text and "Unexpected" not in failed.text
+    monkeypatch.undo()
+    local.replies.clear()
+    local.worker.handle(m.Learn(10, lessons, "Liver", "", "auto", steps=5, start=m.pack([start])[0]), CancelToken())
+    assert local.one(m.Learned).data
+
+
+def learn_message(volume) -> m.Learn:
+    """As the client makes it."""
+    sent: list[bytes] = []
+    client = WorkerClient(sent.append)
+    client.learn(whole_lessons(volume), POLICY, object_name="Liver", steps=5)
+    client.close()
+    return m.from_line(sent[0])
 
 
 def test_nothing_better_is_told_and_no_adapter_comes(local, a_volume, monkeypatch):

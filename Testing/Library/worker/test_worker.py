@@ -74,9 +74,9 @@ def test_a_result_travels_without_loss(a_volume):
         (b"Loading weights 100%", "no message"),
         (b"[1, 2]", "no message"),
         (b'{"version": 99, "type": "Ready"}', "version 99"),
-        (b'{"version": 3, "type": "Format disk", "request": 1}', "Unknown message"),
-        (b'{"version": 3, "type": "CloseVolume", "request": 1}', "lacks a field"),
-        (b'{"version": 3, "type": "Shutdown", "request": 1, "code": "x"}', "Unknown message or field"),
+        (b'{"version": 4, "type": "Format disk", "request": 1}', "Unknown message"),
+        (b'{"version": 4, "type": "CloseVolume", "request": 1}', "lacks a field"),
+        (b'{"version": 4, "type": "Shutdown", "request": 1, "code": "x"}', "Unknown message or field"),
     ],
 )
 def test_a_line_that_is_no_message_is_refused_with_the_reason(line, reason):
