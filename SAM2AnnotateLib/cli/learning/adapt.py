@@ -24,12 +24,15 @@ _EXAMPLES = """examples:
   sam2annotate adapt ct.nii.gz --mask drawn.nii.gz -o liver.safetensors --name liver
   sam2annotate adapt ct.nii.gz --mask labels.nii.gz --label 5 --slices 8,14,20,26,32 --extent 5,36 -o liver.safetensors
   sam2annotate adapt first.nii.gz --mask first_labels.nii.gz --also second.nii.gz second_labels.nii.gz --steps 800 -o liver.safetensors
+  sam2annotate adapt third.nii.gz --mask third_labels.nii.gz --also first.nii.gz first_labels.nii.gz \
+    --also second.nii.gz second_labels.nii.gz --from liver2.safetensors -o liver3.safetensors
   sam2annotate segment ct.nii.gz --adapter liver.safetensors --slice 17 --point 120,88,+ --extent 5,36 -o liver.nii.gz
 
 Every slice of LABELS that holds the object is taken as annotated, or those of --slices; one of these without the object teaches
 that it is not there, and so do slices beyond --extent. Slices are held out in turn: what is not better on them than the model as it came
 is not kept, no file is written, and the exit code is 1. Of several volumes the last one is held out as a whole; what was learned then
-also carries masks from slice to slice.
+also carries masks from slice to slice. With --from, IMAGE is the newest volume: it is the one that is held out, from what was learned of
+the others, and learning goes on with it.
 """
 
 
@@ -46,6 +49,8 @@ def add_parser(subparsers) -> None:
     add("--mask", required=True, metavar="LABELS", help="label map on the image's grid, with the object drawn on some slices")
     also = "a further volume of the same object and its label map, all its slices with the object; give it once for each"
     add("--also", nargs=2, action="append", default=[], metavar=("IMAGE", "LABELS"), help=also)
+    started = "what was learned of the volumes of --also: learning goes on from it, with IMAGE as the newest volume"
+    add("--from", dest="start", metavar="ADAPTER", help=started)
     add("--label", type=int, metavar="V", help="the object's value in it (default: every voxel that is not 0)")
     add("--slices", metavar="A,B,...", help="voxel indices of the slices to learn from (default: all that hold the object)")
     add("--extent", metavar="A,B", help="first and last slice of the object: what lies beyond teaches that it is not there")
@@ -71,9 +76,10 @@ def add_parser(subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     from ...adaptation import LearningOptions, learn, learned
+    from ...adaptation.going_on import goes_on
     from ...annotator import Annotator
     from ...atomic_files import replaced_together, require_writable_folder
-    from ...engine import EmbeddingStore
+    from ...engine import Adapter, EmbeddingStore
     from ...engine.adapter import require_adapter_name
     from ...volume_io import read_volume
     from ...volume_io.write_dicom_seg import parsed_code
@@ -81,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
     require_adapter_name(options.output)
     outputs = [Path(path) for path in (options.output, options.report) if path]
     inputs = [Path(options.image), Path(options.mask), *(Path(file) for pair in options.also for file in pair)]
+    inputs += [Path(options.start)] if options.start else []
     for number, output in enumerate(outputs):
         require_writable_folder(output)
         if any(output.absolute() == other.absolute() for other in (*inputs, *outputs[:number])):
@@ -89,6 +96,11 @@ def run(options: argparse.Namespace) -> int:
             raise InputError(f"'{output}' exists already. Choose another name, or add --overwrite to replace it.")
     if options.code:
         parsed_code(options.code, options.name)
+    if options.start and not options.also:
+        raise InputError(
+            "--from goes on from what was learned of earlier volumes, and needs them beside: name each with --also IMAGE LABELS."
+        )
+    start = Adapter.load(options.start) if options.start else None
     how = LearningOptions(seconds=options.seconds, steps=options.steps, trained=options.trained, seed=options.seed)
     read: list[tuple[Volume, Volume, list[int]]] = []
     for image, mask in [(options.image, options.mask), *options.also]:
@@ -101,17 +113,27 @@ def run(options: argparse.Namespace) -> int:
         asked = _slices_asked(options, mask, labels, SliceStack.along(volume.grid, options.axis), options.slices if first else None)
         read.append((volume, labels, asked))
     engine, store = engine_from(options), EmbeddingStore(limit_bytes=options.cache_mb * 1024**2)
+    if start is not None:
+        engine.with_adapter(start)  # refused here, before anything is encoded, if it belongs to another model
     annotators = [Annotator(volume, engine, options.axis, options.window, options.roi, store) for volume, _, _ in read]
-    annotator, slices = annotators[0], []
+    annotator, own, others = annotators[0], [], []
     for number, (one, (_, labels, asked)) in enumerate(zip(annotators, read, strict=True)):
-        slices += _annotated(options, one, labels, asked, options.extent if number == 0 else None)
+        found = _annotated(options, one, labels, asked, options.extent if number == 0 else None)
+        own, others = (found, others) if number == 0 else (own, others + found)
+    slices = own + others if start is None else others + own  # the newest volume, which is held out from `start`, comes last
+    went_on = goes_on(slices, start)
     with progress_bar("Learning", "") as show:
-        learning = learn(slices, object_name=options.name, terminology=options.code, policy=annotator.policy, options=how)
+        learning = learn(slices, object_name=options.name, terminology=options.code, policy=annotator.policy, options=how, start=start)
         outcome = learned(learning, show)
     print(outcome.text)
+    if start is not None:
+        anew = "Learned anew: going on takes what was learned of two volumes at least, and 20 slices that show the object."
+        print(f"Went on from {options.start}, SHA-256 {start.sha256}" if went_on else anew, file=sys.stderr)
     if outcome.adapter is None:
         return NOTHING_KEPT
-    report = _report(options, outcome, how, slices)
+    report = _report(options, outcome, how, own)
+    if start is not None:
+        report["from"] = {"adapter": str(options.start), "adapter_sha256": start.sha256, "went_on": went_on}
     with replaced_together(outputs) as places:
         places[0].write_bytes(outcome.adapter.to_bytes())
         if options.report:
@@ -174,10 +196,9 @@ def _annotated(options: argparse.Namespace, annotator, labels: Volume, positions
     return slices + [AnnotatedSlice(encoder, position, nothing, extent) for position in beyond]
 
 
-def _report(options: argparse.Namespace, outcome: LearningOutcome, how: LearningOptions, slices: list[AnnotatedSlice]) -> dict:
+def _report(options: argparse.Namespace, outcome: LearningOutcome, how: LearningOptions, own: list[AnnotatedSlice]) -> dict:
     assert outcome.adapter is not None
-    stack = slices[0].encoder.stack
-    own = [one for one in slices if one.encoder is slices[0].encoder]
+    stack = own[0].encoder.stack
     return {
         "sam2annotate": __version__,
         "image": str(options.image),
@@ -194,5 +215,5 @@ def _report(options: argparse.Namespace, outcome: LearningOutcome, how: Learning
         "adapter": str(options.output),
         "adapter_sha256": outcome.adapter.sha256,
         "card": outcome.adapter.card.to_json(),
-        "engine": slices[0].encoder.engine.describe(),
+        "engine": own[0].encoder.engine.describe(),
     }

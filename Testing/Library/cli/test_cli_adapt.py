@@ -11,7 +11,7 @@ pytest.importorskip("sam2")
 
 from SAM2AnnotateLib.benchmark.phantom import make_phantom
 from SAM2AnnotateLib.cli.main import main
-from SAM2AnnotateLib.engine import Adapter
+from SAM2AnnotateLib.engine import Adapter, AdapterCard, load_engine
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.volume_io import write_volume
 
@@ -166,6 +166,60 @@ def test_several_volumes_are_learned_from_together(files, tmp_path, capsys):
     report = json.loads((tmp_path / "r.json").read_text())
     assert report["also"] == [{"image": str(others[0]), "labels": str(others[1])}]
     assert report["slices"] == [3, 5, 7]
+
+
+@pytest.fixture
+def three_volumes(tmp_path):
+    """(image, label map) of three balls, each moved a little: nine slices each."""
+    found = []
+    for number in range(3):
+        image, labels = tmp_path / f"v{number}.nii.gz", tmp_path / f"v{number}_labels.nii.gz"
+        write_volume(Volume(PHANTOM.volume.grid, np.roll(PHANTOM.volume.array_kji, 3 * number, axis=2)), image)
+        moved = np.stack([np.roll(PHANTOM.mask(k), 3 * number, axis=1) for k in range(11)]).astype(np.uint8)
+        write_volume(Volume(PHANTOM.volume.grid, moved), labels)
+        found.append((image, labels))
+    return found
+
+
+def test_learning_goes_on_from_what_was_learned_of_the_earlier_volumes(three_volumes, tmp_path, capsys, monkeypatch):
+    from SAM2AnnotateLib import adaptation
+
+    first, second, third = three_volumes
+    card = AdapterCard("ball", load_engine("bundled", device="cpu").weights_sha256, "x", volume_count=2)
+    earlier = Adapter({}, card)
+    earlier.save(tmp_path / "two.safetensors")
+    seen, own = [], adaptation.learn
+
+    def watched(slices, **options):
+        seen.append((slices, options["start"]))
+        return own(slices, **options)
+
+    monkeypatch.setattr(adaptation, "learn", watched)
+    also = ("--also", *first, "--also", *second)
+    out, report = tmp_path / "three.safetensors", tmp_path / "r.json"
+    code = main(_command(third, out, *also, "--from", tmp_path / "two.safetensors", "--steps", 6, "--report", report))
+    ((slices, start),) = seen
+    assert start.sha256 == earlier.sha256
+    last = slices[-1].encoder.volume.array_kji
+    assert np.array_equal(last, np.roll(PHANTOM.volume.array_kji, 6, axis=2)), "the newest volume comes last"
+    assert earlier.sha256 in capsys.readouterr().err
+    if code == 0:  # else nothing better was found, and there is no report
+        told = json.loads(report.read_text())
+        assert told["from"] == {"adapter": str(tmp_path / "two.safetensors"), "adapter_sha256": earlier.sha256, "went_on": True}
+        assert told["image"] == str(third[0]) and told["slices"] == list(range(1, 10))
+
+
+def test_what_learning_cannot_go_on_from_is_refused_in_one_line(three_volumes, files, tmp_path, capsys, monkeypatch):
+    first, second, _third = three_volumes
+    foreign, damaged, out = tmp_path / "foreign.safetensors", tmp_path / "bad.safetensors", tmp_path / "x.safetensors"
+    Adapter({}, AdapterCard("ball", "0" * 64, "x", volume_count=2)).save(foreign)
+    damaged.write_bytes(b"nonsense")
+    assert main(_command(second, out, "--also", *first, "--from", foreign)) == 2 and "another model" in _one_line_error(capsys)
+    monkeypatch.setattr("SAM2AnnotateLib.cli.learning.adapt.engine_from", lambda _: pytest.fail("no model is needed for this refusal"))
+    assert main(_command(second, out, "--also", *first, "--from", damaged)) == 2 and "bad.safetensors" in _one_line_error(capsys)
+    assert main(_command(second, out, "--from", foreign)) == 2 and "--also" in _one_line_error(capsys)
+    assert main(_command(second, foreign, "--also", *first, "--from", foreign)) == 2 and "would replace" in _one_line_error(capsys)
+    assert not out.exists()
 
 
 def test_a_further_volume_without_the_object_is_named(files, tmp_path, capsys):

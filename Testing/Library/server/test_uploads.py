@@ -117,6 +117,9 @@ _GOOD = {
     "Prefetch": m.Prefetch(6, "ct", 3, [1, 4], [0, 4, 0, 4]),
     "Cancel": m.Cancel(7, 5),
     "Shutdown": m.Shutdown(8),
+    "UseAdapter": m.UseAdapter(9, "A" * 4000),
+    "Learn": m.Learn(10, [], "", "", "auto", None, 5, 0, "A" * 4000),
+    "ProposeObject": m.ProposeObject(11, "ct", ["A" * 4000], "auto", "A" * 4000),
 }
 
 
