@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from SAM2AnnotateLib.errors import InputError, PromptError
@@ -19,29 +19,44 @@ from .Model.ModelService import ModelChoice
 class LearningByScript:
     """Methods of `ConsoleReview` about learning; slices are named by their voxel index."""
 
-    def learn(self, seconds: float = SECONDS, steps: int | None = None, progress: Callable[[Progress], None] | None = None) -> str:
+    def learn(
+        self,
+        seconds: float = SECONDS,
+        steps: int | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        *,
+        also: Sequence[LearningByScript] = (),
+        start: str | Path | None = None,
+    ) -> str:
         """Learn the object from its locked slices; if that is better on slices held out, propose the open ones anew, as one step of undo.
 
         Args:
             seconds: how long it may take; not used with `steps`.
             steps: of learning in all, the same on every machine.
             progress: told how far it is.
+            also: reviews of the same object on earlier volumes, whose locked slices are learned from as well.
+            start: an adapter's file, which was learned of the volumes of `also`: learning goes on from it, with this volume as the newest.
 
         Returns:
             One sentence on what it brought, or that nothing better was found and nothing was changed.
 
         Raises:
-            PromptError: if too few slices show the object.
-            SAM2AnnotateError: if the model fails; nothing is changed then.
+            PromptError: if too few slices show the object, or `start` comes without the volumes that it was learned of.
+            SAM2AnnotateError: if the model fails, or `start` is no adapter of it; nothing is changed then.
         """
         annotated, console = self._usable(), self._console
         if not lessonCount(annotated):
             raise PromptError(f"Accept or correct at least {FEWEST_SLICES} slices that show the object: from these it is learned.")
-        lessons, policy = lessonsOf(annotated, console.opened(annotated)), RegionPolicy.parse(annotated.about.get("roi", "auto"))
+        if start is not None and not also:
+            raise PromptError("Learning goes on from what was learned of earlier volumes with these beside: give their reviews as 'also'.")
+        begun = None if start is None else self._kept(start)
+        reviews = [one._usable() for one in also] + [annotated]  # the newest volume comes last
+        lessons = [lesson for one in reviews for lesson in lessonsOf(one, console.opened(one))]
+        policy = RegionPolicy.parse(annotated.about.get("roi", "auto"))
         budget = {"seconds": seconds} if steps is None else {"steps": steps}
         options = {"terminology": codeOf(annotated.segment.GetTerminology() or ""), **budget}
         replies: list[Learned] = []
-        told = {"onReply": replies.append, "choice": self._choice()}
+        told = {"onReply": replies.append, "choice": self._choice(), "start": begun}
         console.ask(lambda service, then: service.learn(lessons, policy, annotated.name, options, **told, **then), progress)
         (message,) = replies
         annotated.effort.note("learn")
@@ -62,13 +77,7 @@ class LearningByScript:
             InputError: if it cannot be read or is no adapter.
             CheckpointError: if it belongs to another model; nothing is changed then.
         """
-        learned = None
-        if path is not None:
-            try:
-                learned = self._console.learnedModels.keep(Path(path).read_bytes())
-            except OSError as exc:
-                raise InputError(f"'{path}' cannot be read: {exc.strerror}.") from exc
-        self._use(learned, "using what was learned", progress)
+        self._use(None if path is None else self._kept(path), "using what was learned", progress)
 
     @property
     def learned(self) -> dict | None:
@@ -103,6 +112,13 @@ class LearningByScript:
         (found,) = (one for one in replies if isinstance(one, ExtentProposed))
         low, high = sorted(annotated.stack.index_of(position) for position in (found.first, found.last))
         return low, high
+
+    def _kept(self, path: str | Path) -> LearnedModel:
+        """An adapter's file, kept with the others."""
+        try:
+            return self._console.learnedModels.keep(Path(path).read_bytes())
+        except OSError as exc:
+            raise InputError(f"'{path}' cannot be read: {exc.strerror}.") from exc
 
     def _choice(self) -> ModelChoice | None:
         return None if self._model is None else ModelChoice.of(self._model, self._device)

@@ -31,6 +31,8 @@ class FakeService:
         findsEnds: whether first and last slice are looked for.
         lessons: (position, mask) that were learned from last.
         drawn: positions of those that a person drew, or marked as beyond the object.
+        learnedFrom: keys of the volumes that were learned from last, in their order.
+        starts: what each learning went on from, None for nothing.
         learnedAskedFor: what slices were to be proposed with, in the order of asking.
         opened: volumes of propagations by the ID of their node, as long as nobody let go of them.
     """
@@ -49,6 +51,8 @@ class FakeService:
         self.findsEnds = False
         self.lessons: list[tuple] = []
         self.drawn: set[int] = set()
+        self.learnedFrom: list[str] = []
+        self.starts: list = []
         self.learnedAskedFor: list = []
         self._engine = ScriptedEngine()
         self._running: tuple[Request, Iterator] | None = None
@@ -104,9 +108,11 @@ class FakeService:
         self.learnedAskedFor.append(then["learned"])
         return self.propagate(opened, work, policy, **then)
 
-    def learn(self, lessons, policy, objectName, options, **then) -> Request:
+    def learn(self, lessons, policy, objectName, options, start=None, **then) -> Request:
         """Learn by the scripted rule; waits if held."""
         self.lessons = [(position, mask.copy()) for _opened, position, mask, *_rest in lessons]
+        self.learnedFrom = list(dict.fromkeys(opened.key for opened, *_rest in lessons))
+        self.starts.append(start)
         self.drawn = {position for _opened, position, _mask, _extent, drawn in lessons if drawn}
         told = [
             {"volume": opened.key, "position": position, "mask": mask_to_runs(mask), "extent": [extent.first, extent.last], "drawn": drawn}
@@ -119,7 +125,8 @@ class FakeService:
             return encoders.setdefault(key, self._encoder(byKey[key]))
 
         steps = {name: value for name, value in options.items() if name != "seconds"}
-        message = Learn(0, told, objectName, roi=str(policy), **({"terminology": "", "steps": 12} | steps))
+        begun = b"" if start is None else start.data()
+        message = Learn(0, told, objectName, roi=str(policy), start=pack([begun])[0], **({"terminology": "", "steps": 12} | steps))
         return self._answer(Request("learn", None, lambda: 0, **then), lambda cancel: learned(message, encoderOf, cancel))
 
     def proposeObject(self, opened, prototypes, adapter, policy, **then) -> Request:

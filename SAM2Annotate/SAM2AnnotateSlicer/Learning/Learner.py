@@ -143,7 +143,7 @@ class Learner(UnderWay):
         """Go on with something that was learned before, or with the model as it came; without an object, for the next one."""
         logic = self._logic
         if logic.current is None:
-            logic.nextLearned = learned
+            logic.nextLearned, logic.nextAsItCame = learned, learned is None
             logic.changed.emit()
         elif (logic.current.learned or {}).get("sha256") != (None if learned is None else learned.sha256):
             logic.useLearned(learned, "forgetting what was learned" if learned is None else f"using what was learned of {learned.name}")

@@ -29,6 +29,7 @@ class Search:
         adapter: the bytes of what was learned of it; empty if nothing was.
 
     Attributes:
+        isOfLibrary: whether what was learned is the library's.
         files: the prototypes as they travel, without their adapter: the first ones that fit into one message.
         axis: index axis that the volume is sliced along, once `opened` was called.
         mapping: its gray, likewise.
@@ -40,7 +41,7 @@ class Search:
     def __init__(self, name: str, prototypes: list, adapter: bytes = b""):
         from SAM2AnnotateLib.prototypes import prototype_to_bytes  # here, as much of the library comes with it
 
-        self.name, self.adapter, self._prototypes = name, adapter, prototypes
+        self.name, self.adapter, self._prototypes, self.isOfLibrary = name, adapter, prototypes, False
         packed = [prototype_to_bytes(one) for one in prototypes]
         self.stamp = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in (*packed, adapter))).hexdigest()
         self.files: list[bytes] = []
@@ -71,7 +72,9 @@ class Search:
             InputError: if there is no prototype, or one is damaged.
         """
         kept = None if adapter else library.adapter(name)
-        return cls(name, library.prototypes(name), adapter if kept is None else kept.to_bytes())
+        search = cls(name, library.prototypes(name), adapter if kept is None else kept.to_bytes())
+        search.isOfLibrary = kept is not None
+        return search
 
     def opened(self, volume: Volume, voxels: str, arrayFile: str = "") -> OpenedVolume:
         """A volume as the model is to see it, sliced and windowed as the prototypes are.
@@ -91,6 +94,11 @@ class Search:
         other.found = other.notFound = None
         other._results = {}
         return other
+
+    @property
+    def plane(self) -> str:
+        """The direction that the prototypes are sliced in."""
+        return self._prototypes[0].plane
 
     @property
     def likeMapping(self) -> IntensityMapping:

@@ -85,7 +85,7 @@ class LearnedModels:
         """
         path = self._pathOf(hashlib.sha256(data).hexdigest())
         learned = _read(data, path)
-        if not path.is_file():
+        if not _holds(path, learned.sha256):
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
             except OSError as exc:
@@ -136,6 +136,14 @@ class LearnedModels:
 
     def _pathOf(self, sha256: str) -> Path:
         return self.folder / f"{sha256}{SUFFIX}"
+
+
+def _holds(path: Path, sha256: str) -> bool:
+    """Whether a file is there and whole."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    except OSError:
+        return False
 
 
 def _read(data: bytes, path: Path) -> LearnedModel:

@@ -27,6 +27,7 @@ from SAM2AnnotateLib.worker.messages import Connection, Failed, Finished, Messag
 
 from ..Event import Event
 from ..Words import sentence
+from .LearnedModels import LearnedModel
 from .Patience import Patience
 from .Requests import ModelChoice, OpenedVolume, Request
 from .ServerSettings import Server
@@ -151,6 +152,7 @@ class ModelService:
         policy: RegionPolicy,
         objectName: str,
         options: dict,
+        start: LearnedModel | None = None,
         **then,
     ) -> Request:
         """Learn an object; `onReply` hears what it brought.
@@ -158,9 +160,14 @@ class ModelService:
         Args:
             lessons: (volume, position, mask of the slice, the object's extent, whether a person drew it); an empty mask teaches absence.
             options: ``terminology``, ``seconds``, ``steps``, ``seed`` of `WorkerClient.learn`.
+            start: what was learned of the earlier volumes; the lessons of the newest one come last then.
         """
         told = [(opened.key, *rest) for opened, *rest in lessons]
-        ask = lambda: self._process.client.learn(told, policy, object_name=objectName, **options)  # noqa: E731 - asked when its turn comes
+
+        def ask() -> int:
+            begun = b"" if start is None else start.data()  # may refuse
+            return self._process.client.learn(told, policy, object_name=objectName, start=begun, **options)
+
         volumes = tuple(dict.fromkeys(opened for opened, *_rest in lessons))
         return self._submit(Request("learn", None, ask, beside=volumes, **then))
 

@@ -21,6 +21,8 @@ from ..Scene.SegmentationFile import storedPath, withoutSuffix
 from ..SetUp.Installer import Installer
 from ..Told import told
 from ..Views.ViewNavigator import ViewNavigator
+from ..Worklist.CaseLearning import CaseLearning
+from ..Worklist.LearnEachCase import LearnEachCase
 from ..Worklist.ProposeForAll import ProposeForAll
 from ..Worklist.Worklist import Worklist
 from ..Worklist.WorklistPage import WorklistPage
@@ -62,7 +64,9 @@ class DataSetTools:
         self.confirm: Callable[[str], bool] = slicer.util.confirmOkCancelDisplay
         self._logic, self._views, self._say, self._blocked, self._opened = logic, views, say, blocked, opened
         self.worklist = Worklist(logic)
-        self.proposer = ProposeForAll(logic, self.worklist)
+        self.learning = CaseLearning(logic, self.worklist)
+        self.learnEach = LearnEachCase(logic, self.worklist, self.learning)
+        self.proposer = ProposeForAll(logic, self.worklist, learning=self.learning)
         self.exporter = NnunetExport(logic)
         self.exporter.exported.connect(self._onExported)
         self.export = PageDialog(lambda: NnunetPage(logic, self.exporter), _("SAM2Annotate: Export to nnU-Net"), _EXPORT_SIZE)
@@ -146,12 +150,14 @@ class DataSetTools:
         self.export.cleanup()
         self.cases.cleanup()
         self.proposer.cleanup()
+        self.learnEach.cleanup()
+        self.learning.cleanup()
         self.exporter.exported.disconnect(self._onExported)
         self.exporter.cleanup()
         self.dicom.cleanup()
 
     def _makeWorklistPage(self) -> WorklistPage:
-        return WorklistPage(self.worklist, self._blocked, self._onOpened, self.proposer)
+        return WorklistPage(self.worklist, self._blocked, self._onOpened, self.proposer, self.learnEach)
 
     def _onOpened(self) -> None:
         volumeNode = self._logic.parameters.volume

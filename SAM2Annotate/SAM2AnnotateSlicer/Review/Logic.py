@@ -103,12 +103,20 @@ class AnnotationLogic(PromptSteps, ReviewSteps):
         if current is not None:
             annotated.effort, annotated.lineage = current.effort, current.lineage.continued()
         annotated.effort.note("box")
-        if self.nextLearned is not None:
-            annotated.about["learned"], self.nextLearned = self.nextLearned.toJson(), None
+        begun, isChosen = self.nextLearned, self.nextLearned is not None or self.nextAsItCame or current is not None
+        if not isChosen:
+            begun = self.learnedFor(annotated)
+        self.nextLearned, self.nextAsItCame = None, False
+        if begun is not None:
+            annotated.about["learned"] = begun.toJson()
         self.showWindow()
         self._setCurrent(annotated)
         self._store()
         self.preview()
+        if begun is not None and not isChosen:
+            self._say(
+                f"'{annotated.name}' begins with what the worklist learned of it ({begun.sha256[:8]}). 'Forget', under 'Review', goes back."
+            )
         return annotated
 
     def addObject(self, name: str, axis: str, session: ReviewSession, about: dict) -> AnnotatedSegment:

@@ -57,6 +57,9 @@ class Workspace:
         self.slicesShown, self.propagated, self.objectChanged = Event(), Event(), Event()
         self.previewed = Event()
         self.nextLearned: LearnedModel | None = None  # what the next object that is marked begins with
+        self.nextAsItCame = False  # whether a person chose the model as it came for it
+        # What an object that was just marked begins with, if nobody chose anything.
+        self.learnedFor: Callable[[AnnotatedSegment], LearnedModel | None] = lambda _annotated: None
         self.editor = CorrectionEditor(scene)
         self.policy = RegionPolicy("auto")
         self.current: AnnotatedSegment | None = None

@@ -115,6 +115,7 @@ class Worklist:
             self.save()
         elif self._logic.hasParameters:
             self._logic.leaveObject()
+        drawn = self._firstDrawn()
         self._logic.scene.Clear(False)
         volumeNode, notes = _loadVolume(case, self.untilt)
         volumeNode.SetAttribute(_ATTRIBUTE, str(case.path))
@@ -127,6 +128,8 @@ class Worklist:
             self._selectMostDoubtful(segmentationNode)
         else:
             self._showProposal(case, volumeNode)
+            if not logic.keeper.on(volumeNode):
+                logic.parameters.newSegmentName, logic.parameters.newSegmentTerminology, logic.parameters.newSegmentColor = drawn
         self.folder.noteBegun(case)
         return notes
 
@@ -134,6 +137,14 @@ class Worklist:
         """The case to go on with, see `CaseProposals.nextCase`; None if there is none."""
         current = self.current
         return None if self.folder is None else CaseProposals.nextCase(self.folder, None if current is None else current.name)
+
+    def _firstDrawn(self) -> tuple[str, str, str]:
+        """Name, terminology and color of the first object of the case that is left: most often the next case shows the same."""
+        objects = self._logic.keeper.on(self._logic.parameters.volume) if self.current is not None else []
+        if not objects:
+            return "", "", ""
+        segment = objects[0].segment
+        return segment.GetName(), segment.GetTerminology() or "", ",".join(f"{part:g}" for part in segment.GetColor())
 
     def _showProposal(self, case: WorklistCase, volumeNode) -> None:
         """Show what was proposed for a case as objects to review, the first of them to begin with; what cannot be used is told."""

@@ -16,12 +16,13 @@ from ..PageDialog import confirmOver, enable
 from ..Told import told
 from ..Words import sentence
 from . import CaseProposals
+from .LearnEachCase import LearnEachCase
 from .ProposeForAll import ProposeForAll
 from .Worklist import Worklist
 from .WorklistFolder import CaseState, WorklistCase
 
 _UI_FILE = Path(__file__).parents[2] / "Resources" / "UI" / "Worklist.ui"
-_SETTING = "SAM2Annotate/WorklistFolder"
+_SETTING, _LEARN_SETTING = "SAM2Annotate/WorklistFolder", "SAM2Annotate/WorklistLearns"
 _UNTILT_SETTING = "SAM2Annotate/WorklistUntilt"
 
 
@@ -33,13 +34,22 @@ class WorklistPage:
         blocked: says why the scene cannot be left now; empty if it can.
         opened: told of the volume's node after a case was opened.
         proposer: looks for an object in all cases that are left.
+        learnEach: learns after each reviewed case, if the user wants it.
 
     Attributes:
         confirm: asks whether to go on.
     """
 
-    def __init__(self, worklist: Worklist, blocked: Callable[[], str], opened: Callable[[], None], proposer: ProposeForAll):
+    def __init__(
+        self,
+        worklist: Worklist,
+        blocked: Callable[[], str],
+        opened: Callable[[], None],
+        proposer: ProposeForAll,
+        learnEach: LearnEachCase,
+    ):
         self._worklist, self._blocked, self._opened, self._proposer = worklist, blocked, opened, proposer
+        self._learnEach, self._learning = learnEach, proposer.learning
         self._cases: list[WorklistCase] = []
         self.widget = slicer.util.loadUI(str(_UI_FILE))
         self.confirm: Callable[[str], bool] = confirmOver(self.widget)
@@ -59,6 +69,11 @@ class WorklistPage:
         ui.proposeButton.connect("clicked()", self.onPropose)
         ui.stopButton.connect("clicked()", proposer.cancel)
         proposer.changed.connect(self._onProposed)
+        ui.learnCheckBox.checked = str(qt.QSettings().value(_LEARN_SETTING)).lower() == "true"
+        learnEach.on = bool(ui.learnCheckBox.checked)
+        ui.learnCheckBox.connect("clicked(bool)", self._onLearnEach)
+        ui.stopLearningButton.connect("clicked()", learnEach.cancel)
+        self._learning.changed.connect(self.refreshButtons)
         self._shownCounts: tuple[int, int] | None = None
 
     def refresh(self) -> None:
@@ -89,6 +104,13 @@ class WorklistPage:
         enable(ui.stopButton, _("Stop looking. What was proposed stays."), "" if running else _("Nothing is being looked for."))
         showText(ui.proposeLabel, self._proposeText())
         ui.proposeLabel.visible = bool(ui.proposeLabel.text)
+        learns = _(
+            "The model learns this list's objects after each case that is reviewed, from all of them, while it has nothing else to do."
+        )
+        enable(ui.learnCheckBox, learns + " " + _("The next case begins with what was learned; 'Forget' goes back."), noFolder)
+        enable(ui.stopLearningButton, _("Stop learning. It begins again after the next case."), self._noLearning())
+        showText(ui.learnLabel, self._learning.text)
+        ui.learnLabel.visible = bool(ui.learnLabel.text) and not running
         why = noFolder or blocked or noNext or noChoice
         showText(ui.hintLabel, why)
         ui.hintLabel.visible = bool(why)
@@ -98,6 +120,7 @@ class WorklistPage:
     def cleanup(self) -> None:
         """The page goes."""
         self._proposer.changed.disconnect(self._onProposed)
+        self._learning.changed.disconnect(self.refreshButtons)
 
     # -- what the user does -----------------------------------------------------------------------------------------------------------
 
@@ -153,6 +176,16 @@ class WorklistPage:
         settled = [sentence(note[:1].upper() + note[1:]) for note in notes]
         self._say(" ".join([saved + _("This is '{name}'.").format(name=case.name), *settled]))
 
+    # -- learning -----------------------------------------------------------------------------------------------------------------------
+
+    def _onLearnEach(self, wanted: bool) -> None:
+        qt.QSettings().setValue(_LEARN_SETTING, "true" if wanted else "false")
+        self._learnEach.turn(bool(wanted))
+        self.refreshButtons()
+
+    def _noLearning(self) -> str:
+        return "" if self._learning.running and not self._proposer.running else _("Nothing is being learned.")
+
     # -- proposals ----------------------------------------------------------------------------------------------------------------------
 
     def _listPrototypes(self) -> None:
@@ -168,7 +201,8 @@ class WorklistPage:
         combo.setCurrentIndex(max(0, combo.findText(chosen)))
 
     def _proposeText(self) -> str:
-        problems = "; ".join(f"{name}: {text}" for name, text in list(self._proposer.problems.items())[:3])
+        told = {**self._learning.problems, **self._proposer.problems}
+        problems = "; ".join(f"{name}: {text}" for name, text in list(told.items())[:3])
         return f"{self._proposer.text} {problems}".strip()
 
     def _onProposed(self) -> None:

@@ -96,6 +96,30 @@ def test_an_adapters_file_is_used_and_a_foreign_one_refused(console, service, tm
         review.useLearned(tmp_path / "gone.safetensors")
 
 
+def test_learning_goes_on_from_what_was_learned_of_earlier_volumes(console, service, tmp_path):
+    reviews = [annotated(console) for _ in range(3)]
+    for review in reviews:
+        review.accept()
+    first, second, third = reviews
+    second.learn(steps=6, also=[first])
+    earlier = console.learnedModels.find(second.learned)
+    assert Adapter.from_bytes(earlier.data()).card.volume_count == 2 and service.starts == [None]
+    third.learn(steps=6, also=[first, second], start=earlier.path)
+    assert service.starts[-1].sha256 == earlier.sha256 and len(service.learnedFrom) == 3
+    assert third.segmentationNode is not None and third._annotated.volumeNode.GetID() in service.learnedFrom[-1], "the newest comes last"
+    assert third.learned["sha256"] != earlier.sha256 and first.learned is None
+    with pytest.raises(PromptError, match="also"):
+        third.learn(steps=6, start=earlier.path)
+    own = Adapter.from_bytes(earlier.data())
+    Adapter(own.tensors, replace(own.card, base_sha256="0" * 64)).save(tmp_path / "foreign.safetensors")
+    before = masks(third), third.learned
+    with pytest.raises(CheckpointError, match="another model"):
+        third.learn(steps=6, also=[first, second], start=tmp_path / "foreign.safetensors")
+    with pytest.raises(InputError, match="cannot be read"):
+        third.learn(steps=6, also=[first, second], start=tmp_path / "gone.safetensors")
+    assert (masks(third), third.learned) == before
+
+
 def test_a_prototype_is_kept_and_found_on_another_volume(console, tmp_path):
     library = tmp_path / "prototypes"
     review = annotated(console)

@@ -178,7 +178,7 @@ def test_a_model_that_dies_is_asked_once_more_and_then_it_stops_with_the_reason(
 def test_it_learns_from_reviewed_cases_and_proposes_the_rest_anew(bench, folder):
     page = openPage(bench, folder)
     proposer = bench.panel.dataSets.proposer
-    proposer.options = {"steps": 6}
+    proposer.learning.options = {"steps": 6}
     proposed(bench, page)
     stamps = {name: CaseProposals.find(case).stamp for name, case in cases(bench).items()}
     press(page, "next")
