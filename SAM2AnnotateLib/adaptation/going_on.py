@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..engine import Adapter
 from .annotated_slice import AnnotatedSlice
 from .held_out import MANY, parts_to_hold_out
-from .lessons import same_volume
+from .volumes import same_volume
 
 
 def goes_on(slices: Sequence[AnnotatedSlice], start: Adapter | None) -> bool:

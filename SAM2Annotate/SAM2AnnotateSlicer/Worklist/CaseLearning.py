@@ -38,7 +38,8 @@ READER = "SAM2AnnotateLib.worker.lay_down"
 _LEARNING = {"seconds": 30.0}
 _MOST_TEACHERS = 10  # reviewed cases that are learned from, the newest
 _MOST_LOOKED_AT = 30  # reviewed cases that are asked whether they show the object, the newest
-_MOST_LESSONS = 16  # slices of each that show the object, pairs of neighbors evenly spread: one is remembered for the other
+# Slices of all that show the object, as many as `learn` takes: pairs of neighbors evenly spread, as one is remembered for the other.
+_MOST_LESSONS = 288
 _BEYOND = 2
 _NOTHING = "What was learned before stays."
 _TRIES = 2  # of a model whose process died
@@ -299,7 +300,7 @@ class CaseLearning:
         plane = self._plane or stacks[-1].plane
         lessons, taught = [], []
         for opened, stack, (case, stored) in zip(plan.opened, stacks, plan.teachers, strict=True):
-            found = _lessonsOf(opened, stack, stored) if stack.plane == plane else []
+            found = _lessonsOf(opened, stack, stored, _MOST_LESSONS // len(stacks)) if stack.plane == plane else []
             if found:
                 lessons += found
                 taught.append(case)
@@ -385,10 +386,10 @@ def _grayOf(stored: JournaledObject) -> str:
 
 
 def _lessonsOf(
-    opened: OpenedVolume, stack: SliceStack, stored: JournaledObject
+    opened: OpenedVolume, stack: SliceStack, stored: JournaledObject, most: int
 ) -> list[tuple[OpenedVolume, int, np.ndarray, Extent, bool]]:
-    """(volume, position, mask, extent, whether a person drew it) of slices that show the object, evenly spread, and some that do not; none
-    if it was reviewed on another volume."""
+    """(volume, position, mask, extent, whether a person drew it) of slices that show the object, `most` evenly spread, and some that do
+    not; none if it was reviewed on another volume."""
     session = stored.session
     if session.frame_shape_rc != stack.frame_shape_rc or session.extent.last >= stack.shape_src[0]:
         return []
@@ -398,7 +399,7 @@ def _lessonsOf(
     if not shown:
         return []
     pairs = [shown[n : n + 2] for n in range(0, len(shown), 2)]
-    spread = sorted({round(n) for n in np.linspace(0, len(pairs) - 1, min(len(pairs), _MOST_LESSONS // 2))})
+    spread = sorted({round(n) for n in np.linspace(0, len(pairs) - 1, min(len(pairs), most // 2))})
     chosen = [position for number in spread for position in pairs[number]]
     empty = [position for position, mask in sorted(masks.items()) if not mask.any()][:_BEYOND]
     lessons = {position: masks[position] for position in (*chosen, *empty)}

@@ -116,7 +116,9 @@ def run(options: argparse.Namespace) -> int:
     if start is not None:
         engine.with_adapter(start)  # refused here, before anything is encoded, if it belongs to another model
     annotators = [Annotator(volume, engine, options.axis, options.window, options.roi, store) for volume, _, _ in read]
-    annotator, own, others = annotators[0], [], []
+    annotator = annotators[0]
+    own: list[AnnotatedSlice] = []
+    others: list[AnnotatedSlice] = []
     for number, (one, (_, labels, asked)) in enumerate(zip(annotators, read, strict=True)):
         found = _annotated(options, one, labels, asked, options.extent if number == 0 else None)
         own, others = (found, others) if number == 0 else (own, others + found)
