@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,12 +12,13 @@ from dicom_files import a_slice, write
 from panel_bench import makeBench, plainText, settle
 from worlds import ballArray, waitFor
 
+from SAM2AnnotateLib.engine import Adapter
 from SAM2AnnotateLib.errors import WorkerError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.prototypes import PrototypeLibrary, prototype_from
 from SAM2AnnotateLib.review import SliceStatus
 from SAM2AnnotateLib.volume_io import write_volume
-from SAM2AnnotateSlicer.Worklist import CaseProposals
+from SAM2AnnotateSlicer.Worklist import CaseProposals, LearnedOfCases
 from SAM2AnnotateSlicer.Worklist.WorklistFolder import storedObjects
 
 GRID = VolumeGrid((24, 40, 44), np.diag([-1.0, -1.0, 2.0, 1.0]))
@@ -197,6 +199,17 @@ def test_it_learns_from_reviewed_cases_and_proposes_the_rest_anew(bench, folder)
     asked = bench.service.asked.count("learn")
     proposed(bench, page)
     assert bench.service.asked.count("learn") == asked
+    kept = bench.logic.learnedModels
+    file = kept.folder / f"{known['learned']}.safetensors"
+    own = Adapter.from_bytes(file.read_bytes())
+    foreign = kept.keep(Adapter(own.tensors, replace(own.card, base_sha256="0" * 64)).to_bytes())
+    for sha256 in (foreign.sha256, "0" * 64):  # of another model, which shows when it is asked; and gone
+        LearnedOfCases.write(folder, "Ball", LearnedOfCases.LearnedOfCases(sha256, (name,)))
+        bench.service.description = None
+        asked += 1
+        proposed(bench, page)
+        assert bench.service.asked.count("learn") == asked and not proposer.problems
+        assert LearnedOfCases.read(folder, "Ball").sha256 == known["learned"] and "was looked for in" in proposer.text
 
 
 def test_a_damaged_proposal_is_told_when_its_case_is_opened_and_is_made_anew(bench, folder):
