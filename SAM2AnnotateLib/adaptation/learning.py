@@ -30,6 +30,9 @@ _MOST_FOLDS = 3
 # Where passes were right, a box must give this DSC on slices held out with what was learned; else it would spoil what goes well.
 _RIGHT = 0.8
 _OPEN_SLICES_STAY = "That is too little to propose open slices anew by: they stay as they are; new boxes and clicks are answered better."
+_NOTHING_CARRIED = (
+    "How to carry masks from slice to slice was not learned: for that, annotate slices that lie beside each other, in the last volume too."
+)
 _FEWEST_STEPS = 2
 # Of many slices, some are held out once, until so much of the budget is used; then the same learning goes on with all.
 _ONE_TURN_SHARE = 0.6
@@ -150,8 +153,10 @@ def learn(
             before[kind], after[kind] = mean_of(asked_for, NOTHING), mean_of(asked_for, share or HALF)
         serves = _served(after, shares)
         blend = {kind: share for kind, share in shares.items() if kind in serves and share < ALL}
-    text = _text(object_name, before, after, serves, blend, len(present))
     volumes = len({id(one.encoder.volume) for one in present})
+    text = _text(object_name, before, after, serves, blend, len(present))
+    if several and "memory" not in (before if options.hold_out else serves):
+        text = f"{text} {_NOTHING_CARRIED}"
     if not serves:
         return LearningOutcome(None, before, after, 0, school.seconds, len(present), volumes, text)
     tensors, steps = yield from school.run(slices, school.last_until)
@@ -333,8 +338,9 @@ def _text(
     named = f"'{object_name}'" if object_name else "the object"
     if not before:
         return f"Learned {named} from {count} slices; none was held out, so how good it is has not been measured."
-    asked = [("point", "one click"), ("box", "a box")]
-    figures = "; ".join(f"{words} {before[kind]:.2f} before, {after[kind]:.2f} after{_left(kind, serves, blend)}" for kind, words in asked)
+    words = {"point": "one click", "box": "a box", "memory": "slice after slice"}
+    asked = [(kind, what) for kind, what in words.items() if kind in before]
+    figures = "; ".join(f"{what} {before[kind]:.2f} before, {after[kind]:.2f} after{_left(kind, serves, blend)}" for kind, what in asked)
     if not serves:
         return (
             f"Nothing was kept: on slices held out, what was learned of {named} is not better than the model as it came (DSC: {figures})."

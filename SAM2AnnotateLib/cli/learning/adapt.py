@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,9 +31,10 @@ _EXAMPLES = """examples:
 
 Every slice of LABELS that holds the object is taken as annotated, or those of --slices; one of these without the object teaches
 that it is not there, and so do slices beyond --extent. Slices are held out in turn: what is not better on them than the model as it came
-is not kept, no file is written, and the exit code is 1. Of several volumes the last one is held out as a whole; what was learned then
-also carries masks from slice to slice. With --from, IMAGE is the newest volume: it is the one that is held out, from what was learned of
-the others, and learning goes on with it.
+is not kept, no file is written, and the exit code is 1. Of several volumes, from 20 slices on, the last one is held out as a whole; what
+was learned then also carries masks from slice to slice, if slices that lie beside each other (at most 3 apart) are annotated.
+With --from, IMAGE is the newest volume: it is the one that is held out, from what was learned of the others, and learning goes on with
+it.
 """
 
 
@@ -103,6 +105,7 @@ def run(options: argparse.Namespace) -> int:
     start = Adapter.load(options.start) if options.start else None
     how = LearningOptions(seconds=options.seconds, steps=options.steps, trained=options.trained, seed=options.seed)
     read: list[tuple[Volume, Volume, list[int]]] = []
+    names = [options.image, *(image for image, _ in options.also)]
     for image, mask in [(options.image, options.mask), *options.also]:
         first = not read
         volume = read_volume(image, options.series, options.volume) if first else read_volume(image)
@@ -110,7 +113,9 @@ def run(options: argparse.Namespace) -> int:
         labels = read_volume(mask)
         show_notes(mask, labels.notes)
         volume.grid.require_same(labels.grid, f"The image '{image}'", f"the label map '{mask}'")
-        asked = _slices_asked(options, mask, labels, SliceStack.along(volume.grid, options.axis), options.slices if first else None)
+        stack = SliceStack.along(volume.grid, options.axis)
+        asked = _slices_asked(options, mask, labels, stack, options.slices if first else None)
+        _require_a_further_one(image, volume, stack, names, [one for one, _, _ in read], options.axis)
         read.append((volume, labels, asked))
     engine, store = engine_from(options), EmbeddingStore(limit_bytes=options.cache_mb * 1024**2)
     if start is not None:
@@ -148,6 +153,23 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _require_a_further_one(
+    image: str, volume: Volume, stack: SliceStack, names: Sequence[str], earlier: Sequence[Volume], axis: str
+) -> None:
+    """Raise InputError for a volume that is one of the earlier ones, or that the axis cuts into slices of another plane."""
+    for name, other in zip(names, earlier, strict=False):
+        if volume.array_kji.shape == other.array_kji.shape and bool((volume.array_kji == other.array_kji).all()):
+            raise InputError(
+                f"'{image}' is the same image as '{name}': what is held out would have been learned from. Give each volume once, with all "
+                "its annotated slices in one label map."
+            )
+        plane = SliceStack.along(other.grid, axis).plane
+        if plane != stack.plane:
+            raise InputError(
+                f"--axis {axis} cuts '{name}' into {plane} slices, '{image}' into {stack.plane} ones. Name the plane: --axis {plane}."
+            )
+
+
 def _slices_asked(options: argparse.Namespace, mask: str, labels: Volume, stack: SliceStack, asked: str | None) -> list[int]:
     """Positions of the slices to learn from. What is wrong with them is told before a model is loaded."""
     from ...adaptation.learning import require_enough
@@ -168,7 +190,10 @@ def _slices_asked(options: argparse.Namespace, mask: str, labels: Volume, stack:
     present = set(positions).intersection(drawn)
     if not present:
         raise InputError(f"The object is on none of the slices {asked}: there is nothing to learn from.")
-    require_enough(len(present))
+    try:
+        require_enough(len(present))
+    except InputError as exc:
+        raise InputError(f"'{mask}': {exc}") from exc
     return positions
 
 

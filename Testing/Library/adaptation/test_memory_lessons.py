@@ -152,6 +152,22 @@ def test_an_adapter_of_several_volumes_serves_memory_one_of_a_single_volume_does
     assert both.serves("memory")
 
 
+def test_the_user_is_told_how_well_masks_are_carried_or_that_this_was_not_learned():
+    def said(*volumes):
+        slices = [one for seed, positions in enumerate(volumes) for one in annotated(an_encoder(seed), positions)]
+        return learned(learn(slices, options=LearningOptions(steps=4)))
+
+    for last in (range(3, 27), range(3, 9)):
+        outcome = said(range(3, 27), last)
+        assert f"slice after slice {outcome.before['memory']:.2f} before, {outcome.after['memory']:.2f} after" in outcome.text
+        assert "was not learned" not in outcome.text
+    for sparse in ((range(4, 27, 5), range(4, 27, 5)), (range(3, 27), (10,))):
+        outcome = said(*sparse)
+        assert not outcome.adapter.serves("memory")
+        assert outcome.text.endswith("annotate slices that lie beside each other, in the last volume too.")
+    assert "was not learned" not in said(range(3, 27)).text
+
+
 def test_a_volume_without_the_object_is_no_second_one_to_learn_memory_from():
     without = annotated(an_encoder(1), (0, 1, 2))
     for slices in ([*annotated(an_encoder(), range(3, 27)), *without], [*without, *annotated(an_encoder(), range(3, 27))]):

@@ -230,6 +230,28 @@ def test_a_further_volume_without_the_object_is_named(files, tmp_path, capsys):
     assert "empty.nii.gz" in error and "no voxel of the value 5" in error
 
 
+def test_further_volumes_that_are_none_are_refused_before_a_model_is_loaded(files, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("SAM2AnnotateLib.cli.learning.adapt.engine_from", lambda _: pytest.fail("no model is needed for these refusals"))
+    copy, turned, labels, one = (tmp_path / name for name in ("copy.nii.gz", "turned.nrrd", "labels.nrrd", "one.nii.gz"))
+    copy.write_bytes(files[0].read_bytes())
+    grid = VolumeGrid((11, 64, 64), np.array([[0, 0, -1.0, 0], [0, -1.0, 0, 0], [2.0, 0, 0, 0], [0, 0, 0, 1]]))  # k runs from right to left
+    masks = np.stack([5 * PHANTOM.mask(k) for k in range(11)]).astype(np.uint8)
+    write_volume(Volume(grid, PHANTOM.volume.array_kji + 1), turned)
+    write_volume(Volume(grid, masks), labels)
+    masks[:, :, :] *= (np.arange(11) == 5)[:, None, None]
+    write_volume(Volume(PHANTOM.volume.grid, masks), one)
+    for image, mask, words in (
+        (files[0], files[1], ("is the same image as", "Give each volume once")),
+        (copy, files[1], ("copy.nii.gz", "is the same image as", "image.nii.gz")),
+        (turned, labels, ("turned.nrrd' into sagittal", "Name the plane: --axis axial.")),
+        (files[0], one, ("one.nii.gz", "at least 2 annotated slices")),
+    ):
+        assert main(_command(files, tmp_path / "x.safetensors", "--label", 5, "--also", image, mask)) == 2
+        error = _one_line_error(capsys)
+        assert all(word in error for word in words), error
+    assert not (tmp_path / "x.safetensors").exists()
+
+
 def test_slices_that_are_no_numbers_are_not_counted(files, tmp_path, capsys):
     assert main(_command(files, tmp_path / "x.safetensors", "--label", 5, "--slices", "14,18,x")) == 2
     assert "--slices takes voxel indices of slices (whole numbers separated by commas), got '14,18,x'" in _one_line_error(capsys)
