@@ -15,24 +15,27 @@ from ..propagation.region_of_interest import paste
 from ..propagation.signed_distance import overlap as dice
 from .annotated_slice import AnnotatedSlice
 from .lessons import deepest_pixel, union_box
-from .volumes import same_volume
+from .volumes import volumes_of
 
 # What is asked of one slice alone; runs from slice to slice are `held_out_runs`.
 ASKED_KINDS = ("box", "point", "none")
 # From so many slices on they are held out in one turn.
 MANY = 20
+# A volume of fewer slices is not held out as a whole: they would tell little.
+_FEWEST_HELD_OUT = 4
 # Held-out slices that the model is asked about at most, and how many drawn ones are enough to ask about no others.
 _MOST_ASKED, _ENOUGH_DRAWN = 12, 4
 
 
 def parts_to_hold_out(slices: Sequence[AnnotatedSlice], most: int) -> list[list[AnnotatedSlice]]:
     """What is held out in turn. Of few slices each once, see `folds_of`. Many, which cost much to be asked about, are held out in one turn:
-    the last volume if there are several, else every third slice.
+    of several volumes the last one that has enough slices to decide by and leaves enough to learn from, else every third slice.
     """
     if len(slices) < MANY:
         return folds_of(slices, most)
-    last = [one for one in slices if same_volume(one, slices[-1])]
-    return [last if len(last) < len(slices) else folds_of(slices, most)[1]]
+    volumes = volumes_of(slices)
+    enough = [volume for volume in volumes if _FEWEST_HELD_OUT <= len(volume) <= 2 * (len(slices) - len(volume))]
+    return [enough[-1] if enough else folds_of(slices, most)[1]]
 
 
 def asked_about(held: Sequence[AnnotatedSlice]) -> list[AnnotatedSlice]:

@@ -29,6 +29,9 @@ from .volumes import same_volume
 _MOST_FOLDS = 3
 # Where passes were right, a box must give this DSC on slices held out with what was learned; else it would spoil what goes well.
 _RIGHT = 0.8
+# Without a prompt, what was learned of the same object finds at least this much on the volume held out.
+_FOUND_NOTHING = 0.1
+_ANOTHER_OBJECT = "Without a prompt next to nothing of it was found on the volume held out: check that all volumes show the same object."
 _OPEN_SLICES_STAY = "That is too little to propose open slices anew by: they stay as they are; new boxes and clicks are answered better."
 _NOTHING_CARRIED = (
     "How to carry masks from slice to slice was not learned: for that, annotate slices that lie beside each other, in the last volume too."
@@ -109,6 +112,7 @@ def learn(
     after: dict[str, float] = {}
     serves: tuple[str, ...] = (*PROMPTED_KINDS, "none")
     blend: dict[str, float] = {}
+    went_on = False
     if any(lesson.memory for _, lesson in lessons):
         serves = (*serves, "memory")
     if options.hold_out:
@@ -119,15 +123,16 @@ def learn(
         draws = _DRAWS_OF_MANY if len(present) >= MANY else _DRAWS_OF_FEW
         for number, held in enumerate(folds):
             others = [one for one in slices if all(one is not aside for aside in held)]
+            whole = _is_volume(held, decided)
             until = _ONE_TURN_SHARE if one_turn else options.held_out_share * (number + 1) / len(folds)
-            if one_turn and several and start is not None and start.card.volume_count > 1:
-                tensors = start.tensors
+            if one_turn and start is not None and start.card.volume_count > 1 and whole and same_volume(held[0], decided[-1]):
+                tensors, went_on = start.tensors, True
             else:
                 tensors, _ = yield from school.run(others, until)
             adapter = Adapter(tensors, _card(engine, others, size_mm, "", None, options, serves))
             taught = engine.with_adapter(adapter)
             asked = asked_about(held)
-            if "memory" in serves:
+            if "memory" in serves and (whole or not one_turn):  # one step from a slice beside, of many, decides nothing
                 begun = time.perf_counter()
                 for score in run_scores(held, others, engine, adapter, policy, lambda: _ask(cancel)):
                     pairs.append(score)
@@ -157,15 +162,24 @@ def learn(
     text = _text(object_name, before, after, serves, blend, len(present))
     if several and "memory" not in (before if options.hold_out else serves):
         text = f"{text} {_NOTHING_CARRIED}"
+    if several and len(folds) == 1 and after.get("none", 1.0) < _FOUND_NOTHING:
+        text = f"{text} {_ANOTHER_OBJECT}"
     if not serves:
-        return LearningOutcome(None, before, after, 0, school.seconds, len(present), volumes, text)
+        return LearningOutcome(None, before, after, 0, school.seconds, len(present), volumes, text, went_on)
     tensors, steps = yield from school.run(slices, school.last_until)
     card = _card(engine, slices, size_mm, object_name, terminology, options, serves, before, after, blend)
     in_passes = is_whole or not before or (card.is_clearly_better and (after["box"] >= _RIGHT or not _passes_were_right(decided)))
     adapter = Adapter(tensors, card if in_passes else replace(card, in_passes=False))
     if not in_passes:
         text = f"{text} {_OPEN_SLICES_STAY}"
-    return LearningOutcome(adapter, before, after, steps, school.seconds, len(present), volumes, text)
+    return LearningOutcome(adapter, before, after, steps, school.seconds, len(present), volumes, text, went_on)
+
+
+def _is_volume(held: Sequence[AnnotatedSlice], present: Sequence[AnnotatedSlice]) -> bool:
+    """Whether slices are one volume's, all that it has."""
+    return {id(one) for one in held} >= {id(one) for one in present if same_volume(one, held[0])} and all(
+        same_volume(one, held[0]) for one in held
+    )
 
 
 def _passes_were_right(present: Sequence[AnnotatedSlice]) -> bool:

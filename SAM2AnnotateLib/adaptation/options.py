@@ -55,6 +55,7 @@ class LearningOutcome:
         slices: that hold the object and were learned from.
         volumes: that they are of.
         text: one sentence for the user.
+        went_on: whether it went on from what had been learned of the earlier volumes.
     """
 
     adapter: Adapter | None
@@ -65,3 +66,4 @@ class LearningOutcome:
     slices: int
     volumes: int
     text: str
+    went_on: bool = False

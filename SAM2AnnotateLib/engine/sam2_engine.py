@@ -107,7 +107,8 @@ class Sam2Engine(LoadedModel):
     def _levels_of(self, lesson: Lesson) -> tuple[torch.Tensor, ...]:
         """The features that a lesson's decoder runs take, free of inference mode."""
         with self._computing(torch.no_grad):
-            return tuple(level.clone() for level in self._levels(lesson.embedding, lesson.mask.shape, lesson.memory))
+            top, *fine = self._levels(lesson.embedding, lesson.mask.shape, lesson.memory)
+            return top.clone(), *fine  # the finer ones are the embedding's own, which many lessons share
 
     def _levels(self, embedding: Embedding, frame_shape_rc: tuple[int, int], memory: Sequence[Recollection]) -> list[torch.Tensor]:
         """Features as the decoder takes them, top first; the top with what is remembered, or with what stands for "no memory"."""

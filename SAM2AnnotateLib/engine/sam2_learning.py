@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ _WARM_UP_STEPS = 8
 # A lesson with memories is asked what follows from them; as one without, it gets no prompt.
 PROMPTLESS = ("none", "memory")
 _KNOWN_PLACES, _ONE_CLICK = 0.7, 0.6
+# Lessons as the decoder takes them are kept up to here, those drawn last; at 1024 pixels one takes 16 MB.
+_MOST_READY_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,11 @@ class _Ready:
     levels: tuple[torch.Tensor, ...]
     truth: torch.Tensor
     prompts: LessonPrompts | None
+
+    @property
+    def bytes(self) -> int:
+        """That it takes, as if its levels were its own."""
+        return sum(one.numel() * one.element_size() for one in (*self.levels, self.truth))
 
 
 class Sam2LearningRun:
@@ -71,7 +79,8 @@ class Sam2LearningRun:
         self._kinds = [kind for kind in self._chances if settings.shares.get(kind, 0) > 0] or list(self._chances)
         shares = np.array([settings.shares.get(kind, 1.0) for kind in self._kinds], dtype=float)
         self._kind_chances = shares / shares.sum()
-        self._ready: dict[int, _Ready] = {}
+        self._ready: OrderedDict[int, _Ready] = OrderedDict()
+        self._ready_bytes = 0
         heads.train()
         self._optimizer = torch.optim.AdamW(heads.trainable(settings.trained), lr=settings.learning_rate, weight_decay=0.0)
         self.steps = 0
@@ -129,6 +138,10 @@ class Sam2LearningRun:
             truth = F.interpolate(whole, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
             prompts = LessonPrompts(lesson.mask) if lesson.mask.any() else None
             ready = self._ready[number] = _Ready(lesson, self._levels_of(lesson), truth, prompts)
+            self._ready_bytes += ready.bytes
+            while self._ready_bytes > _MOST_READY_BYTES and len(self._ready) > self._settings.batch:
+                self._ready_bytes -= self._ready.popitem(last=False)[1].bytes
+        self._ready.move_to_end(number)
         return ready
 
 

@@ -78,7 +78,6 @@ def add_parser(subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     from ...adaptation import LearningOptions, learn, learned
-    from ...adaptation.going_on import goes_on
     from ...annotator import Annotator
     from ...atomic_files import replaced_together, require_writable_folder
     from ...engine import Adapter, EmbeddingStore
@@ -128,19 +127,18 @@ def run(options: argparse.Namespace) -> int:
         found = _annotated(options, one, labels, asked, options.extent if number == 0 else None)
         own, others = (found, others) if number == 0 else (own, others + found)
     slices = own + others if start is None else others + own  # the newest volume, which is held out from `start`, comes last
-    went_on = goes_on(slices, start)
     with progress_bar("Learning", "") as show:
         learning = learn(slices, object_name=options.name, terminology=options.code, policy=annotator.policy, options=how, start=start)
         outcome = learned(learning, show)
     print(outcome.text)
     if start is not None:
-        anew = "Learned anew: going on takes what was learned of two volumes at least, and 20 slices that show the object."
-        print(f"Went on from {options.start}, SHA-256 {start.sha256}" if went_on else anew, file=sys.stderr)
+        anew = "Learned anew: going on takes what was learned of two volumes, and 20 slices that show the object, 4 of them in IMAGE."
+        print(f"Went on from {options.start}, SHA-256 {start.sha256}" if outcome.went_on else anew, file=sys.stderr)
     if outcome.adapter is None:
         return NOTHING_KEPT
     report = _report(options, outcome, how, own)
     if start is not None:
-        report["from"] = {"adapter": str(options.start), "adapter_sha256": start.sha256, "went_on": went_on}
+        report["from"] = {"adapter": str(options.start), "adapter_sha256": start.sha256, "went_on": outcome.went_on}
     with replaced_together(outputs) as places:
         places[0].write_bytes(outcome.adapter.to_bytes())
         if options.report:

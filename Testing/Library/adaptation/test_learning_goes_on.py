@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from SAM2AnnotateLib.adaptation import AnnotatedSlice, LearningOptions, learn, learned
-from SAM2AnnotateLib.adaptation.going_on import goes_on
 from SAM2AnnotateLib.engine import Adapter, AdapterCard, ScriptedEngine
 from SAM2AnnotateLib.geometry import Extent, SliceStack, Volume, VolumeGrid
 from SAM2AnnotateLib.intensity import IntensityMapping
@@ -38,6 +37,6 @@ def test_it_is_told_as_it_is_done(volumes, shown, of_volumes, expected):
     slices, options = slices_of(engine, volumes, shown), LearningOptions(steps=20)
     card = AdapterCard("Block", engine.weights_sha256, "scripted", volume_count=of_volumes)
     start = Adapter({"gray": np.array([180], np.float32), "size": np.array([100], np.float32)}, card)
-    assert goes_on(slices, start) is expected and not goes_on(slices, None)
     anew, further = (learned(learn(slices, options=options, start=one)) for one in (None, start))
     assert (further.steps > anew.steps) is expected, "what is held out from `start` costs no steps"
+    assert further.went_on is expected and not anew.went_on

@@ -96,6 +96,32 @@ def test_few_slices_are_held_out_in_turn_many_in_one_turn():
     assert len(last) == 12
 
 
+@pytest.mark.parametrize(
+    ("counts", "held"),
+    [((24, 24), 1), ((24, 5, 3), 1), ((24, 1), None), ((24, 4), 1), ((1, 24), None), ((12, 12, 2), 1), ((3, 3, 3, 3, 3, 3, 3), None)],
+)
+def test_a_volume_is_held_out_that_has_enough_slices_and_leaves_enough(counts, held):
+    volumes = [annotated(an_encoder(number), range(3, 3 + count)) for number, count in enumerate(counts)]
+    (part,) = parts_to_hold_out([one for volume in volumes for one in volume], 3)
+    if held is None:
+        assert len({id(one.encoder) for one in part}) > 1 or len(part) == sum(counts) // 3
+    else:
+        assert part == volumes[held]
+
+
+def test_what_shows_something_else_in_the_last_volume_is_told():
+    first, second = annotated(an_encoder(), range(3, 15)), annotated(an_encoder(1), range(3, 15))
+    other = []
+    for one in second:
+        mask = np.zeros((40, 44), dtype=bool)
+        mask[30:36, 2:10] = True
+        other.append(AnnotatedSlice(one.encoder, one.position, mask, EXTENT))
+    options = LearningOptions(steps=4)
+    told = [learned(learn([*first, *last], options=options)).text for last in (second, other)]
+    assert "same object" not in told[0]
+    assert told[1].endswith("check that all volumes show the same object.")
+
+
 def test_the_model_is_asked_about_what_a_person_drew():
     encoder = an_encoder()
     mixed = [*annotated(encoder, range(3, 9)), *annotated(encoder, range(9, 27), drawn=False)]

@@ -15,7 +15,15 @@ from SAM2AnnotateLib.adaptation import AnnotatedSlice, LearningOptions, learn, l
 from SAM2AnnotateLib.annotator import Annotator  # noqa: E402
 from SAM2AnnotateLib.benchmark.parts import engine_of, random_weights  # noqa: E402
 from SAM2AnnotateLib.benchmark.phantom import make_phantom  # noqa: E402
-from SAM2AnnotateLib.engine import Adapter, LearningSettings, Lesson, Place, Recollection, load_engine  # noqa: E402
+from SAM2AnnotateLib.engine import (  # noqa: E402
+    Adapter,
+    LearningSettings,
+    Lesson,
+    Place,
+    Recollection,
+    load_engine,
+    sam2_learning,
+)
 from SAM2AnnotateLib.engine.lesson_prompts import LessonPrompts  # noqa: E402
 from SAM2AnnotateLib.engine.sam2_learning import decoder_loss  # noqa: E402
 from SAM2AnnotateLib.errors import CheckpointError, EngineError, InputError  # noqa: E402
@@ -52,6 +60,21 @@ def state_of(engine) -> str:
     for _, value in sorted(engine._model.state_dict().items()):
         digest.update(value.numpy().tobytes())
     return digest.hexdigest()
+
+
+def test_what_is_kept_of_lessons_is_bounded_and_changes_nothing(an_engine, monkeypatch):
+    frames = [np.roll((100 * PHANTOM.mask(4)).astype(np.uint8), shift, axis=1) for shift in range(6)]
+    lessons = [Lesson(an_engine.encode(frame), frame > 0) for frame in frames]
+    found = []
+    for most in (1 << 30, 1):
+        monkeypatch.setattr(sam2_learning, "_MOST_READY_BYTES", most)
+        run = an_engine.start_learning(lessons, LearningSettings(batch=2))
+        for _ in range(5):
+            run.step(0.5)
+        found.append(run)
+    assert len(found[0]._ready) > 2 == len(found[1]._ready)
+    own, bounded = (run.tensors() for run in found)
+    assert own.keys() == bounded.keys() and all(np.array_equal(own[name], bounded[name]) for name in own)
 
 
 def test_learning_changes_neither_the_engine_nor_its_embeddings(an_engine):
