@@ -76,8 +76,8 @@ class Learner(UnderWay):
         return self._counted[1]
 
     def offers(self, annotated: AnnotatedSegment | None) -> bool:
-        """Whether it is time to offer learning: a few slices were corrected since it was learned last."""
-        if annotated is None or self.running or not self.lessonCount(annotated):
+        """Whether it is time to offer learning: a few slices were corrected since it was learned last, and nothing better is in use."""
+        if annotated is None or self.running or not self.lessonCount(annotated) or volumesOf(annotated) > 1:
             return False
         since = annotated.about.get("learnedAt", 0)
         return corrections(annotated) - (since if isinstance(since, int) else 0) >= OFFERED_AT
@@ -107,7 +107,7 @@ class Learner(UnderWay):
         """Learn the current object from its locked slices; the open ones are proposed anew then, as one step of undo.
 
         Raises:
-            PromptError: if there are too few slices, or an object is being learned already.
+            PromptError: if there are too few slices, an object is being learned already, or what is in use was learned of several volumes.
         """
         logic, annotated = self._logic, self._logic.current
         if annotated is None:
@@ -117,6 +117,11 @@ class Learner(UnderWay):
             raise PromptError("An object is being learned already. Wait for it, or cancel it.")
         if not self.lessonCount(annotated):
             raise PromptError(f"Accept or correct at least {FEWEST_SLICES} slices that show the object: from these it is learned.")
+        if volumesOf(annotated) > 1:
+            raise PromptError(
+                f"What is in use was learned of {volumesOf(annotated)} volumes; learning from this one alone would take its place. Press "
+                "'Forget' first if you want that. Once this case is reviewed, the worklist learns from it too."
+            )
         lessons = lessonsOf(annotated, logic.opened(annotated))
         annotated.effort.note("learn")
         self._annotated, self._progress, self._message, self._begun = annotated, None, None, self._clock()
@@ -214,6 +219,12 @@ def lessonCount(annotated: AnnotatedSegment) -> int:
     locked = annotated.session.locked
     shown = sum(annotated.session.mask(position).any() for position in locked)
     return len(locked) if shown >= FEWEST_SLICES else 0
+
+
+def volumesOf(annotated: AnnotatedSegment) -> int:
+    """Of how many volumes what is in use was learned; 1 if nothing is."""
+    told = (annotated.learned or {}).get("volumes", 1)
+    return told if isinstance(told, int) else 1
 
 
 def codeOf(terminology: str) -> str:

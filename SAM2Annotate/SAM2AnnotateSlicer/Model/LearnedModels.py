@@ -33,6 +33,7 @@ class LearnedModel:
         baseSha256: of the weights of the model that it belongs to.
         path: its file.
         inPasses: whether open slices are proposed anew with it.
+        volumes: that it was learned from.
     """
 
     sha256: str
@@ -41,10 +42,12 @@ class LearnedModel:
     baseSha256: str
     path: Path = field(compare=False)
     inPasses: bool = True
+    volumes: int = 1
 
     def toJson(self) -> dict:
         """What an object keeps of it."""
-        return {"sha256": self.sha256, "name": self.name, **({} if self.inPasses else {"inPasses": False})}
+        kept = {"sha256": self.sha256, "name": self.name, **({} if self.inPasses else {"inPasses": False})}
+        return {**kept, **({"volumes": self.volumes} if self.volumes > 1 else {})}
 
     def data(self) -> bytes:
         """The file's bytes. Raises InputError if it is gone, or was changed."""
@@ -153,7 +156,7 @@ def _read(data: bytes, path: Path) -> LearnedModel:
 def _asCalled(card: AdapterCard, sha256: str, path: Path) -> LearnedModel:
     slices, volumes = card.slice_count, card.volume_count
     detail = f"{slices} slices" + (f" of {volumes} volumes" if volumes > 1 else "")
-    return LearnedModel(sha256, card.object_name or "Object", f"{detail}, {card.created}", card.base_sha256, path, card.in_passes)
+    return LearnedModel(sha256, card.object_name or "Object", f"{detail}, {card.created}", card.base_sha256, path, card.in_passes, volumes)
 
 
 def _cardOf(path: Path) -> AdapterCard:

@@ -53,6 +53,20 @@ def test_learning_is_offered_after_the_third_correction_and_not_forced(bench):
     assert "learn" not in bench.service.asked
 
 
+def test_what_was_learned_of_several_volumes_is_not_replaced_by_what_one_teaches(bench):
+    annotated = corrected(bench)
+    annotated.about["learned"] = {"sha256": "0" * 64, "name": "Ball", "volumes": 4}
+    bench.logic.changed.emit()
+    settle()
+    assert "can learn" not in plainText(bench.ui.learningLabel) and "are corrected" not in plainText(bench.ui.learningLabel)
+    bench.click("learn")
+    assert "learn" not in bench.service.asked and annotated.learned["volumes"] == 4
+    assert "learned of 4 volumes" in plainText(bench.ui.messageLabel) and "'Forget' first" in plainText(bench.ui.messageLabel)
+    annotated.about.pop("learned")
+    bench.click("learn")
+    assert "learn" in bench.service.asked
+
+
 def test_by_hand_two_accepted_slices_are_enough(bench):
     annotated = bench.propagated()
     for position in (annotated.center, annotated.center + 1):
