@@ -241,6 +241,8 @@ def test_what_was_learned_on_the_server_is_in_use_there_though_it_is_started_ane
     idle(bench)
     card = Adapter.from_bytes(bench.logic.learnedModels.find(annotated.learned).data()).card
     assert card.window == tuple(annotated.about["mapping"][end] for end in ("lower", "upper")) and card.object_name == annotated.name
+    bench.logic.correct(annotated.center - 1, annotated.session.mask(annotated.center - 1))  # open slices stay until something is asked
+    idle(bench)
     locks = {position: annotated.session.mask(position).tobytes() for position in annotated.session.locked}
     assert bench.logic.service.description["adapter"] == annotated.learned["name"]
     aServer.kill()
