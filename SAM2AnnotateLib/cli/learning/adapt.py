@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ...geometry import Volume
 
 NOTHING_KEPT = 1
+# Of training: what a person waits for, and twice that for several volumes, whose slices beside each other are learned too.
+_SECONDS, _SECONDS_OF_SEVERAL = 15.0, 30.0
 _EXAMPLES = """examples:
   sam2annotate adapt ct.nii.gz --mask drawn.nii.gz -o liver.safetensors --name liver
   sam2annotate adapt ct.nii.gz --mask labels.nii.gz --label 5 --slices 8,14,20,26,32 --extent 5,36 -o liver.safetensors
@@ -58,7 +60,8 @@ def add_parser(subparsers) -> None:
     add("--extent", metavar="A,B", help="first and last slice of the object: what lies beyond teaches that it is not there")
     add("--axis", default="k", choices=("i", "j", "k", "axial", "coronal", "sagittal"), help="slice along this axis (default: k)")
     add("-o", "--output", required=True, metavar="OBJECT", help="what was learned, a .safetensors file")
-    add("--seconds", type=float, default=15.0, metavar="S", help="of training; encoding comes on top (default: 15)")
+    seconds = f"{_SECONDS:g}, or {_SECONDS_OF_SEVERAL:g} with --also"
+    add("--seconds", type=float, metavar="S", help=f"of training; encoding comes on top (default: {seconds})")
     add("--steps", type=int, metavar="N", help="of training instead, however long they take: the same on every machine")
     add("--trained", default="decoder", choices=("decoder", "prompt_encoder"), help="the prompt encoder alone, or the mask decoder too")
     add("--seed", type=int, default=0, metavar="N", help="of every draw (default: 0)")
@@ -102,7 +105,8 @@ def run(options: argparse.Namespace) -> int:
             "--from goes on from what was learned of earlier volumes, and needs them beside: name each with --also IMAGE LABELS."
         )
     start = Adapter.load(options.start) if options.start else None
-    how = LearningOptions(seconds=options.seconds, steps=options.steps, trained=options.trained, seed=options.seed)
+    seconds = options.seconds if options.seconds is not None else _SECONDS_OF_SEVERAL if options.also else _SECONDS
+    how = LearningOptions(seconds=seconds, steps=options.steps, trained=options.trained, seed=options.seed)
     read: list[tuple[Volume, Volume, list[int]]] = []
     names = [options.image, *(image for image, _ in options.also)]
     for image, mask in [(options.image, options.mask), *options.also]:
@@ -234,6 +238,7 @@ def _report(options: argparse.Namespace, outcome: LearningOutcome, how: Learning
         "slices_without_object": sorted(stack.index_of(one.position) for one in own if not one.holds_object),
         "also": [{"image": image, "labels": mask} for image, mask in options.also],
         "seed": how.seed,
+        "asked_for": {"seconds": how.seconds} if how.steps is None else {"steps": how.steps},
         "steps": outcome.steps,
         "seconds": round(outcome.seconds, 3),
         "held_out_dsc": {"before": dict(outcome.before), "after": dict(outcome.after)},

@@ -12,6 +12,7 @@ pytest.importorskip("sam2")
 from SAM2AnnotateLib.benchmark.phantom import make_phantom
 from SAM2AnnotateLib.cli.main import main
 from SAM2AnnotateLib.engine import Adapter, AdapterCard, load_engine
+from SAM2AnnotateLib.errors import InputError
 from SAM2AnnotateLib.geometry import Volume, VolumeGrid
 from SAM2AnnotateLib.volume_io import write_volume
 
@@ -152,12 +153,17 @@ def test_a_damaged_adapter_or_none_gets_one_line(command, files, tmp_path, capsy
         assert ended.value.code == 2
 
 
-def test_several_volumes_are_learned_from_together(files, tmp_path, capsys):
-    others = [tmp_path / name for name in ("other.nii.gz", "other_labels.nii.gz")]
-    moved = np.roll(PHANTOM.volume.array_kji, 3, axis=2)
+def _another_volume(folder):
+    """(image, label map): the ellipsoid 3 columns to the side."""
+    files = [folder / name for name in ("other.nii.gz", "other_labels.nii.gz")]
     labels = np.stack([np.roll(5 * PHANTOM.mask(k), 3, axis=1) for k in range(11)]).astype(np.uint8)
-    write_volume(Volume(PHANTOM.volume.grid, moved), others[0])
-    write_volume(Volume(PHANTOM.volume.grid, labels), others[1])
+    write_volume(Volume(PHANTOM.volume.grid, np.roll(PHANTOM.volume.array_kji, 3, axis=2)), files[0])
+    write_volume(Volume(PHANTOM.volume.grid, labels), files[1])
+    return files
+
+
+def test_several_volumes_are_learned_from_together(files, tmp_path, capsys):
+    others = _another_volume(tmp_path)
     out = tmp_path / "ball.safetensors"
     more = ("--label", 5, "--slices", "3,5,7", "--steps", 20, "--report", tmp_path / "r.json", "--also", *others)
     assert main(_command(files, out, *more)) == 0
@@ -166,6 +172,7 @@ def test_several_volumes_are_learned_from_together(files, tmp_path, capsys):
     report = json.loads((tmp_path / "r.json").read_text())
     assert report["also"] == [{"image": str(others[0]), "labels": str(others[1])}]
     assert report["slices"] == [3, 5, 7]
+    assert report["asked_for"] == {"steps": 20}
 
 
 @pytest.fixture
@@ -255,3 +262,20 @@ def test_further_volumes_that_are_none_are_refused_before_a_model_is_loaded(file
 def test_slices_that_are_no_numbers_are_not_counted(files, tmp_path, capsys):
     assert main(_command(files, tmp_path / "x.safetensors", "--label", 5, "--slices", "14,18,x")) == 2
     assert "--slices takes voxel indices of slices (whole numbers separated by commas), got '14,18,x'" in _one_line_error(capsys)
+
+
+@pytest.mark.parametrize(("more", "seconds"), [((), 15.0), (("--also",), 30.0), (("--also", "--seconds", "4"), 4.0)])
+def test_several_volumes_are_given_twice_the_time(files, tmp_path, monkeypatch, more, seconds):
+    from SAM2AnnotateLib import adaptation
+
+    asked = []
+
+    def learn(*_slices, options, **_more):
+        asked.append(options.seconds)
+        raise InputError("Enough was seen.")
+
+    monkeypatch.setattr(adaptation, "learn", learn)
+    others = _another_volume(tmp_path)
+    told = [part for word in more for part in ((word, *others) if word == "--also" else (word,))]
+    assert main(_command(files, tmp_path / "x.safetensors", "--label", 5, *told)) == 2
+    assert asked == [seconds]
