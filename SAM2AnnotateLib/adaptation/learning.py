@@ -21,7 +21,7 @@ from .annotated_slice import AnnotatedSlice
 from .held_out import MANY, asked_about, mean_by_kind, parts_to_hold_out, scores_of
 from .held_out_runs import run_scores
 from .lessons import lessons_of, object_size_mm, thinned, thinned_volumes
-from .options import LearningOptions, LearningOutcome
+from .options import MOST_SLICES_OF_SEVERAL, LearningOptions, LearningOutcome
 from .shares import ALL, HALF, NOTHING, PROMPTED_KINDS, PairedScore, mean_of, paired_scores, share_for
 from .volume_lessons import lessons_of_runs
 from .volumes import same_volume
@@ -41,8 +41,8 @@ _FEWEST_STEPS = 2
 _ONE_TURN_SHARE = 0.6
 # Many slices are learned from at a higher rate than few, which would be learned by heart.
 _RATE_OF_MANY = 1e-3
-# Of more slices of one volume some are learned from, spread evenly; of several volumes more, as a run sees every slice.
-_MOST_SLICES, _MOST_SLICES_OF_SEVERAL = 96, 288
+# Of more slices of one volume some are learned from, spread evenly.
+_MOST_SLICES = 96
 # Asking about slices held out takes this share of the seconds on top; what it takes beyond that is taken off the last run, up to another.
 _ASKING_ON_TOP, _MOST_TAKEN_OFF = 0.2, 0.25
 # Without a prompt there is no model as it came to compare with; it is offered if it finds at least this much.
@@ -92,10 +92,10 @@ def learn(
     require_enough(len(present), options.hold_out)
     several = any(not same_volume(one, present[0]) for one in present)
     is_whole = several or not _has_open_slices(slices)
-    folds = parts_to_hold_out(present, _MOST_FOLDS) if several else []  # of several volumes the last one, all of it
+    folds = parts_to_hold_out(present, _MOST_FOLDS) if several else []  # of several volumes one as a whole, before any is thinned
     rng = np.random.default_rng([options.seed, len(slices)])
-    if several and len(slices) > _MOST_SLICES_OF_SEVERAL:
-        slices = thinned_volumes(slices, _MOST_SLICES_OF_SEVERAL, rng)
+    if several and len(slices) > MOST_SLICES_OF_SEVERAL:
+        slices = thinned_volumes(slices, MOST_SLICES_OF_SEVERAL, rng)
     elif not several and len(slices) > _MOST_SLICES:
         slices = thinned(slices, _MOST_SLICES)
     present = [one for one in slices if one.holds_object]

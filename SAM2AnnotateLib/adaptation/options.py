@@ -9,6 +9,9 @@ from ..engine import Adapter
 from ..engine.adapter import TRAINED_PARTS
 from ..errors import InputError
 
+# Of more slices of several volumes some are learned from, whole volumes by lot: more than of one volume, as a run sees every slice.
+MOST_SLICES_OF_SEVERAL = 288
+
 
 @dataclass(frozen=True)
 class LearningOptions:

@@ -257,11 +257,13 @@ def _known_rows(json_file: Path | None, facts: dict) -> dict[str, InsideRow]:
         return {}
     try:
         stored = json.loads(json_file.read_text(encoding="utf-8"))
-        if {name: stored.get(name) for name in facts} != json.loads(json.dumps(facts)):
-            return {}
-        return {one["name"]: _row(one) for one in stored["objects"]}
+        measured_so = {name: stored.get(name) for name in facts} == json.loads(json.dumps(facts))
+        rows = {one["name"]: _row(one) for one in stored["objects"]}
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise InputError(f"'{json_file}' holds no rows of this command ({exc!r}). Remove it, or name another file.") from exc
+    if not measured_so:
+        raise InputError(f"'{json_file}' holds what was measured by another model, order, rule or number of steps. Name another file.")
+    return rows
 
 
 def _row(stored: dict) -> InsideRow:

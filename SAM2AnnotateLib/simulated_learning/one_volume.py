@@ -47,23 +47,42 @@ class LearningMoment:
     Args:
         corrections: slices corrected until then.
         locked: slices accepted or corrected until then.
-        open_slices: the others of the extent.
-        memory_dsc, learned_dsc: mean DSC of the open slices, as the model as it came has them by its memory of the locked slices, and as
-            they were proposed after learning. Equal if nothing better was learned.
-        memory_accepted, learned_accepted: share of them that the annotator would accept.
-        kept: whether what was learned was kept.
-        slices: the open ones, one by one.
+        kept: whether what was learned was kept; else each open slice is after learning as it was before.
+        slices: the others of the extent, at least one.
     """
 
     corrections: int
     locked: int
-    open_slices: int
-    memory_dsc: float
-    learned_dsc: float
-    memory_accepted: float
-    learned_accepted: float
     kept: bool
-    slices: tuple[OpenSlice, ...] = ()
+    slices: tuple[OpenSlice, ...]
+
+    @property
+    def open_slices(self) -> int:
+        """How many there are."""
+        return len(self.slices)
+
+    @property
+    def memory_dsc(self) -> float:
+        """Mean DSC of the open slices, as the model as it came has them by its memory of the locked ones."""
+        return self._mean("memory_dsc")
+
+    @property
+    def learned_dsc(self) -> float:
+        """The same, as they were proposed after learning."""
+        return self._mean("learned_dsc")
+
+    @property
+    def memory_accepted(self) -> float:
+        """Share of them that the annotator would accept as the memory has them."""
+        return self._mean("memory_accepted")
+
+    @property
+    def learned_accepted(self) -> float:
+        """Share of them that the annotator would accept after learning."""
+        return self._mean("learned_accepted")
+
+    def _mean(self, name: str) -> float:
+        return float(np.mean([getattr(one, name) for one in self.slices]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,21 +209,7 @@ def _moment(
         )
         for position in sorted(before)
     )
-
-    def mean(name: str) -> float:
-        return float(np.mean([getattr(one, name) for one in slices]))
-
-    return LearningMoment(
-        _corrected(reader),
-        len(known),
-        len(before),
-        mean("memory_dsc"),
-        mean("learned_dsc"),
-        mean("memory_accepted"),
-        mean("learned_accepted"),
-        kept,
-        slices,
-    )
+    return LearningMoment(_corrected(reader), len(known), kept, slices)
 
 
 def _dice(mask: np.ndarray, truth: np.ndarray) -> float:

@@ -120,7 +120,7 @@ class Learner(UnderWay):
         if volumesOf(annotated) > 1:
             raise PromptError(
                 f"What is in use was learned of {volumesOf(annotated)} volumes; learning from this one alone would take its place. Press "
-                "'Forget' first if you want that. Once this case is reviewed, the worklist learns from it too."
+                "'Forget' first if you want that. A worklist can learn from this case too, once it is reviewed."
             )
         lessons = lessonsOf(annotated, logic.opened(annotated))
         annotated.effort.note("learn")

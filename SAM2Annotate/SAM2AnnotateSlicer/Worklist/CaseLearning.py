@@ -38,8 +38,6 @@ READER = "SAM2AnnotateLib.worker.lay_down"
 _LEARNING = {"seconds": 30.0}
 _MOST_TEACHERS = 10  # reviewed cases that are learned from, the newest
 _MOST_LOOKED_AT = 30  # reviewed cases that are asked whether they show the object, the newest
-# Slices of all that show the object, as many as `learn` takes: pairs of neighbors evenly spread, as one is remembered for the other.
-_MOST_LESSONS = 288
 _BEYOND = 2
 _NOTHING = "What was learned before stays."
 _TRIES = 2  # of a model whose process died
@@ -295,12 +293,14 @@ class CaseLearning:
 
     def _learn(self) -> None:
         """All volumes are there: learn, from what was learned before if that has not seen the newest one."""
+        from SAM2AnnotateLib.adaptation.options import MOST_SLICES_OF_SEVERAL  # here, as much of the library comes with it
+
         plan = self._plan
         stacks = [SliceStack.along(opened.volume.grid, opened.axis) for opened in plan.opened]
         plane = self._plane or stacks[-1].plane
         lessons, taught = [], []
         for opened, stack, (case, stored) in zip(plan.opened, stacks, plan.teachers, strict=True):
-            found = _lessonsOf(opened, stack, stored, _MOST_LESSONS // len(stacks)) if stack.plane == plane else []
+            found = _lessonsOf(opened, stack, stored, MOST_SLICES_OF_SEVERAL // len(stacks)) if stack.plane == plane else []
             if found:
                 lessons += found
                 taught.append(case)

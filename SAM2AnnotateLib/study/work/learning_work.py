@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
 from ...adaptation import LearningOutcome
@@ -22,6 +22,7 @@ from ...simulation.simulate import SimulatedObject
 from ..configuration.config import StudyConfig
 from ..configuration.config_learning import AS_IT_CAME
 from ..records.plain_json import plain, sha256_of
+from ..records.results import OpenSlices
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +145,7 @@ class LearningWork:
             case.bench.engine.forget()
             found[arm] = {"corrected": done.corrected, "effort": _effort_json(done.reader.effort.total)}
             if options is not None:
-                found["moments"] = [plain(moment) for moment in done.moments]
+                found["moments"] = [{one.name: getattr(moment, one.name) for one in fields(OpenSlices)} for moment in done.moments]
         return found
 
     def _series(self, cases: Sequence[SeriesCase], object_name: str) -> list[dict[str, Any]]:
